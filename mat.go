@@ -1,0 +1,302 @@
+package backprop
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// This file is the dense-matrix core: the products of a dense layer, the
+// movements of rows, and the checks at the library's door. It is the only one
+// that knows how a matrix lies in memory.
+//
+// Dimension letters, used everywhere: N is the number of samples in a batch,
+// in and out are a layer's numbers of inputs and units. Rows are samples.
+
+// matrix is a row-major view of float64s. Its Data may belong to the caller,
+// to the network's flat parameters or to a pass.
+type matrix blas64.General
+
+func newMatrix(rows, cols int) matrix {
+	return matrixOf(make([]float64, rows*cols), rows, cols)
+}
+
+// matrixOf views the first rows·cols elements of data as a matrix.
+func matrixOf(data []float64, rows, cols int) matrix {
+	return matrix{Rows: rows, Cols: cols, Stride: cols, Data: data[:rows*cols]}
+}
+
+// row is row i of m.
+func (m matrix) row(i int) []float64 {
+	return m.Data[i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
+}
+
+// slice is rows lo to hi of m, hi not included.
+func (m matrix) slice(lo, hi int) matrix {
+	return matrix{
+		Rows: hi - lo, Cols: m.Cols, Stride: m.Stride,
+		Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols],
+	}
+}
+
+// column is a copy of column j of m.
+func (m matrix) column(j int) []float64 {
+	c := make([]float64, m.Rows)
+	for i := range c {
+		c[i] = m.row(i)[j]
+	}
+	return c
+}
+
+// copy copies src, of the same shape, to m.
+func (m matrix) copy(src matrix) {
+	for i := range m.Rows {
+		copy(m.row(i), src.row(i))
+	}
+}
+
+func (m matrix) clone() matrix {
+	c := newMatrix(m.Rows, m.Cols)
+	c.copy(m)
+	return c
+}
+
+// affine computes Z = X·Wᵀ + 1·bᵀ  (N×out = N×in · in×out + N×1 · 1×out).
+// A nil b counts as zero.
+func affine(z, x, w matrix, b []float64) {
+	beta := 0.0
+	if b != nil {
+		beta = 1
+		for i := range z.Rows {
+			copy(z.row(i), b)
+		}
+	}
+	blas64.Gemm(blas.NoTrans, blas.Trans, 1, blas64.General(x), blas64.General(w), beta, blas64.General(z))
+}
+
+// mulTrans computes dW = dZᵀ·X  (out×in = out×N · N×in).
+func mulTrans(dw, dz, x matrix) {
+	blas64.Gemm(blas.Trans, blas.NoTrans, 1, blas64.General(dz), blas64.General(x), 0, blas64.General(dw))
+}
+
+// mul computes dX = dZ·W  (N×in = N×out · out×in).
+func mul(dx, dz, w matrix) {
+	blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, blas64.General(dz), blas64.General(w), 0, blas64.General(dx))
+}
+
+// sumRows computes db = dZᵀ·1  (out = out×N · N).
+func sumRows(db []float64, dz matrix) {
+	copy(db, dz.row(0))
+	for i := 1; i < dz.Rows; i++ {
+		for j, v := range dz.row(i) {
+			db[j] += v
+		}
+	}
+}
+
+// columnMoments computes the mean and the population variance of each column
+// of x, in two passes.
+func columnMoments(mean, variance []float64, x matrix) {
+	sumRows(mean, x)
+	for j := range mean {
+		mean[j] /= float64(x.Rows)
+	}
+	clear(variance)
+	for i := range x.Rows {
+		for j, v := range x.row(i) {
+			variance[j] += (v - mean[j]) * (v - mean[j])
+		}
+	}
+	for j := range variance {
+		variance[j] /= float64(x.Rows)
+	}
+}
+
+// orthonormalize replaces m, with no more columns than rows, by the Q of its
+// QR factorization in which R has a positive diagonal.
+func orthonormalize(m matrix) {
+	q, tau, size := blas64.General(m), make([]float64, m.Cols), make([]float64, 1)
+	lapack64.Geqrf(q, tau, size, -1)
+	work := make([]float64, int(size[0]))
+	lapack64.Geqrf(q, tau, work, len(work))
+	signs := make([]float64, m.Cols)
+	for j := range signs {
+		signs[j] = math.Copysign(1, m.row(j)[j])
+	}
+	lapack64.Orgqr(q, tau, work, len(work))
+	for i := range m.Rows {
+		for j := range signs {
+			m.row(i)[j] *= signs[j]
+		}
+	}
+}
+
+// gather copies the rows of src named by index to the rows of dst, in order.
+func gather(dst, src matrix, index []int) {
+	for i, r := range index {
+		copy(dst.row(i), src.row(r))
+	}
+}
+
+// axpy computes y ← y + α·x.
+func axpy(alpha float64, x, y []float64) {
+	for i, v := range x {
+		y[i] += alpha * v
+	}
+}
+
+// scale computes x ← α·x.
+func scale(alpha float64, x []float64) {
+	for i := range x {
+		x[i] *= alpha
+	}
+}
+
+// norm2 is the Euclidean norm of x. The squares are summed as they are, or
+// scaled first where they would leave the range of a float64.
+func norm2(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	if sum > 1e-280 && sum <= math.MaxFloat64 {
+		return math.Sqrt(sum)
+	}
+	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
+}
+
+// finite reports whether no element of x is NaN or infinite: 0·v is 0 for
+// every finite v and NaN for the others.
+func finite(x []float64) bool {
+	var s0, s1, s2, s3 float64
+	for len(x) >= 4 {
+		s0 += 0 * x[0]
+		s1 += 0 * x[1]
+		s2 += 0 * x[2]
+		s3 += 0 * x[3]
+		x = x[4:]
+	}
+	for _, v := range x {
+		s0 += 0 * v
+	}
+	return s0+s1+s2+s3 == 0
+}
+
+// A ShapeError reports a matrix or a vector of the wrong shape.
+type ShapeError struct {
+	Func, Name         string // the function and its argument, such as "Predict" and "x"
+	Rows, Cols         int    // what came
+	WantRows, WantCols int    // what was expected; -1 stands for any number above zero
+}
+
+// Error says which argument of which function came with which shape, and
+// which was expected.
+func (e *ShapeError) Error() string {
+	rows, cols := fmt.Sprint(e.WantRows), fmt.Sprint(e.WantCols)
+	if e.WantRows < 0 {
+		rows = "N"
+	}
+	if e.WantCols < 0 {
+		cols = "M"
+	}
+	return fmt.Sprintf("backprop: %s: %s is %d×%d, want %s×%s", e.Func, e.Name, e.Rows, e.Cols, rows, cols)
+}
+
+// A ValueError reports an element that cannot be used: a NaN or an infinity,
+// or a target that does not fit the loss.
+type ValueError struct {
+	Func, Name string // the function and its argument, such as "Train" and "x"
+	Row, Col   int    // where it stands, both from 0; Col is -1 where the whole row is meant
+	Value      float64
+	Want       string // what was expected
+}
+
+// Error says where the element stands, what it is and what was expected.
+func (e *ValueError) Error() string {
+	if e.Col < 0 {
+		return fmt.Sprintf("backprop: %s: %s row %d sums to %v, want %s", e.Func, e.Name, e.Row, e.Value, e.Want)
+	}
+	return fmt.Sprintf("backprop: %s: %s row %d, column %d is %v, want %s", e.Func, e.Name, e.Row, e.Col, e.Value, e.Want)
+}
+
+// door checks what a caller hands in. It carries the name of the function for
+// its errors.
+type door string
+
+// matrix views m without copying where its layout is known, and copies it
+// otherwise. Rows or cols below zero accept any number.
+func (d door) matrix(name string, m mat.Matrix, rows, cols int) (matrix, error) {
+	if isNil(m) {
+		return matrix{}, fmt.Errorf("backprop: %s: %s is nil, want a matrix", string(d), name)
+	}
+	r, c := m.Dims()
+	if r <= 0 || c <= 0 || rows >= 0 && r != rows || cols >= 0 && c != cols {
+		return matrix{}, &ShapeError{string(d), name, r, c, rows, cols}
+	}
+	switch m := m.(type) {
+	case mat.RawMatrixer:
+		return matrix(m.RawMatrix()), nil
+	case mat.RawVectorer:
+		v := m.RawVector()
+		return matrix{Rows: r, Cols: 1, Stride: v.Inc, Data: v.Data}, nil
+	}
+	return matrix(mat.DenseCopyOf(m).RawMatrix()), nil
+}
+
+// finite is an error if an element of m is NaN or infinite.
+func (d door) finite(name string, m matrix) error {
+	for i := range m.Rows {
+		if finite(m.row(i)) {
+			continue
+		}
+		for j, v := range m.row(i) {
+			if !isFinite(v) {
+				return &ValueError{string(d), name, i, j, v, "a finite number"}
+			}
+		}
+	}
+	return nil
+}
+
+// isNil reports whether v is nil or holds a nil pointer.
+func isNil(v any) bool {
+	return v == nil || nilPointer(reflect.ValueOf(v))
+}
+
+func nilPointer(v reflect.Value) bool {
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// shareMemory reports whether two slices may lie in the same array.
+func shareMemory(a, b []float64) bool {
+	return cap(a) > 0 && cap(b) > 0 && &a[:cap(a)][cap(a)-1] == &b[:cap(b)][cap(b)-1]
+}
+
+// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
+// labels[i] and 0 elsewhere: targets for [CrossEntropy]. A label outside
+// [0, classes) is an error, and so are no labels and fewer than two classes.
+func OneHot(labels []int, classes int) (*mat.Dense, error) {
+	if len(labels) == 0 {
+		return nil, fmt.Errorf("backprop: OneHot: no labels")
+	}
+	if classes < 2 || classes > maxSize {
+		return nil, fmt.Errorf("backprop: OneHot: %d classes, want 2 to %d", classes, maxSize)
+	}
+	for i, c := range labels {
+		if c < 0 || c >= classes {
+			return nil, fmt.Errorf("backprop: OneHot: label %d is %d, want 0 to %d", i, c, classes-1)
+		}
+	}
+	m := mat.NewDense(len(labels), classes, nil)
+	for i, c := range labels {
+		m.Set(i, c, 1)
+	}
+	return m, nil
+}

@@ -1,0 +1,635 @@
+package backprop
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// maxSize bounds a network's number of parameters and the width of a layer, so
+// that a slip of the pen is an error and not the end of the process.
+const maxSize = 1 << 30
+
+// A Network is a stack of layers with their parameters. [New] makes one.
+//
+// Its parameters are one flat slice, layer by layer as given to New: W
+// (row-major, out×in), then b; for batch norm γ, then β.
+//
+// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called
+// from several goroutines at once, as long as nothing changes the parameters
+// meanwhile: Train, Init or the caller.
+type Network struct {
+	inputs     int
+	slots      []*slot
+	params     []float64
+	statistics []float64 // the means and variances that layers have learnt
+	fitted     bool      // Standardize has learnt its own
+
+	inference, training sync.Pool // of *pass
+}
+
+// New makes a network for rows of the given number of inputs. The last layer,
+// a Dense or a BatchNorm, gives the output. Parameters are drawn as by
+// Init(0), so the same program always gets the same network.
+//
+// All layers that cannot be used are reported in one error, by their index. A
+// network has at most 2³⁰ parameters.
+func New(inputs int, layers ...Layer) (*Network, error) {
+	if inputs < 1 || inputs > maxSize {
+		return nil, fmt.Errorf("backprop: New: %d inputs, want 1 to %d", inputs, maxSize)
+	}
+	if len(layers) == 0 {
+		return nil, errors.New("backprop: New: no layers, want at least one")
+	}
+	n := &Network{inputs: inputs}
+	var errs []error
+	in, params, statistics := inputs, 0, 0
+	for i, l := range layers {
+		s, err := newSlot(l, in, i == 0, i == len(layers)-1)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("backprop: New: layer %d: %w", i, err))
+			in = max(s.out, 2) // so that the layers behind it can be checked
+			continue
+		}
+		if s.cols > 0 && s.rows > (maxSize-params)/s.cols {
+			return nil, errors.Join(append(errs, fmt.Errorf(
+				"backprop: New: layer %d: %d×%d weights take the network over %d parameters", i, s.rows, s.cols, maxSize))...)
+		}
+		in, s.offset = s.out, params
+		params += s.rows*s.cols + s.biases
+		statistics += 2 * s.statistics
+		n.slots = append(n.slots, s)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	n.params, n.statistics = make([]float64, params), make([]float64, statistics)
+	n.bind()
+	n.Init(0)
+	return n, nil
+}
+
+// newSlot checks a layer in its place.
+func newSlot(l Layer, in int, first, last bool) (*slot, error) {
+	s := &slot{in: in}
+	switch l := l.(type) {
+	case Dense, BatchNorm:
+		s.Layer = l
+	case Dropout:
+		s.Layer = l
+		if last {
+			return s, errors.New("a Dropout cannot be the last layer, want a Dense or a BatchNorm")
+		}
+	case Standardize:
+		s.Layer = l
+		if last {
+			return s, errors.New("a Standardize cannot be the last layer, want a Dense or a BatchNorm")
+		}
+		if !first {
+			return s, errors.New("a Standardize stands behind another layer, want it first")
+		}
+	default:
+		return s, fmt.Errorf("it is a %T, want a Dense, BatchNorm, Dropout or Standardize", l)
+	}
+	var err error
+	if s.plan, err = s.fit(in); err != nil {
+		return s, fmt.Errorf("%T %w", l, err)
+	}
+	if s.out < 1 || s.out > maxSize {
+		return s, fmt.Errorf("%T Units is %d, want 1 to %d", l, s.out, maxSize)
+	}
+	if s.activation == nil {
+		s.activation = Identity
+	}
+	if s.activation == Softmax && s.out == 1 {
+		return s, fmt.Errorf("%T with Softmax has 1 unit, want 2 or more (or Sigmoid)", l)
+	}
+	if err := checkParameter(s.activation); err != nil {
+		return s, err
+	}
+	_, ok := s.activation.(elementwise)
+	s.rowwise = !ok
+	return s, nil
+}
+
+// checkParameter is the error of an activation, a loss or an optimizer whose
+// fields are no use.
+func checkParameter(v any) error {
+	if c, ok := v.(interface{ check() error }); ok {
+		return c.check()
+	}
+	return nil
+}
+
+// bind points every slot's views into the network's flat memory.
+func (n *Network) bind() {
+	rest := n.statistics
+	for _, s := range n.slots {
+		s.w, s.b = s.split(n.params)
+		s.mean, s.variance = rest[:s.statistics], rest[s.statistics:2*s.statistics]
+		rest = rest[2*s.statistics:]
+	}
+}
+
+// split finds the slot's weights and biases in a slice as long as the
+// network's parameters.
+func (s *slot) split(flat []float64) (w matrix, b []float64) {
+	end := s.offset + s.rows*s.cols
+	if s.rows > 0 {
+		w = matrixOf(flat[s.offset:end], s.rows, s.cols)
+	}
+	if s.biases > 0 {
+		b = flat[end : end+s.biases]
+	}
+	return w, b
+}
+
+// Init draws fresh parameters from the seed and forgets what the layers have
+// learnt of the data: the same seed, the same bits.
+func (n *Network) Init(seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for _, s := range n.slots {
+		s.init(s, rng)
+	}
+	n.fitted = false
+}
+
+// Params is a live view of all parameters: writing to it changes the network.
+func (n *Network) Params() []float64 { return n.params }
+
+// Weights is a live view of layer i's weights, i counting the layers as given
+// to [New]: W of a Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is
+// nil where there is no such layer or it has none.
+func (n *Network) Weights(i int) *mat.Dense {
+	if i < 0 || i >= len(n.slots) || n.slots[i].rows == 0 {
+		return nil
+	}
+	s := n.slots[i]
+	return mat.NewDense(s.rows, s.cols, s.w.Data)
+}
+
+// Biases is a live view of layer i's biases: b of a Dense, Units elements, or
+// β of a BatchNorm. It is nil where there is no such layer or it has none.
+func (n *Network) Biases(i int) *mat.VecDense {
+	if i < 0 || i >= len(n.slots) || n.slots[i].biases == 0 {
+		return nil
+	}
+	return mat.NewVecDense(n.slots[i].biases, n.slots[i].b)
+}
+
+// Statistics is a copy of what layer i has learnt of its inputs: a BatchNorm's
+// running mean and variance, or a Standardize's mean and population variance.
+// Both are nil where there is no such layer or it learns none.
+func (n *Network) Statistics(i int) (mean, variance []float64) {
+	if i < 0 || i >= len(n.slots) || n.slots[i].statistics == 0 {
+		return nil, nil
+	}
+	return slices.Clone(n.slots[i].mean), slices.Clone(n.slots[i].variance)
+}
+
+// String is a table of the layers, their numbers of units and of parameters.
+func (n *Network) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "layer\ttype\toutput\tparameters\n\tinput\t%d\t0\n", n.inputs)
+	for i, s := range n.slots {
+		fmt.Fprintf(w, "%d\t%v\t%d\t%d\n", i, s.name(), s.out, s.rows*s.cols+s.biases)
+	}
+	fmt.Fprintf(w, "\t\ttotal\t%d\n", len(n.params))
+	w.Flush()
+	return b.String()
+}
+
+// name is the layer's type and activation, as "Dense Tanh".
+func (s *slot) name() string {
+	name := strings.TrimPrefix(fmt.Sprintf("%T", s.Layer), "backprop.")
+	if s.activation != Identity {
+		name += " " + s.activation.String()
+	}
+	return name
+}
+
+// output is the last layer.
+func (n *Network) output() *slot { return n.slots[len(n.slots)-1] }
+
+// A pass is the memory of passes over batches of up to capacity samples.
+// Nothing of a pass is kept in the network, so any number of them can be on
+// their way at once.
+type pass struct {
+	capacity int
+	states   []state
+}
+
+// newPass makes a pass for inference or for training.
+func (n *Network) newPass(capacity int, training bool) *pass {
+	p := &pass{capacity: capacity, states: make([]state, len(n.slots))}
+	first, widest := n.firstTrained()
+	// ∂L/∂a of a layer and that of the one before it take turns in two buffers.
+	var turns [2][]float64
+	if training {
+		turns[0], turns[1] = make([]float64, capacity*widest), make([]float64, capacity*widest)
+	}
+	for i, l := range n.slots {
+		s := &p.states[i]
+		s.slot, s.training = l, training
+		s.a = newMatrix(capacity, l.out)
+		s.z = s.a
+		if l.activation != Identity {
+			s.z = newMatrix(capacity, l.out)
+		}
+		if _, ok := l.Layer.(BatchNorm); ok {
+			s.xhat = newMatrix(capacity, l.out)
+			s.scale = make([]float64, l.out)
+			s.batchMean, s.batchVar = make([]float64, l.out), make([]float64, l.out)
+		}
+		if !training {
+			continue
+		}
+		if _, ok := l.Layer.(Dropout); ok {
+			s.mask = newMatrix(capacity, l.out)
+		}
+		s.da = matrixOf(turns[i%2], capacity, l.out)
+		if i > first {
+			s.dx = matrixOf(turns[(i+1)%2], capacity, l.in)
+		}
+	}
+	return p
+}
+
+// firstTrained is the index of the first layer with parameters, before which
+// no gradient is needed, and the width of the widest layer.
+func (n *Network) firstTrained() (first, widest int) {
+	first = -1
+	for i, s := range n.slots {
+		widest = max(widest, s.in, s.out)
+		if first < 0 && s.rows > 0 {
+			first = i
+		}
+	}
+	return first, widest
+}
+
+// bind points dw and db of every layer into grad.
+func (p *pass) bind(grad []float64) {
+	for i := range p.states {
+		s := &p.states[i]
+		s.dw, s.db = s.split(grad)
+	}
+}
+
+// resize makes every matrix of the state N×something, within its capacity.
+func (s *state) resize(x matrix) {
+	s.x = x
+	if s.a.Rows == x.Rows {
+		return
+	}
+	for _, m := range []*matrix{&s.z, &s.a, &s.da, &s.dx, &s.xhat, &s.mask} {
+		if m.Data != nil {
+			*m = matrixOf(m.Data[:cap(m.Data)], x.Rows, m.Cols)
+		}
+	}
+}
+
+// forward computes the network's output for a batch. It stays valid until the
+// next forward of the same pass.
+func (p *pass) forward(x matrix) (a matrix) {
+	for i := range p.states {
+		s := &p.states[i]
+		s.resize(x)
+		s.forward(s)
+		x = s.a
+	}
+	return x
+}
+
+// backward computes the gradient of every layer, the last one's da being
+// given.
+func (p *pass) backward() {
+	for i := len(p.states) - 1; i >= 0; i-- {
+		s := &p.states[i]
+		s.backward(s)
+	}
+}
+
+// value is the sum of the loss over the samples of the batch that went
+// forward last.
+func (p *pass) value(l Loss, y matrix) (sum float64) {
+	s := &p.states[len(p.states)-1]
+	fused := fuse(l, s.activation)
+	for i := range y.Rows {
+		if fused != nil {
+			sum += fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
+		} else {
+			sum += l.Value(s.a.row(i), y.row(i))
+		}
+	}
+	return sum
+}
+
+// outputError stores the derivative of the batch's mean loss by the last
+// layer's a in its da, or by z where the loss knows that.
+func (p *pass) outputError(l Loss, y matrix) {
+	s := &p.states[len(p.states)-1]
+	fused := fuse(l, s.activation)
+	s.dzIn = fused != nil
+	n := float64(y.Rows)
+	for i := range y.Rows {
+		da := s.da.row(i)
+		if fused != nil {
+			fused.gradientZ(da, s.a.row(i), y.row(i))
+		} else {
+			l.Gradient(da, s.a.row(i), y.row(i))
+		}
+		for j := range da {
+			da[j] /= n
+		}
+	}
+}
+
+// fuse is l if it has a closed form in z behind the activation, else nil.
+func fuse(l Loss, f Activation) logitLoss {
+	if fused, ok := l.(logitLoss); ok && fused.output() == f {
+		return fused
+	}
+	return nil
+}
+
+// lossGradient runs a batch forward and backward: the mean loss, and its
+// gradient in what the pass is bound to.
+func (p *pass) lossGradient(l Loss, x, y matrix) float64 {
+	p.forward(x)
+	value := p.value(l, y) / float64(y.Rows)
+	p.outputError(l, y)
+	p.backward()
+	return value
+}
+
+// take gets a pass for at least rows samples from the pool.
+func (n *Network) take(pool *sync.Pool, rows int) *pass {
+	if p, ok := pool.Get().(*pass); ok && p.capacity >= rows {
+		return p
+	}
+	return n.newPass(rows, pool == &n.training)
+}
+
+// inferenceRows is how many samples are predicted at a time, so that the memory
+// of a prediction stays small and close to the processor.
+const inferenceRows = 256
+
+// Predict returns the network's outputs for the samples in the rows of x,
+// rows(x)×outputs, in memory of the caller's own. It is inference: dropout is
+// inactive, batch norm uses its running statistics.
+func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
+	dst := new(mat.Dense)
+	if err := n.predictTo("Predict", dst, x); err != nil {
+		return nil, err
+	}
+	return dst, nil
+}
+
+// PredictTo is [Network.Predict] into dst, which is rows(x)×outputs, or empty
+// and then sized. It allocates nothing once as many samples have been
+// predicted before, if dst has its size and x is a *mat.Dense. After an error
+// that names the output, what dst holds is not defined.
+func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
+	return n.predictTo("PredictTo", dst, x)
+}
+
+func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
+	xm, err := n.input(where, x)
+	if err != nil {
+		return err
+	}
+	if dst == nil {
+		return fmt.Errorf("backprop: %s: dst is nil, want a matrix", string(where))
+	}
+	if dst.IsEmpty() {
+		dst.ReuseAs(xm.Rows, n.output().out)
+	}
+	out, err := where.matrix("dst", dst, xm.Rows, n.output().out)
+	if err != nil {
+		return err
+	}
+	if shareMemory(out.Data, xm.Data) {
+		xm = xm.clone()
+	}
+	p := n.take(&n.inference, min(xm.Rows, inferenceRows))
+	defer n.inference.Put(p)
+	for lo := 0; lo < xm.Rows; lo += inferenceRows {
+		hi := min(lo+inferenceRows, xm.Rows)
+		out.slice(lo, hi).copy(p.forward(xm.slice(lo, hi)))
+	}
+	return where.finite("output", out)
+}
+
+// input checks the samples handed to a network.
+func (n *Network) input(where door, x mat.Matrix) (matrix, error) {
+	if err := n.made(where); err != nil {
+		return matrix{}, err
+	}
+	xm, err := where.matrix("x", x, -1, n.inputs)
+	if err != nil {
+		return xm, err
+	}
+	return xm, where.finite("x", xm)
+}
+
+// made is the error of a network that New has not made.
+func (n *Network) made(where door) error {
+	if n == nil || len(n.slots) == 0 {
+		return fmt.Errorf("backprop: %s: the network has no layers; New makes one", string(where))
+	}
+	return nil
+}
+
+// batch checks samples, their targets and the loss, which by default is what
+// belongs to the output's activation.
+func (n *Network) batch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {
+	if xm, err = n.input(where, x); err != nil {
+		return xm, ym, l, err
+	}
+	if l == nil {
+		l = defaultLoss(n.output().activation)
+	}
+	if err := checkParameter(l); err != nil {
+		return xm, ym, l, fmt.Errorf("backprop: %s: %w", string(where), err)
+	}
+	ym, err = n.targets(where, "y", y, xm.Rows, l)
+	return xm, ym, l, err
+}
+
+// targets checks the targets of rows samples.
+func (n *Network) targets(where door, name string, y mat.Matrix, rows int, l Loss) (matrix, error) {
+	ym, err := where.matrix(name, y, rows, n.output().out)
+	if err != nil {
+		return ym, err
+	}
+	if err := where.finite(name, ym); err != nil {
+		return ym, err
+	}
+	if c, ok := l.(logitLoss); ok {
+		return ym, c.checkTargets(where, name, ym)
+	}
+	return ym, nil
+}
+
+// Loss returns the mean loss over the samples in the rows of x, with the
+// targets in the rows of y, in inference mode. A nil l is what belongs to the
+// output's activation: CrossEntropy for Softmax, BinaryCrossEntropy for
+// Sigmoid, MSE for any other. A loss that is not finite is an error that wraps
+// [ErrDiverged].
+func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
+	xm, ym, l, err := n.batch("Loss", x, y, l)
+	if err != nil {
+		return 0, err
+	}
+	value := n.meanLoss(xm, ym, l)
+	if !isFinite(value) {
+		return 0, fmt.Errorf("backprop: Loss: the loss is %v: %w", value, ErrDiverged)
+	}
+	return value, nil
+}
+
+// meanLoss is the loss in inference mode.
+func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
+	p := n.take(&n.inference, min(x.Rows, inferenceRows))
+	defer n.inference.Put(p)
+	sum := 0.0
+	for lo := 0; lo < x.Rows; lo += inferenceRows {
+		hi := min(lo+inferenceRows, x.Rows)
+		p.forward(x.slice(lo, hi))
+		sum += p.value(l, y.slice(lo, hi))
+	}
+	return sum / float64(x.Rows)
+}
+
+// Gradient returns the mean loss over all samples and its derivatives by the
+// parameters, in the order of [Network.Params], by backpropagation. They are
+// stored in dst, which is as long as the parameters or nil, and then made.
+// Batch norm uses the batch's own statistics and leaves the running ones
+// alone; dropout is inactive. A nil l is chosen as by [Network.Loss]. A loss or
+// a gradient that is not finite is an error that wraps [ErrDiverged].
+//
+// Params and Gradient together drive any other optimizer.
+func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
+	xm, ym, l, err := n.batch("Gradient", x, y, l)
+	if err != nil {
+		return 0, nil, err
+	}
+	if dst == nil {
+		dst = make([]float64, len(n.params))
+	}
+	if len(dst) != len(n.params) {
+		return 0, nil, fmt.Errorf("backprop: Gradient: dst has %d elements, want %d", len(dst), len(n.params))
+	}
+	if err := n.batchNormRows("Gradient", xm.Rows); err != nil {
+		return 0, nil, err
+	}
+	p := n.take(&n.training, xm.Rows)
+	defer n.training.Put(p)
+	p.bind(dst)
+	value = p.lossGradient(l, xm, ym)
+	if !isFinite(value) || !finite(dst) {
+		return 0, nil, fmt.Errorf("backprop: Gradient: the loss is %v, its gradient is not finite: %w", value, ErrDiverged)
+	}
+	return value, dst, nil
+}
+
+// batchNormRows is the error of a batch that is too small for batch norm.
+func (n *Network) batchNormRows(where door, rows int) error {
+	for i, s := range n.slots {
+		if _, ok := s.Layer.(BatchNorm); ok && rows < 2 {
+			return fmt.Errorf("backprop: %s: a batch of %d sample has no variance for layer %d's batch norm, want 2 or more",
+				string(where), rows, i)
+		}
+	}
+	return nil
+}
+
+// A GradientCheck tells how well backpropagation and central differences
+// agree, by the parameter at which they agree least.
+type GradientCheck struct {
+	MaxRelative       float64 // the relative difference of the two, see CheckGradient
+	Analytic, Numeric float64 // by backpropagation, and by central differences
+	Layer             int     // the parameter's layer, as given to New
+	Index             int     // its place in Params
+}
+
+// CheckGradient compares every element of the gradient with a central
+// difference, extrapolated from two steps: with D(h) = (L(θ+h) − L(θ−h))/2h it
+// is (4·D(h/2) − D(h))/3, exact to O(h⁴). The difference of the two is taken
+// relative to the larger of them, or to a thousandth of the gradient's largest
+// element if that is more, because below it rounding hides what is compared.
+//
+// A correct gradient gives some 1e-9. It gives more where a step leads across a
+// kink, as ReLU has at 0. The cost is four losses a parameter. Arguments are
+// as for [Network.Gradient]; the network is not changed.
+func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) {
+	_, grad, err := n.Gradient(nil, x, y, l)
+	if err != nil {
+		return GradientCheck{}, err
+	}
+	xm, ym, l, err := n.batch("CheckGradient", x, y, l)
+	if err != nil {
+		return GradientCheck{}, err
+	}
+	c := n.clone()
+	p := c.newPass(xm.Rows, true)
+	lossAt := func(i int, v float64) float64 {
+		old := c.params[i]
+		defer func() { c.params[i] = old }()
+		c.params[i] = v
+		p.forward(xm)
+		return p.value(l, ym) / float64(ym.Rows)
+	}
+	largest := 0.0
+	for _, g := range grad {
+		largest = max(largest, math.Abs(g))
+	}
+	worst := GradientCheck{MaxRelative: -1}
+	for i, analytic := range grad {
+		h := 1e-3 * max(1, math.Abs(c.params[i]))
+		central := func(h float64) float64 {
+			up, down := c.params[i]+h, c.params[i]-h
+			return (lossAt(i, up) - lossAt(i, down)) / (up - down)
+		}
+		numeric := (4*central(h/2) - central(h)) / 3
+		relative := 0.0
+		if numeric != analytic {
+			relative = math.Abs(numeric-analytic) / max(math.Abs(numeric), math.Abs(analytic), largest/1000)
+		}
+		if !(relative <= worst.MaxRelative) { // a NaN is worse than anything
+			worst = GradientCheck{relative, analytic, numeric, n.layerOf(i), i}
+		}
+	}
+	return worst, nil
+}
+
+// layerOf is the layer that parameter i belongs to.
+func (n *Network) layerOf(i int) int {
+	for l, s := range n.slots {
+		if i < s.offset+s.rows*s.cols+s.biases {
+			return l
+		}
+	}
+	return -1
+}
+
+// clone copies the network.
+func (n *Network) clone() *Network {
+	c := &Network{inputs: n.inputs, fitted: n.fitted}
+	c.params, c.statistics = slices.Clone(n.params), slices.Clone(n.statistics)
+	for _, s := range n.slots {
+		s := *s
+		c.slots = append(c.slots, &s)
+	}
+	c.bind()
+	return c
+}

@@ -1,0 +1,918 @@
+package backprop
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// TrainConfig says how [Network.Train] trains. LearningRate and Epochs are
+// required; every other zero field means what its comment says.
+type TrainConfig struct {
+	LearningRate float64   // η, above 0
+	Epochs       int       // passes over the data, 1 or more
+	BatchSize    int       // samples a step; 0 means all of them: batch gradient descent
+	KeepOrder    bool      // do not shuffle the samples before every epoch
+	Loss         Loss      // nil means what belongs to the output's activation, as for Network.Loss
+	Optimizer    Optimizer // nil means gradient descent, θ ← θ − η·∂L/∂θ
+	Schedule     Schedule  // η by epoch; nil means LearningRate throughout
+	Seed         uint64    // of shuffling and dropout
+
+	L2          float64 // λ: adds λ·W to the gradient of every W (coupled)
+	WeightDecay float64 // λ: multiplies every W by 1 − ηλ before each step (decoupled; Adam with it is AdamW)
+	ClipNorm    float64 // c: scales the gradient by min(1, c/‖g‖), L2 included; 0 means no clipping
+	ClipValue   float64 // c: clamps each component of the gradient to ±c, L2 included; 0 means no clipping
+
+	Validation Data    // held-out samples whose loss is taken after every epoch; none by default
+	Patience   int     // ends training after so many epochs without a new lowest validation loss; 0 means never
+	TargetLoss float64 // ends training once an epoch's loss is at most this; 0 means never
+
+	OnEpoch  func(Epoch) error // called after every epoch; ErrStop ends training, any other error fails it
+	Progress io.Writer         // where progress is shown: a live line on a terminal, else some 20 plain lines; nil: silent
+}
+
+// Data is a set of samples: the inputs in the rows of X and their targets in
+// the rows of Y.
+type Data struct{ X, Y mat.Matrix }
+
+// An Epoch tells how one pass over the training data went.
+type Epoch struct {
+	N              int           // its number, from 0
+	Loss           float64       // mean over the samples, each taken before its batch's update, without penalties
+	ValidationLoss float64       // after the epoch, in inference mode; 0 without validation data
+	LearningRate   float64       // η
+	GradNorm       float64       // ‖∂L/∂θ‖₂ of the last batch, L2 included, before clipping
+	Elapsed        time.Duration // the time it took
+}
+
+// A History tells how a training went.
+type History struct {
+	Epochs  []Epoch    // every completed epoch
+	Best    int        // the epoch with the lowest validation loss, or without validation the lowest loss; -1 if there is none
+	Stopped StopReason // why training ended
+}
+
+// A StopReason says why training ended.
+type StopReason string
+
+// The reasons for which training ends.
+const (
+	StopEpochs    StopReason = "all epochs done"
+	StopTarget    StopReason = "target loss reached"
+	StopPatience  StopReason = "no improvement"
+	StopOnEpoch   StopReason = "stopped by OnEpoch"
+	StopCancelled StopReason = "cancelled"
+	StopDiverged  StopReason = "diverged"
+)
+
+// ErrStop, returned by OnEpoch, ends training without an error.
+var ErrStop = errors.New("backprop: stop training")
+
+// ErrDiverged is what an error wraps when the loss, its gradient or a
+// parameter has left the finite numbers.
+var ErrDiverged = errors.New("loss or gradient is not finite")
+
+// Train minimizes the mean loss over the samples in the rows of x, with their
+// targets in the rows of y, by gradient descent on mini-batches or by another
+// optimizer. It returns the history, which is nil only if nothing could begin.
+//
+// x and y are not changed, nor copied if they are a *mat.Dense. The last, short
+// batch of an epoch is used; where the network has batch norm, a single
+// left-over sample joins the batch before it. Gradients are means, so η does
+// not depend on the batch size. The same network, data, configuration and seed
+// give the same bits, whatever GOMAXPROCS is; without shuffling and with a
+// single batch the seed matters to dropout only.
+//
+// A first training lets a [Standardize] learn its statistics from x. With
+// Patience, training that ends without an error leaves the parameters of the
+// epoch with the lowest validation loss.
+//
+// When ctx is cancelled Train returns within one batch with an error that wraps
+// ctx.Err(); the network keeps what it has learnt. Arguments that cannot be used,
+// NaN and infinities in the data among them, are errors before the first step.
+// When the loss leaves the finite numbers the error wraps [ErrDiverged], names
+// epoch and batch, and the network holds the parameters with which the loss was
+// last seen finite at the beginning of an epoch; an optimizer with SetState
+// is made to start afresh. An error that OnEpoch returns is wrapped.
+//
+// During Train nothing else may use the network, but for OnEpoch.
+func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
+	t, err := n.newTrainer(ctx, x, y, config)
+	if err != nil {
+		return nil, err
+	}
+	err = t.run(ctx)
+	return &t.history, err
+}
+
+// A trainer is a training under way.
+type trainer struct {
+	TrainConfig
+	net            *Network
+	history        History
+	x, y           matrix
+	validX, validY matrix
+	order          []int // the epoch's order of samples; nil as they lie
+	batches        int   // an epoch
+	batchX, batchY matrix
+	pass           *pass
+	grad           []float64
+	pcg            *rand.PCG // reseeded for every epoch
+	rng            *rand.Rand
+	weights        [][]float64 // every W, without biases, γ and β
+	weightGrads    [][]float64
+	finite, best   snapshot
+	clock          time.Time
+	progress       *progress
+}
+
+// A snapshot is a copy of all that training changes in a network.
+type snapshot struct{ params, statistics []float64 }
+
+func (n *Network) snapshot(s *snapshot) {
+	s.params = append(s.params[:0], n.params...)
+	s.statistics = append(s.statistics[:0], n.statistics...)
+}
+
+func (n *Network) restore(s snapshot) {
+	copy(n.params, s.params)
+	copy(n.statistics, s.statistics)
+}
+
+func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig) (*trainer, error) {
+	if ctx == nil {
+		return nil, errors.New("backprop: Train: ctx is nil, want a context")
+	}
+	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}}
+	var err error
+	if t.x, t.y, t.Loss, err = n.batch("Train", x, y, c.Loss); err != nil {
+		return nil, err
+	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	if c.Validation != (Data{}) {
+		where := door("Train")
+		if t.validX, err = where.matrix("Validation.X", c.Validation.X, -1, n.inputs); err != nil {
+			return nil, err
+		}
+		if err := where.finite("Validation.X", t.validX); err != nil {
+			return nil, err
+		}
+		if t.validY, err = n.targets(where, "Validation.Y", c.Validation.Y, t.validX.Rows, t.Loss); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.plan(); err != nil {
+		return nil, err
+	}
+	if err := n.fit(t.x); err != nil {
+		return nil, err
+	}
+	if c.Progress != nil {
+		t.progress = newProgress(c.Progress, c.Epochs)
+	}
+	return t, nil
+}
+
+// check reports every field of the configuration that cannot be used.
+func (t *trainer) check() error {
+	var errs []error
+	want := func(ok bool, field string, v any, what string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("backprop: Train: %s is %v, want %s", field, v, what))
+		}
+	}
+	want(isFinite(t.LearningRate) && t.LearningRate > 0, "LearningRate", t.LearningRate, "a finite number above 0")
+	want(t.Epochs > 0, "Epochs", t.Epochs, "1 or more")
+	want(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more")
+	want(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more")
+	want(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it")
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{
+		{"L2", t.L2}, {"WeightDecay", t.WeightDecay}, {"ClipNorm", t.ClipNorm},
+		{"ClipValue", t.ClipValue}, {"TargetLoss", t.TargetLoss},
+	} {
+		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
+	}
+	for _, f := range []struct {
+		name  string
+		value any
+	}{{"Optimizer", t.Optimizer}, {"Schedule", t.Schedule}} {
+		if f.value != nil && isNil(f.value) {
+			want(false, f.name, fmt.Sprintf("a nil %T", f.value), "a value or nothing")
+		} else if err := checkParameter(f.value); err != nil {
+			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
+		}
+	}
+	if o, ok := t.Optimizer.(interface{ fits(n int) error }); ok && len(errs) == 0 {
+		if err := o.fits(len(t.net.params)); err != nil {
+			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// plan divides the samples into batches and takes the memory for one.
+func (t *trainer) plan() error {
+	rows := t.x.Rows
+	if t.BatchSize == 0 || t.BatchSize > rows {
+		t.BatchSize = rows
+	}
+	if err := t.net.batchNormRows("Train", t.BatchSize); err != nil {
+		return err
+	}
+	t.batches = (rows + t.BatchSize - 1) / t.BatchSize
+	capacity := t.BatchSize
+	if rows%t.BatchSize == 1 && t.net.batchNormRows("Train", 1) != nil {
+		t.batches-- // the left-over sample joins the batch before it
+		capacity++
+	}
+	if t.batches > 1 && !t.KeepOrder {
+		t.order = make([]int, rows)
+		t.batchX, t.batchY = newMatrix(capacity, t.x.Cols), newMatrix(capacity, t.y.Cols)
+	}
+	t.pass, t.grad = t.net.newPass(capacity, true), make([]float64, len(t.net.params))
+	t.pass.bind(t.grad)
+	t.pcg = rand.NewPCG(0, 0)
+	t.rng = rand.New(t.pcg)
+	for i := range t.pass.states {
+		s := &t.pass.states[i]
+		s.rng = t.rng
+		if _, ok := s.Layer.(Dense); ok {
+			t.weights, t.weightGrads = append(t.weights, s.w.Data), append(t.weightGrads, s.dw.Data)
+		}
+	}
+	return nil
+}
+
+// fit lets a Standardize learn its statistics, once.
+func (n *Network) fit(x matrix) error {
+	if s, ok := n.slots[0].Layer.(Standardize); ok && !n.fitted {
+		if err := s.learn(n.slots[0], x); err != nil {
+			return fmt.Errorf("backprop: Train: %w", err)
+		}
+	}
+	n.fitted = true
+	return nil
+}
+
+// run trains epoch by epoch.
+func (t *trainer) run(ctx context.Context) error {
+	t.clock = time.Now()
+	t.net.snapshot(&t.finite)
+	defer t.progress.end()
+	for n := range t.Epochs {
+		e, err := t.epoch(ctx, n)
+		if err != nil {
+			return err
+		}
+		t.history.Epochs = append(t.history.Epochs, e)
+		t.noteBest(e)
+		t.progress.epoch(e, t.validX.Data != nil)
+		stop, err := t.callOnEpoch(e)
+		if err != nil {
+			return err
+		}
+		if stop = cmp.Or(stop, t.done(e)); stop != "" {
+			t.history.Stopped = stop
+			break
+		}
+	}
+	if t.Patience > 0 {
+		t.net.restore(t.best)
+	}
+	return nil
+}
+
+// epoch goes once over the data.
+func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
+	eta, err := t.eta(n)
+	if err != nil {
+		return Epoch{}, err
+	}
+	t.shuffle(n)
+	e := Epoch{N: n, LearningRate: eta}
+	for b := range t.batches {
+		if err := ctx.Err(); err != nil {
+			return e, t.cancelled(n, err)
+		}
+		x, y := t.batch(b)
+		loss, norm := t.step(b, x, y, eta)
+		if !isFinite(loss) || !isFinite(norm) {
+			return e, t.diverged(n, b)
+		}
+		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
+		e.GradNorm = norm
+		t.progress.batch(n, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+	}
+	if t.validX.Data != nil {
+		e.ValidationLoss = t.net.meanLoss(t.validX, t.validY, t.Loss)
+	}
+	if !isFinite(e.ValidationLoss) || !finite(t.net.params) {
+		return e, t.diverged(n, t.batches-1)
+	}
+	now := time.Now()
+	e.Elapsed, t.clock = now.Sub(t.clock), now
+	return e, nil
+}
+
+// eta is η of epoch n.
+func (t *trainer) eta(n int) (float64, error) {
+	if t.Schedule == nil {
+		return t.LearningRate, nil
+	}
+	eta := t.Schedule.Rate(t.LearningRate, t.history.Epochs)
+	if !isFinite(eta) || eta < 0 {
+		return 0, fmt.Errorf("backprop: Train: Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
+	}
+	return eta, nil
+}
+
+// shuffle draws epoch n's order of samples. Order and dropout depend on the
+// seed and the epoch alone, so that training can be taken up at any epoch.
+func (t *trainer) shuffle(n int) {
+	t.pcg.Seed(t.Seed, uint64(n))
+	for i := range t.order {
+		t.order[i] = i
+	}
+	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+}
+
+// batch is batch b of the epoch.
+func (t *trainer) batch(b int) (x, y matrix) {
+	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
+	if b == t.batches-1 {
+		hi = t.x.Rows
+	}
+	if t.order == nil {
+		return t.x.slice(lo, hi), t.y.slice(lo, hi)
+	}
+	x, y = t.batchX.slice(0, hi-lo), t.batchY.slice(0, hi-lo)
+	gather(x, t.x, t.order[lo:hi])
+	gather(y, t.y, t.order[lo:hi])
+	return x, y
+}
+
+// step trains on batch b: forward, backward, update. It returns the mean loss
+// before the update and the gradient's norm where that is asked for: for
+// clipping, and of the last batch.
+func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
+	loss = t.pass.lossGradient(t.Loss, x, y)
+	if !isFinite(loss) {
+		return loss, 0
+	}
+	if b == 0 {
+		t.net.snapshot(&t.finite) // the loss of these parameters is finite
+	}
+	if t.L2 != 0 {
+		for i, w := range t.weights {
+			axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
+		}
+	}
+	if t.ClipNorm != 0 || b == t.batches-1 {
+		if norm = norm2(t.grad); !isFinite(norm) {
+			return loss, norm
+		}
+	}
+	if t.ClipNorm != 0 && norm > t.ClipNorm {
+		scale(t.ClipNorm/norm, t.grad)
+	}
+	if t.ClipValue != 0 {
+		for i, g := range t.grad {
+			t.grad[i] = max(-t.ClipValue, min(t.ClipValue, g))
+		}
+	}
+	if t.WeightDecay != 0 {
+		for _, w := range t.weights {
+			scale(1-eta*t.WeightDecay, w)
+		}
+	}
+	if t.Optimizer == nil {
+		axpy(-eta, t.grad, t.net.params) // θ ← θ − η·∂L/∂θ
+	} else {
+		t.Optimizer.Step(t.net.params, t.grad, eta)
+	}
+	t.pass.learn()
+	return loss, norm
+}
+
+// learn lets batch norm follow the batch.
+func (p *pass) learn() {
+	for i := range p.states {
+		if l, ok := p.states[i].Layer.(BatchNorm); ok {
+			l.learn(&p.states[i])
+		}
+	}
+}
+
+// noteBest keeps the best epoch, and its parameters if they may be wanted.
+func (t *trainer) noteBest(e Epoch) {
+	h := &t.history
+	if h.Best >= 0 && !(t.watched(e) < t.watched(h.Epochs[h.Best])) {
+		return
+	}
+	h.Best = e.N
+	if t.Patience > 0 {
+		t.net.snapshot(&t.best)
+	}
+}
+
+// watched is the loss by which epochs are compared.
+func (t *trainer) watched(e Epoch) float64 {
+	if t.validX.Data != nil {
+		return e.ValidationLoss
+	}
+	return e.Loss
+}
+
+func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
+	if t.OnEpoch == nil {
+		return "", nil
+	}
+	err := t.OnEpoch(e)
+	t.clock = time.Now()
+	if errors.Is(err, ErrStop) {
+		return StopOnEpoch, nil
+	}
+	if err != nil {
+		t.history.Stopped = StopOnEpoch
+		return "", fmt.Errorf("backprop: Train: OnEpoch failed after epoch %d: %w", e.N, err)
+	}
+	return "", nil
+}
+
+// done is the reason to end after an epoch, or "".
+func (t *trainer) done(e Epoch) StopReason {
+	switch {
+	case t.TargetLoss > 0 && e.Loss <= t.TargetLoss:
+		return StopTarget
+	case t.Patience > 0 && e.N-t.history.Best >= t.Patience:
+		return StopPatience
+	case e.N == t.Epochs-1:
+		return StopEpochs
+	}
+	return ""
+}
+
+func (t *trainer) cancelled(n int, err error) error {
+	t.history.Stopped = StopCancelled
+	if !finite(t.net.params) {
+		t.net.restore(t.finite)
+	}
+	return fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
+}
+
+func (t *trainer) diverged(n, b int) error {
+	t.history.Stopped = StopDiverged
+	t.net.restore(t.finite)
+	if o, ok := t.Optimizer.(Stateful); ok {
+		o.SetState(nil) // an empty state is always taken
+	}
+	return fmt.Errorf("backprop: Train: epoch %d, batch %d: %w; the network holds its last finite parameters; "+
+		"try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", n, b, ErrDiverged)
+}
+
+// An Optimizer updates the parameters. Step changes params, given the gradient
+// of the same length and the learning rate η; it may change grad too. What it
+// remembers between steps is kept in the value: handed to another training it
+// goes on, a new one starts afresh.
+//
+// The formulas and defaults of the package's optimizers are PyTorch's. Their
+// Step panics if params and grad differ in length, or have not the length of the
+// steps before.
+type Optimizer interface {
+	Step(params, grad []float64, eta float64)
+}
+
+// A Stateful optimizer can be saved in the middle of a training and taken up
+// again. State is a copy of what it remembers, empty before the first step;
+// SetState takes it back, and starts afresh when it is empty.
+type Stateful interface {
+	State() []float64
+	SetState(state []float64) error
+}
+
+// Momentum is gradient descent with momentum, v ← μ·v + g and θ ← θ − η·v, or
+// with Nesterov's θ ← θ − η·(g + μ·v). v begins at 0, so the first step is
+// that of gradient descent (Sutskever et al. 2013).
+type Momentum struct {
+	Mu       float64 // μ, in [0, 1); 0 means 0.9
+	Nesterov bool
+	memory
+}
+
+func (o *Momentum) check() error { return checkDecay("Momentum Mu", o.Mu) }
+
+func (o *Momentum) fits(n int) error { return o.holds(n, 1) }
+
+// Step updates params.
+func (o *Momentum) Step(params, grad []float64, eta float64) {
+	v := o.step(params, grad, 1)
+	mu := cmp.Or(o.Mu, 0.9)
+	for i, g := range grad {
+		v[i] = mu*v[i] + g
+		if o.Nesterov {
+			params[i] -= eta * (g + mu*v[i])
+		} else {
+			params[i] -= eta * v[i]
+		}
+	}
+}
+
+// AdaGrad divides by the root of the sum of all squared gradients: s ← s + g²
+// and θ ← θ − η·g/(√s + ε) (Duchi et al. 2011).
+type AdaGrad struct {
+	Epsilon float64 // ε; 0 means 1e-10
+	memory
+}
+
+func (o *AdaGrad) check() error { return checkEpsilon("AdaGrad Epsilon", o.Epsilon) }
+
+func (o *AdaGrad) fits(n int) error { return o.holds(n, 1) }
+
+// Step updates params.
+func (o *AdaGrad) Step(params, grad []float64, eta float64) {
+	s := o.step(params, grad, 1)
+	epsilon := cmp.Or(o.Epsilon, 1e-10)
+	for i, g := range grad {
+		s[i] += g * g
+		params[i] -= eta * g / (math.Sqrt(s[i]) + epsilon)
+	}
+}
+
+// RMSProp divides by the root of a running mean of squared gradients:
+// v ← α·v + (1−α)·g² and θ ← θ − η·g/(√v + ε) (Hinton 2012). Centered, it
+// subtracts the square of a running mean m of the gradients from v under the
+// root. With momentum, the quotient q goes through b ← μ·b + q and
+// θ ← θ − η·b.
+type RMSProp struct {
+	Alpha    float64 // α, in [0, 1); 0 means 0.99
+	Epsilon  float64 // ε; 0 means 1e-8
+	Momentum float64 // μ, in [0, 1); 0 means none
+	Centered bool
+	memory
+}
+
+func (o *RMSProp) check() error {
+	return errors.Join(checkDecay("RMSProp Alpha", o.Alpha), checkDecay("RMSProp Momentum", o.Momentum),
+		checkEpsilon("RMSProp Epsilon", o.Epsilon))
+}
+
+func (o *RMSProp) fits(n int) error { return o.holds(n, 3) }
+
+// Step updates params.
+func (o *RMSProp) Step(params, grad []float64, eta float64) {
+	s, n := o.step(params, grad, 3), len(grad)
+	v, m, b := s[:n], s[n:2*n], s[2*n:]
+	alpha, epsilon := cmp.Or(o.Alpha, 0.99), cmp.Or(o.Epsilon, 1e-8)
+	for i, g := range grad {
+		v[i] = alpha*v[i] + (1-alpha)*g*g
+		square := v[i]
+		if o.Centered {
+			m[i] += (1 - alpha) * (g - m[i])
+			square = max(0, v[i]-m[i]*m[i]) // a variance; rounding may take it below 0
+		}
+		b[i] = o.Momentum*b[i] + g/(math.Sqrt(square)+epsilon)
+		params[i] -= eta * b[i]
+	}
+}
+
+// Adam follows running means of the gradients and of their squares,
+// m ← β₁·m + (1−β₁)·g and v ← β₂·v + (1−β₂)·g², and corrects both for their
+// beginning at 0: in step t, θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and
+// v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With TrainConfig.WeightDecay it is AdamW
+// (Loshchilov and Hutter 2019).
+type Adam struct {
+	Beta1   float64 // β₁, in [0, 1); 0 means 0.9
+	Beta2   float64 // β₂, in [0, 1); 0 means 0.999
+	Epsilon float64 // ε; 0 means 1e-8
+	memory
+}
+
+func (o *Adam) check() error {
+	return errors.Join(checkDecay("Adam Beta1", o.Beta1), checkDecay("Adam Beta2", o.Beta2),
+		checkEpsilon("Adam Epsilon", o.Epsilon))
+}
+
+func (o *Adam) fits(n int) error { return o.holds(n, 2) }
+
+// Step updates params.
+func (o *Adam) Step(params, grad []float64, eta float64) {
+	s, n := o.step(params, grad, 2), len(grad)
+	m, v := s[:n], s[n:]
+	beta1, beta2, epsilon := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), cmp.Or(o.Epsilon, 1e-8)
+	t := float64(o.steps)
+	size, root := eta/(1-math.Pow(beta1, t)), math.Sqrt(1-math.Pow(beta2, t))
+	for i, g := range grad {
+		m[i] += (1 - beta1) * (g - m[i])
+		v[i] = beta2*v[i] + (1-beta2)*g*g
+		params[i] -= size * m[i] / (math.Sqrt(v[i])/root + epsilon)
+	}
+}
+
+// memory is what an optimizer remembers: its number of steps, and some
+// slices as long as the parameters, one behind the other.
+type memory struct {
+	steps  int
+	slices []float64
+}
+
+// step counts a step and returns count slices, zero at first.
+func (m *memory) step(params, grad []float64, count int) []float64 {
+	if len(params) != len(grad) {
+		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
+	}
+	if err := m.holds(len(params), count); err != nil {
+		panic("backprop: Step: " + err.Error())
+	}
+	if m.slices == nil {
+		m.slices = make([]float64, count*len(params))
+	}
+	m.steps++
+	return m.slices
+}
+
+// holds is the error of a memory that is neither empty nor that of n parameters.
+func (m *memory) holds(n, count int) error {
+	if len(m.slices) != 0 && len(m.slices) != count*n {
+		return fmt.Errorf("the optimizer remembers %d values of another training, want %d for %d parameters",
+			len(m.slices), count*n, n)
+	}
+	return nil
+}
+
+// State is a copy of what the optimizer remembers, empty before the first step.
+func (m *memory) State() []float64 {
+	if m.slices == nil {
+		return nil
+	}
+	return append([]float64{float64(m.steps)}, m.slices...)
+}
+
+// SetState takes back what State returned. An empty state starts afresh.
+func (m *memory) SetState(state []float64) error {
+	if len(state) == 0 {
+		*m = memory{}
+		return nil
+	}
+	if s := state[0]; s != math.Trunc(s) || s < 1 || s > 1<<53 || !finite(state) {
+		return errors.New("backprop: SetState: this is not the state of an optimizer")
+	}
+	*m = memory{int(state[0]), slices.Clone(state[1:])}
+	return nil
+}
+
+func checkDecay(name string, v float64) error {
+	if !(v >= 0 && v < 1) {
+		return fmt.Errorf("%s is %v, want 0 to 1, 1 not included", name, v)
+	}
+	return nil
+}
+
+func checkEpsilon(name string, v float64) error {
+	if !isFinite(v) || v < 0 {
+		return fmt.Errorf("%s is %v, want a finite number above 0", name, v)
+	}
+	return nil
+}
+
+// A Schedule gives η of the next epoch, number len(history), from the
+// configured learning rate and the epochs so far. It keeps nothing of its
+// own, so that a training can be taken up at any epoch.
+type Schedule interface {
+	Rate(base float64, history []Epoch) float64
+}
+
+// ScheduleFunc makes a function a [Schedule].
+type ScheduleFunc func(base float64, history []Epoch) float64
+
+// Rate calls f.
+func (f ScheduleFunc) Rate(base float64, history []Epoch) float64 { return f(base, history) }
+
+// StepDecay multiplies η by Factor after every Every epochs.
+type StepDecay struct {
+	Every  int     // 1 or more
+	Factor float64 // above 0; 0 means 0.1
+}
+
+func (s StepDecay) check() error {
+	return errors.Join(checkEpochs("StepDecay Every", s.Every), checkEpsilon("StepDecay Factor", s.Factor))
+}
+
+// Rate is base·Factor^⌊n/Every⌋ in epoch n.
+func (s StepDecay) Rate(base float64, history []Epoch) float64 {
+	return base * math.Pow(cmp.Or(s.Factor, 0.1), float64(len(history)/s.Every))
+}
+
+// ExponentialDecay multiplies η by Factor after every epoch.
+type ExponentialDecay struct {
+	Factor float64 // above 0; 0 means 0.95
+}
+
+func (s ExponentialDecay) check() error { return checkEpsilon("ExponentialDecay Factor", s.Factor) }
+
+// Rate is base·Factorⁿ in epoch n.
+func (s ExponentialDecay) Rate(base float64, history []Epoch) float64 {
+	return base * math.Pow(cmp.Or(s.Factor, 0.95), float64(len(history)))
+}
+
+// CosineDecay takes η along half a cosine from its base to Min in Epochs
+// epochs, and leaves it there (Loshchilov and Hutter 2017).
+type CosineDecay struct {
+	Epochs int     // 1 or more
+	Min    float64 // the lowest η
+}
+
+func (s CosineDecay) check() error {
+	return errors.Join(checkEpochs("CosineDecay Epochs", s.Epochs), checkEpsilon("CosineDecay Min", s.Min))
+}
+
+// Rate is Min + (base−Min)·(1 + cos(π·n/Epochs))/2 in epoch n.
+func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
+	n := min(len(history), s.Epochs)
+	return s.Min + (base-s.Min)*(1+math.Cos(math.Pi*float64(n)/float64(s.Epochs)))/2
+}
+
+// Warmup raises η linearly from Start·base in the first epoch to base after
+// Epochs epochs, and then follows Then, which sees the history from there on.
+type Warmup struct {
+	Epochs int      // 1 or more
+	Start  float64  // in (0, 1]; 0 means 1/3
+	Then   Schedule // nil means a constant η
+}
+
+func (s Warmup) check() error {
+	errs := []error{checkEpochs("Warmup Epochs", s.Epochs), checkParameter(s.Then)}
+	if !(s.Start >= 0 && s.Start <= 1) {
+		errs = append(errs, fmt.Errorf("Warmup Start is %v, want 0 to 1", s.Start))
+	}
+	return errors.Join(errs...)
+}
+
+// Rate is base·(Start + (1−Start)·n/Epochs) in the first epochs n.
+func (s Warmup) Rate(base float64, history []Epoch) float64 {
+	n := len(history)
+	if n < s.Epochs {
+		start := cmp.Or(s.Start, 1.0/3)
+		return base * (start + (1-start)*float64(n)/float64(s.Epochs))
+	}
+	if s.Then == nil {
+		return base
+	}
+	return s.Then.Rate(base, history[s.Epochs:])
+}
+
+// ReduceOnPlateau multiplies η by Factor when the validation loss, or without
+// validation the loss, has not fallen below (1−Threshold) times its lowest for
+// more than Patience epochs. After each reduction Cooldown epochs do not count.
+// A change below 1e-8 is not made, as in PyTorch.
+type ReduceOnPlateau struct {
+	Factor    float64 // in (0, 1); 0 means 0.1
+	Patience  int     // 0 means 10
+	Threshold float64 // in [0, 1); 0 means 1e-4
+	Cooldown  int
+	Min       float64 // the lowest η
+}
+
+func (s ReduceOnPlateau) check() error {
+	errs := []error{
+		checkDecay("ReduceOnPlateau Factor", s.Factor), checkDecay("ReduceOnPlateau Threshold", s.Threshold),
+		checkEpsilon("ReduceOnPlateau Min", s.Min),
+	}
+	if s.Patience < 0 || s.Cooldown < 0 {
+		errs = append(errs, fmt.Errorf("ReduceOnPlateau Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown))
+	}
+	return errors.Join(errs...)
+}
+
+// Rate goes through the history from its beginning.
+func (s ReduceOnPlateau) Rate(base float64, history []Epoch) float64 {
+	factor, patience := cmp.Or(s.Factor, 0.1), cmp.Or(s.Patience, 10)
+	threshold := 1 - cmp.Or(s.Threshold, 1e-4)
+	validated := slices.ContainsFunc(history, func(e Epoch) bool { return e.ValidationLoss != 0 })
+	eta, best, bad, cooldown := base, math.Inf(1), 0, 0
+	for _, e := range history {
+		loss := e.Loss
+		if validated {
+			loss = e.ValidationLoss
+		}
+		if bad++; loss < best*threshold {
+			best, bad = loss, 0
+		}
+		if cooldown > 0 {
+			cooldown--
+			bad = 0
+		}
+		if bad > patience {
+			if lower := max(eta*factor, s.Min); eta-lower > 1e-8 {
+				eta = lower
+			}
+			cooldown, bad = s.Cooldown, 0
+		}
+	}
+	return eta
+}
+
+func checkEpochs(name string, n int) error {
+	if n < 1 {
+		return fmt.Errorf("%s is %d, want 1 or more", name, n)
+	}
+	return nil
+}
+
+// progress shows how a training goes. A nil progress shows nothing. What the
+// writer says is not listened to: training is worth more than a line of it.
+type progress struct {
+	w        io.Writer
+	live     bool // w is a terminal: one line is written over and over
+	epochs   int
+	start    time.Time
+	shown    time.Time // when the live line was last written
+	last     string    // the last finished epoch
+	finished bool
+}
+
+func newProgress(w io.Writer, epochs int) *progress {
+	p := &progress{w: w, epochs: epochs, start: time.Now()}
+	if f, ok := w.(*os.File); ok {
+		info, err := f.Stat()
+		p.live = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// barWidth is the width of the bar within the epoch.
+const barWidth = 20
+
+// batch shows, on a terminal and ten times a second, that batch b is done.
+func (p *progress) batch(epoch, b, batches int, loss float64) {
+	if p == nil || !p.live || time.Since(p.shown) < 100*time.Millisecond {
+		return
+	}
+	done := barWidth * (b + 1) / batches
+	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
+	left := p.left(float64(epoch) + float64(b+1)/float64(batches))
+	p.show(fmt.Sprintf("epoch %d/%d %s loss %.4g, %v left", epoch+1, p.epochs, bar, loss, left))
+}
+
+// epoch shows a finished epoch: on a terminal over the live line, elsewhere if
+// it is one of some twenty, or the last.
+func (p *progress) epoch(e Epoch, validated bool) {
+	if p == nil {
+		return
+	}
+	p.last = fmt.Sprintf("epoch %d/%d loss %.4g", e.N+1, p.epochs, e.Loss)
+	if validated {
+		p.last += fmt.Sprintf(", validation loss %.4g", e.ValidationLoss)
+	}
+	p.last += fmt.Sprintf(", η %.3g, %v left", e.LearningRate, p.left(float64(e.N+1)))
+	every := max(1, p.epochs/20)
+	p.finished = e.N%every == every-1 || e.N == p.epochs-1
+	switch {
+	case !p.live && p.finished:
+		fmt.Fprintln(p.w, p.last)
+	case p.live && time.Since(p.shown) >= 100*time.Millisecond:
+		p.show(p.last)
+	}
+}
+
+// end leaves the last epoch to be read.
+func (p *progress) end() {
+	switch {
+	case p == nil || p.last == "":
+	case p.live:
+		p.show(p.last)
+		fmt.Fprintln(p.w)
+	case !p.finished:
+		fmt.Fprintln(p.w, p.last)
+	}
+}
+
+// show writes over the live line.
+func (p *progress) show(line string) {
+	p.shown = time.Now()
+	fmt.Fprintf(p.w, "\r%s\x1b[K", line)
+}
+
+// left estimates the time left after so many epochs.
+func (p *progress) left(done float64) time.Duration {
+	elapsed := time.Since(p.start)
+	left := time.Duration(float64(elapsed) * (float64(p.epochs) - done) / done)
+	if left < 10*time.Second {
+		return left.Round(100 * time.Millisecond)
+	}
+	return left.Round(time.Second)
+}
