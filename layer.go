@@ -106,7 +106,7 @@ func (d Dense) fit(in int) (plan, error) {
 		p.biases = 0
 	}
 	if d.Init > Orthogonal {
-		return p, fmt.Errorf("Init is %v, want one of the package's initializers", d.Init)
+		return p, fmt.Errorf("Dense Init is %v, want one of the package's initializers", d.Init)
 	}
 	return p, nil
 }
@@ -147,10 +147,10 @@ type BatchNorm struct {
 func (b BatchNorm) fit(in int) (plan, error) {
 	p := plan{out: in, activation: b.Activation, rows: 1, cols: in, biases: in, statistics: in}
 	if !(b.Momentum >= 0 && b.Momentum <= 1) {
-		return p, fmt.Errorf("Momentum is %v, want 0 to 1", b.Momentum)
+		return p, fmt.Errorf("BatchNorm Momentum is %v, want 0 to 1", b.Momentum)
 	}
 	if !(b.Epsilon >= 0) || math.IsInf(b.Epsilon, 1) {
-		return p, fmt.Errorf("Epsilon is %v, want a finite number above 0", b.Epsilon)
+		return p, fmt.Errorf("BatchNorm Epsilon is %v, want a finite number above 0", b.Epsilon)
 	}
 	return p, nil
 }
@@ -225,7 +225,7 @@ type Dropout struct {
 
 func (d Dropout) fit(in int) (plan, error) {
 	if !(d.Rate >= 0 && d.Rate < 1) {
-		return plan{}, fmt.Errorf("Rate is %v, want 0 to 1, 1 not included", d.Rate)
+		return plan{}, fmt.Errorf("Dropout Rate is %v, want 0 to 1, 1 not included", d.Rate)
 	}
 	return plan{out: in}, nil
 }
@@ -288,6 +288,9 @@ func (Standardize) forward(s *state) {
 // Nothing before it has a parameter, so there is nothing to compute.
 func (Standardize) backward(*state) {}
 
+// smallestNormal is the smallest float64 with all its digits.
+const smallestNormal = 0x1p-1022
+
 // learn computes the statistics of the training data.
 func (Standardize) learn(l *slot, x matrix) error {
 	mean, variance := make([]float64, l.out), make([]float64, l.out)
@@ -298,6 +301,8 @@ func (Standardize) learn(l *slot, x matrix) error {
 		}
 		if c := x.column(j); slices.Min(c) == slices.Max(c) {
 			mean[j], variance[j] = c[0], 1
+		} else if variance[j] < smallestNormal {
+			return fmt.Errorf("column %d of x is too small to standardize: its variance is not above 0", j)
 		}
 	}
 	copy(l.mean, mean)

@@ -55,10 +55,12 @@ func New(inputs int, layers ...Layer) (*Network, error) {
 		s, err := newSlot(l, in, i == 0, i == len(layers)-1)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("backprop: New: layer %d: %w", i, err))
-			in = max(s.out, 2) // so that the layers behind it can be checked
+			if in = 2; s.out > 1 && s.out <= maxSize { // so that the layers behind it can be checked
+				in = s.out
+			}
 			continue
 		}
-		if s.cols > 0 && s.rows > (maxSize-params)/s.cols {
+		if s.cols > 0 && s.rows > (maxSize-params-s.biases)/s.cols {
 			return nil, errors.Join(append(errs, fmt.Errorf(
 				"backprop: New: layer %d: %d×%d weights take the network over %d parameters", i, s.rows, s.cols, maxSize))...)
 		}
@@ -100,16 +102,16 @@ func newSlot(l Layer, in int, first, last bool) (*slot, error) {
 	}
 	var err error
 	if s.plan, err = s.fit(in); err != nil {
-		return s, fmt.Errorf("%T %w", l, err)
+		return s, err
 	}
 	if s.out < 1 || s.out > maxSize {
-		return s, fmt.Errorf("%T Units is %d, want 1 to %d", l, s.out, maxSize)
+		return s, fmt.Errorf("Dense Units is %d, want 1 to %d", s.out, maxSize)
 	}
 	if s.activation == nil {
 		s.activation = Identity
 	}
 	if s.activation == Softmax && s.out == 1 {
-		return s, fmt.Errorf("%T with Softmax has 1 unit, want 2 or more (or Sigmoid)", l)
+		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
 	}
 	if err := checkParameter(s.activation); err != nil {
 		return s, err
@@ -119,9 +121,12 @@ func newSlot(l Layer, in int, first, last bool) (*slot, error) {
 	return s, nil
 }
 
-// checkParameter is the error of an activation, a loss or an optimizer whose
-// fields are no use.
+// checkParameter is the error of an activation, a loss, an optimizer or a
+// schedule that is a nil pointer or whose fields are no use.
 func checkParameter(v any) error {
+	if v != nil && isNil(v) {
+		return fmt.Errorf("a %T is nil, want a value", v)
+	}
 	if c, ok := v.(interface{ check() error }); ok {
 		return c.check()
 	}
@@ -519,7 +524,11 @@ func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
 //
 // Params and Gradient together drive any other optimizer.
 func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
-	xm, ym, l, err := n.batch("Gradient", x, y, l)
+	return n.gradient("Gradient", dst, x, y, l)
+}
+
+func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
+	xm, ym, l, err := n.batch(where, x, y, l)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -527,9 +536,12 @@ func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float6
 		dst = make([]float64, len(n.params))
 	}
 	if len(dst) != len(n.params) {
-		return 0, nil, fmt.Errorf("backprop: Gradient: dst has %d elements, want %d", len(dst), len(n.params))
+		return 0, nil, fmt.Errorf("backprop: %s: dst has %d elements, want %d", string(where), len(dst), len(n.params))
 	}
-	if err := n.batchNormRows("Gradient", xm.Rows); err != nil {
+	if shareMemory(dst, n.params) {
+		return 0, nil, fmt.Errorf("backprop: %s: dst is the network's Params, want other memory", string(where))
+	}
+	if err := n.batchNormRows(where, xm.Rows); err != nil {
 		return 0, nil, err
 	}
 	p := n.take(&n.training, xm.Rows)
@@ -537,7 +549,7 @@ func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float6
 	p.bind(dst)
 	value = p.lossGradient(l, xm, ym)
 	if !isFinite(value) || !finite(dst) {
-		return 0, nil, fmt.Errorf("backprop: Gradient: the loss is %v, its gradient is not finite: %w", value, ErrDiverged)
+		return 0, nil, fmt.Errorf("backprop: %s: the loss is %v, its gradient is not finite: %w", string(where), value, ErrDiverged)
 	}
 	return value, dst, nil
 }
@@ -572,7 +584,7 @@ type GradientCheck struct {
 // kink, as ReLU has at 0. The cost is four losses a parameter. Arguments are
 // as for [Network.Gradient]; the network is not changed.
 func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) {
-	_, grad, err := n.Gradient(nil, x, y, l)
+	_, grad, err := n.gradient("CheckGradient", nil, x, y, l)
 	if err != nil {
 		return GradientCheck{}, err
 	}
