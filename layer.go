@@ -302,7 +302,7 @@ func (Standardize) learn(l *slot, x matrix) error {
 		if c := x.column(j); slices.Min(c) == slices.Max(c) {
 			mean[j], variance[j] = c[0], 1
 		} else if variance[j] < smallestNormal {
-			return fmt.Errorf("column %d of x is too small to standardize: its variance is not above 0", j)
+			return fmt.Errorf("column %d of x is too small to standardize: its variance underflows", j)
 		}
 	}
 	copy(l.mean, mean)
