@@ -197,9 +197,7 @@ type crossEntropy struct{}
 func (crossEntropy) Value(a, y []float64) float64 {
 	sum := 0.0
 	for i, a := range a {
-		if y[i] != 0 {
-			sum -= y[i] * math.Log(max(clampP, a))
-		}
+		sum -= y[i] * math.Log(max(clampP, a)) // a NaN stays one, where y is 0 too
 	}
 	return sum
 }
