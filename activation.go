@@ -374,7 +374,7 @@ func init() {
 // activations are known already. A nil f, an empty name, one that is longer
 // than 200 bytes, and one that is taken are errors.
 func RegisterActivation(f Activation) error {
-	if f == nil {
+	if isNil(f) {
 		return fmt.Errorf("backprop: RegisterActivation: the activation is nil")
 	}
 	name := f.String()

@@ -207,13 +207,8 @@ func (t *trainer) check() error {
 	} {
 		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
 	}
-	for _, f := range []struct {
-		name  string
-		value any
-	}{{"Optimizer", t.Optimizer}, {"Schedule", t.Schedule}} {
-		if f.value != nil && isNil(f.value) {
-			want(false, f.name, fmt.Sprintf("a nil %T", f.value), "a value or nothing")
-		} else if err := checkParameter(f.value); err != nil {
+	for _, v := range []any{t.Optimizer, t.Schedule} {
+		if err := checkParameter(v); err != nil {
 			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
 		}
 	}
@@ -698,6 +693,13 @@ type Schedule interface {
 
 // ScheduleFunc makes a function a [Schedule].
 type ScheduleFunc func(base float64, history []Epoch) float64
+
+func (f ScheduleFunc) check() error {
+	if f == nil {
+		return errors.New("ScheduleFunc is nil, want a function")
+	}
+	return nil
+}
 
 // Rate calls f.
 func (f ScheduleFunc) Rate(base float64, history []Epoch) float64 { return f(base, history) }
