@@ -290,4 +290,3 @@ func ok(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
-
