@@ -17,17 +17,6 @@
 //	R15      address of the mask
 //	CX, R13  l and rows still to do
 
-// Four words of ones, four of zeros: a mask for t lanes begins 8t bytes before the middle.
-DATA  lanes<>+0(SB)/8, $-1
-DATA  lanes<>+8(SB)/8, $-1
-DATA  lanes<>+16(SB)/8, $-1
-DATA  lanes<>+24(SB)/8, $-1
-DATA  lanes<>+32(SB)/8, $0
-DATA  lanes<>+40(SB)/8, $0
-DATA  lanes<>+48(SB)/8, $0
-DATA  lanes<>+56(SB)/8, $0
-GLOBL lanes<>(SB), RODATA|NOPTR, $64
-
 #define ROWS1(OP) \
 	OP((AX), Y0, Y1, Y2)
 #define ROWS2(OP) \
@@ -166,7 +155,7 @@ TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	LEAQ -1(DX), CX
 	ANDQ $3, CX
 	SHLQ $3, CX
-	LEAQ lanes<>+24(SB), R15
+	LEAQ ·lanes+24(SB), R15
 	SUBQ CX, R15
 	CMPQ DX, $4
 	JLE  one

@@ -2,6 +2,9 @@ package kernel
 
 var generic = implementation{
 	name: "generic",
+	exp:  expGeneric, sigmoid: sigmoidGeneric, tanh: tanhGeneric, relu: reluGeneric,
+	sigmoidBackward: sigmoidBackwardGeneric, tanhBackward: tanhBackwardGeneric, reluBackward: reluBackwardGeneric,
+	adam: adamGeneric, axpy: axpyGeneric,
 }
 
 func affineGeneric(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {

@@ -93,8 +93,16 @@ func checkMatrix(x []float64, ld, rows, cols int) {
 	}
 }
 
+// An implementation is a set of loops. The products and two reductions, which a caller's small arrays must not escape to,
+// are not in it: they look at active.
 type implementation struct {
-	name string
+	name                          string
+	exp, sigmoid, tanh, relu      func(dst, src []float64)
+	sigmoidBackward, tanhBackward func(dz, da, z, a []float64)
+	reluBackward                  func(dz, da, z []float64)
+	adam                          func(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+	axpy                          func(alpha float64, x, y []float64)
 }
 
+// active is the best implementation; tests try the others.
 var active = implementations[len(implementations)-1]
