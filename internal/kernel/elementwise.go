@@ -1,0 +1,234 @@
+package kernel
+
+import "math"
+
+// chunk bounds the elements that assembly is given at a time, to some 30 µs of work.
+const chunk = 1 << 14
+
+// Exp sets dst[i] = e^src[i], within 1.1 ulp. dst may be src.
+func Exp(dst, src []float64) { unary(active.exp, dst, src) }
+
+// Sigmoid sets a[i] = σ(z[i]) = 1/(1+e^−z[i]), within 2.2 ulp. a may be z.
+func Sigmoid(a, z []float64) { unary(active.sigmoid, a, z) }
+
+// SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of a·(1−a)
+// close to a = 1: with a relative error below 2⁻³⁹ everywhere. dz may be da.
+func SigmoidBackward(dz, da, z, a []float64) { backward(active.sigmoidBackward, dz, da, z, a) }
+
+// Tanh sets a[i] = tanh z[i], within 2.6 ulp. a may be z.
+func Tanh(a, z []float64) { unary(active.tanh, a, z) }
+
+// TanhBackward sets dz[i] = da[i]·(1−tanh² z[i]), where a = tanh z, with a relative error below 2⁻³⁹ everywhere.
+// dz may be da.
+func TanhBackward(dz, da, z, a []float64) { backward(active.tanhBackward, dz, da, z, a) }
+
+// ReLU sets a[i] = max(z[i], 0): zero for −0, NaN for NaN. a may be z.
+func ReLU(a, z []float64) { unary(active.relu, a, z) }
+
+// ReLUBackward sets dz[i] = da[i] where z[i] > 0, else 0. dz may be da.
+func ReLUBackward(dz, da, z []float64) {
+	da, z = da[:len(dz)], z[:len(dz)]
+	for len(dz) > chunk {
+		reluBackward(dz[:chunk], da[:chunk], z[:chunk])
+		dz, da, z = dz[chunk:], da[chunk:], z[chunk:]
+	}
+	reluBackward(dz, da, z)
+}
+
+// AdamStep holds what one step of Adam takes besides slices.
+type AdamStep struct {
+	Beta1, Beta2 float64
+	Step         float64 // η/(1−β₁ᵗ)
+	Scale        float64 // 1/√(1−β₂ᵗ)
+	Epsilon      float64
+}
+
+// Adam updates parameters and moments from the gradient:
+//
+//	m[i] = β₁·m[i] + (1−β₁)·g[i]
+//	v[i] = β₂·v[i] + (1−β₂)·g[i]²
+//	θ[i] = θ[i] − Step·m[i]/(Scale·√v[i] + ε)
+func Adam(params, grad, m, v []float64, s AdamStep) {
+	grad, m, v = grad[:len(params)], m[:len(params)], v[:len(params)]
+	for len(params) > chunk {
+		adam(params[:chunk], grad[:chunk], m[:chunk], v[:chunk], &s)
+		params, grad, m, v = params[chunk:], grad[chunk:], m[chunk:], v[chunk:]
+	}
+	adam(params, grad, m, v, &s)
+}
+
+// Axpy sets y[i] = alpha·x[i] + y[i].
+func Axpy(alpha float64, x, y []float64) {
+	x = x[:len(y)]
+	for len(y) > chunk {
+		axpy(alpha, x[:chunk], y[:chunk])
+		x, y = x[chunk:], y[chunk:]
+	}
+	axpy(alpha, x, y)
+}
+
+// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, and of the
+// 32 sums the upper half is added to the lower until one is left: the bits are the same on every machine.
+func Dot(x, y []float64) float64 {
+	y = y[:len(x)]
+	var sums [32]float64
+	for len(x) >= 32 {
+		n := min(len(x)&^31, chunk)
+		dot(&sums, x[:n], y[:n])
+		x, y = x[n:], y[n:]
+	}
+	for i, v := range x {
+		sums[i] += float64(v * y[i])
+	}
+	for half := 16; half > 0; half /= 2 {
+		for i, v := range sums[half : 2*half] {
+			sums[i] += v
+		}
+	}
+	return sums[0]
+}
+
+// Finite reports whether no element is ±Inf or NaN.
+func Finite(x []float64) bool {
+	for len(x) >= 16 {
+		n := min(len(x)&^15, chunk)
+		if !finite(x[:n]) {
+			return false
+		}
+		x = x[n:]
+	}
+	for _, v := range x {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// The functions below are there to be called: a goroutine can be preempted where they begin, but not in
+// assembly nor in a loop that calls only assembly.
+
+func unary(f func(dst, src []float64), dst, src []float64) {
+	src = src[:len(dst)]
+	for len(dst) > chunk {
+		call(f, dst[:chunk], src[:chunk])
+		dst, src = dst[chunk:], src[chunk:]
+	}
+	call(f, dst, src)
+}
+
+//go:noinline
+func call(f func(dst, src []float64), dst, src []float64) { f(dst, src) }
+
+func backward(f func(dz, da, z, a []float64), dz, da, z, a []float64) {
+	da, z, a = da[:len(dz)], z[:len(dz)], a[:len(dz)]
+	for len(dz) > chunk {
+		callBackward(f, dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
+		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]
+	}
+	callBackward(f, dz, da, z, a)
+}
+
+//go:noinline
+func callBackward(f func(dz, da, z, a []float64), dz, da, z, a []float64) { f(dz, da, z, a) }
+
+//go:noinline
+func reluBackward(dz, da, z []float64) { active.reluBackward(dz, da, z) }
+
+//go:noinline
+func axpy(alpha float64, x, y []float64) { active.axpy(alpha, x, y) }
+
+//go:noinline
+func adam(params, grad, m, v []float64, s *AdamStep) {
+	active.adam(params, grad, m, v, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Scale, s.Epsilon)
+}
+
+func expGeneric(dst, src []float64) {
+	for i, x := range src {
+		dst[i] = exp(x)
+	}
+}
+
+// exp is math.Exp, which on some machines is infinite already a little before it should be.
+func exp(x float64) float64 {
+	if x > 709 {
+		return math.Exp(x-1) * math.E
+	}
+	return math.Exp(x)
+}
+
+func sigmoidGeneric(a, z []float64) {
+	for i, x := range z {
+		e := exp(-math.Abs(x))
+		if math.Signbit(x) {
+			a[i] = e / (1 + e)
+		} else {
+			a[i] = 1 / (1 + e)
+		}
+	}
+}
+
+func sigmoidBackwardGeneric(dz, da, z, a []float64) {
+	for i, x := range z {
+		e := exp(-math.Abs(x))
+		dz[i] = da[i] * (e / ((1 + e) * (1 + e)))
+	}
+}
+
+func tanhGeneric(a, z []float64) {
+	for i, x := range z {
+		a[i] = math.Tanh(x)
+	}
+}
+
+func tanhBackwardGeneric(dz, da, z, a []float64) {
+	for i, x := range z {
+		e := exp(-2 * math.Abs(x))
+		dz[i] = da[i] * (4 * e / ((1 + e) * (1 + e)))
+	}
+}
+
+func reluGeneric(a, z []float64) {
+	for i, x := range z {
+		a[i] = max(x, 0)
+	}
+}
+
+func reluBackwardGeneric(dz, da, z []float64) {
+	for i, x := range z {
+		if x > 0 {
+			dz[i] = da[i]
+		} else {
+			dz[i] = 0
+		}
+	}
+}
+
+func adamGeneric(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64) {
+	for i, g := range grad {
+		m[i] = beta1*m[i] + alpha1*g
+		v[i] = beta2*v[i] + alpha2*g*g
+		params[i] -= step * (m[i] / (scale*math.Sqrt(v[i]) + eps))
+	}
+}
+
+func axpyGeneric(alpha float64, x, y []float64) {
+	for i, v := range x {
+		y[i] += alpha * v
+	}
+}
+
+func dotGeneric(sums *[32]float64, x, y []float64) {
+	for i, v := range x {
+		sums[i%32] += float64(v * y[i])
+	}
+}
+
+func finiteGeneric(x []float64) bool {
+	var s0, s1 float64
+	for i := 0; i+1 < len(x); i += 2 {
+		s0 += 0 * x[i]
+		s1 += 0 * x[i+1]
+	}
+	return s0 == 0 && s1 == 0
+}

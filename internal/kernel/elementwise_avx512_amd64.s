@@ -1,0 +1,307 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+#include "constants_amd64.h"
+
+// Elementwise functions, eight lanes at a time. Every loop has the same frame: BX is the offset in bytes that all
+// slices share, CX what is left, and K1 selects all lanes, but for the last time round only
+// those that are left.
+
+#define EACH \
+	XORL   BX, BX;     \
+	KXNORW K1, K1, K1; \
+	SUBQ   $8, CX;     \
+	JLT    tail;       \
+	PCALIGN $32;       \
+loop:
+
+#define NEXT \
+	ADDQ  $64, BX; \
+	SUBQ  $8, CX;  \
+	JGE   loop;    \
+tail:              \
+	ADDQ  $8, CX;  \
+	JEQ   done;    \
+	MOVL  $1, AX;  \
+	SHLL  CX, AX;  \
+	DECL  AX;      \
+	KMOVW AX, K1;  \
+	XORL  CX, CX;  \
+	JMP   loop;    \
+done:              \
+	VZEROUPPER;    \
+	RET
+
+// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r).
+//
+//	Z0  x, clobbered
+//	Z1  n
+//	Z2  t
+//	Z3  clobbered
+#define REDUCE_AND_EXPM1 \
+	VBROADCASTSD      ROUND, Z1;         \
+	VFMADD231PD.BCST  LOG2E, Z0, Z1;     \
+	VSUBPD.BCST       ROUND, Z1, Z1;     \
+	VFNMADD231PD.BCST LN2_HIGH, Z1, Z0;  \
+	VFNMADD231PD.BCST LN2_LOW, Z1, Z0;   \
+	VBROADCASTSD      Q9, Z2;            \
+	VMULPD            Z0, Z0, Z3;        \
+	VFMADD213PD.BCST  Q8, Z0, Z2;        \
+	VFMADD213PD.BCST  Q7, Z0, Z2;        \
+	VFMADD213PD.BCST  Q6, Z0, Z2;        \
+	VFMADD213PD.BCST  Q5, Z0, Z2;        \
+	VFMADD213PD.BCST  Q4, Z0, Z2;        \
+	VFMADD213PD.BCST  Q3, Z0, Z2;        \
+	VFMADD213PD.BCST  Q2, Z0, Z2;        \
+	VFMADD213PD.BCST  Q1, Z0, Z2;        \
+	VFMADD213PD.BCST  Q0, Z0, Z2;        \
+	VFMADD213PD       Z0, Z3, Z2
+
+// Z2 = e^Z0, gradually to zero and to infinity.
+#define EXP \
+	REDUCE_AND_EXPM1;       \
+	VADDPD.BCST ONE, Z2, Z2; \
+	VSCALEFPD   Z1, Z2, Z2
+
+// func expAVX512(dst, src []float64)
+TEXT ·expAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ src_base+24(FP), SI
+	VBROADCASTSD LARGE, Z16
+	VBROADCASTSD SMALL, Z17
+	EACH
+	VMOVUPD.Z (SI)(BX*1), K1, Z0
+	VMINPD    Z0, Z16, Z0 // A NaN stays: x is the operand that counts then.
+	VMAXPD    Z0, Z17, Z0
+	EXP
+	VMOVUPD   Z2, K1, (DI)(BX*1)
+	NEXT
+
+// σ(z) = 1/(1+e) for z ≥ 0, e/(1+e) for z < 0, where e = e^−|z|.
+//
+// func sigmoidAVX512(dst, src []float64)
+TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ src_base+24(FP), SI
+	VBROADCASTSD SMALL, Z17
+	VBROADCASTSD ONE, Z18
+	EACH
+	VMOVUPD.Z  (SI)(BX*1), K1, Z0
+	VPMOVQ2M   Z0, K2
+	VORPD.BCST SIGN, Z0, Z0
+	VMAXPD     Z0, Z17, Z0
+	EXP
+	VADDPD     Z18, Z2, Z4
+	VMOVAPD    Z18, Z5
+	VMOVAPD    Z2, K2, Z5
+	VDIVPD     Z4, Z5, Z5
+	VMOVUPD    Z5, K1, (DI)(BX*1)
+	NEXT
+
+// tanh |z| = u/(u+2) with u = e^2|z| − 1 = 2ⁿ·t + (2ⁿ−1).
+//
+// func tanhAVX512(dst, src []float64)
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ src_base+24(FP), SI
+	VBROADCASTSD TANH_ONE, Z17
+	VBROADCASTSD ONE, Z18
+	EACH
+	VMOVUPD.Z   (SI)(BX*1), K1, Z0
+	VANDPD.BCST SIGN, Z0, Z4
+	VXORPD      Z4, Z0, Z0
+	VADDPD      Z0, Z0, Z0
+	VMINPD      Z0, Z17, Z0
+	REDUCE_AND_EXPM1
+	VSCALEFPD   Z1, Z18, Z3
+	VSUBPD      Z18, Z3, Z5
+	VFMADD213PD Z5, Z3, Z2
+	VADDPD.BCST TWO, Z2, Z5
+	VDIVPD      Z5, Z2, Z2
+	VORPD       Z4, Z2, Z2
+	VMOVUPD     Z2, K1, (DI)(BX*1)
+	NEXT
+
+// dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
+//
+// func sigmoidBackwardAVX512(dz, da, z, a []float64)
+TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-96
+	MOVQ dz_base+0(FP), DI
+	MOVQ dz_len+8(FP), CX
+	MOVQ da_base+24(FP), SI
+	MOVQ z_base+48(FP), R8
+	MOVQ a_base+72(FP), R9
+	VBROADCASTSD NEAR_ONE, Z16
+	VBROADCASTSD SMALL, Z17
+	VBROADCASTSD ONE, Z18
+	EACH
+	VMOVUPD.Z  (R9)(BX*1), K1, Z4
+	VCMPPD     $0x11, Z16, Z4, K2 // a < 1 − 2⁻¹²
+	VSUBPD     Z4, Z18, Z5
+	VMULPD     Z4, Z5, Z5
+	KORTESTB   K2, K2
+	JCS        store
+	VMOVUPD.Z  (R8)(BX*1), K1, Z0
+	VORPD.BCST SIGN, Z0, Z0
+	VMAXPD     Z0, Z17, Z0
+	EXP
+	VADDPD     Z18, Z2, Z4
+	VMULPD     Z4, Z4, Z4
+	VDIVPD     Z4, Z2, Z2
+	VMOVAPD    Z5, K2, Z2
+	VMOVAPD    Z2, Z5
+
+store:
+	VMULPD  (SI)(BX*1), Z5, K1, Z5
+	VMOVUPD Z5, K1, (DI)(BX*1)
+	NEXT
+
+// dz = da·(1−a²) where |a| is not close to 1, else da·4e/(1+e)² with e = e^−2|z|.
+//
+// func tanhBackwardAVX512(dz, da, z, a []float64)
+TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-96
+	MOVQ dz_base+0(FP), DI
+	MOVQ dz_len+8(FP), CX
+	MOVQ da_base+24(FP), SI
+	MOVQ z_base+48(FP), R8
+	MOVQ a_base+72(FP), R9
+	VBROADCASTSD NEAR_ONE, Z16
+	VBROADCASTSD SMALL, Z17
+	VBROADCASTSD ONE, Z18
+	VBROADCASTSD SIGN, Z19
+	EACH
+	VMOVUPD.Z    (R9)(BX*1), K1, Z4
+	VANDNPD      Z4, Z19, Z6
+	VCMPPD       $0x11, Z16, Z6, K2 // |a| < 1 − 2⁻¹²
+	VMOVAPD      Z18, Z5
+	VFNMADD231PD Z4, Z4, Z5
+	KORTESTB     K2, K2
+	JCS          store
+	VMOVUPD.Z    (R8)(BX*1), K1, Z0
+	VORPD        Z19, Z0, Z0
+	VADDPD       Z0, Z0, Z0
+	VMAXPD       Z0, Z17, Z0
+	EXP
+	VADDPD       Z18, Z2, Z4
+	VMULPD       Z4, Z4, Z4
+	VMULPD.BCST  FOUR, Z2, Z2
+	VDIVPD       Z4, Z2, Z2
+	VMOVAPD      Z5, K2, Z2
+	VMOVAPD      Z2, Z5
+
+store:
+	VMULPD  (SI)(BX*1), Z5, K1, Z5
+	VMOVUPD Z5, K1, (DI)(BX*1)
+	NEXT
+
+// func reluAVX512(dst, src []float64)
+TEXT ·reluAVX512(SB), NOSPLIT, $0-48
+	MOVQ   dst_base+0(FP), DI
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   src_base+24(FP), SI
+	VXORPD X15, X15, X15
+	EACH
+	VMOVUPD.Z (SI)(BX*1), K1, Z0
+	VMAXPD    Z0, Z15, Z0
+	VADDPD    Z0, Z15, Z0 // −0 becomes 0
+	VMOVUPD   Z0, K1, (DI)(BX*1)
+	NEXT
+
+// func reluBackwardAVX512(dz, da, z []float64)
+TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ   dz_base+0(FP), DI
+	MOVQ   dz_len+8(FP), CX
+	MOVQ   da_base+24(FP), SI
+	MOVQ   z_base+48(FP), R8
+	VXORPD X15, X15, X15
+	EACH
+	VCMPPD    $0x11, (R8)(BX*1), Z15, K1, K2 // 0 < z
+	VMOVUPD.Z (SI)(BX*1), K2, Z0
+	VMOVUPD   Z0, K1, (DI)(BX*1)
+	NEXT
+
+// func adamAVX512(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+TEXT ·adamAVX512(SB), NOSPLIT, $0-152
+	MOVQ params_base+0(FP), DI
+	MOVQ params_len+8(FP), CX
+	MOVQ grad_base+24(FP), SI
+	MOVQ m_base+48(FP), R8
+	MOVQ v_base+72(FP), R9
+	VBROADCASTSD beta1+96(FP), Z16
+	VBROADCASTSD alpha1+104(FP), Z17
+	VBROADCASTSD beta2+112(FP), Z18
+	VBROADCASTSD alpha2+120(FP), Z19
+	VBROADCASTSD step+128(FP), Z20
+	VBROADCASTSD scale+136(FP), Z21
+	VBROADCASTSD eps+144(FP), Z22
+	EACH
+	VMOVUPD.Z    (SI)(BX*1), K1, Z2
+	VMOVUPD.Z    (R8)(BX*1), K1, Z0
+	VMOVUPD.Z    (R9)(BX*1), K1, Z1
+	VMOVUPD.Z    (DI)(BX*1), K1, Z3
+	VMULPD       Z16, Z0, Z0
+	VFMADD231PD  Z17, Z2, Z0      // m = β₁·m + (1−β₁)·g
+	VMULPD       Z18, Z1, Z1
+	VMULPD       Z19, Z2, Z4
+	VFMADD231PD  Z4, Z2, Z1       // v = β₂·v + (1−β₂)·g²
+	VSQRTPD      Z1, Z5
+	VFMADD213PD  Z22, Z21, Z5
+	VDIVPD       Z5, Z0, Z5
+	VFNMADD231PD Z20, Z5, Z3      // θ −= step·m/(scale·√v + ε)
+	VMOVUPD      Z0, K1, (R8)(BX*1)
+	VMOVUPD      Z1, K1, (R9)(BX*1)
+	VMOVUPD      Z3, K1, (DI)(BX*1)
+	NEXT
+
+// func axpyAVX512(alpha float64, x, y []float64)
+TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
+	VBROADCASTSD alpha+0(FP), Z16
+	MOVQ x_base+8(FP), SI
+	MOVQ y_base+32(FP), DI
+	MOVQ y_len+40(FP), CX
+	EACH
+	VMOVUPD.Z   (SI)(BX*1), K1, Z1
+	VMOVUPD.Z   (DI)(BX*1), K1, Z0
+	VFMADD231PD Z16, Z1, Z0
+	VMOVUPD     Z0, K1, (DI)(BX*1)
+	NEXT
+
+// sums[i%32] += x[i]·y[i], each product rounded, for a length that is a multiple of 32.
+//
+// func dotAVX512(sums *[32]float64, x, y []float64)
+TEXT ·dotAVX512(SB), NOSPLIT, $0-56
+	MOVQ    sums+0(FP), DI
+	MOVQ    x_base+8(FP), SI
+	MOVQ    x_len+16(FP), CX
+	MOVQ    y_base+32(FP), DX
+	VMOVUPD (DI), Z0
+	VMOVUPD 64(DI), Z1
+	VMOVUPD 128(DI), Z2
+	VMOVUPD 192(DI), Z3
+
+loop:
+	VMOVUPD (SI), Z4
+	VMOVUPD 64(SI), Z5
+	VMOVUPD 128(SI), Z6
+	VMOVUPD 192(SI), Z7
+	VMULPD  (DX), Z4, Z4
+	VMULPD  64(DX), Z5, Z5
+	VMULPD  128(DX), Z6, Z6
+	VMULPD  192(DX), Z7, Z7
+	VADDPD  Z4, Z0, Z0
+	VADDPD  Z5, Z1, Z1
+	VADDPD  Z6, Z2, Z2
+	VADDPD  Z7, Z3, Z3
+	ADDQ    $256, SI
+	ADDQ    $256, DX
+	SUBQ    $32, CX
+	JNZ     loop
+	VMOVUPD Z0, (DI)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, 128(DI)
+	VMOVUPD Z3, 192(DI)
+	VZEROUPPER
+	RET

@@ -1,0 +1,308 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// C = C₀ + A·B for at most 12 columns: the loop and the rounding of gemmAVX512, with 256-bit registers.
+// The columns are one, two or three vectors of four, of which the last is loaded, and if it is not
+// full also stored, through a mask. The rows are taken four, two or one at a time.
+//
+//	Y0-Y11   the tile: row r has Y(3r), Y(3r+1), Y(3r+2)
+//	Y12-Y14  one row of B
+//	Y15      the mask, then one element of A in all lanes
+//	SI       A at the tile's first row; AX runs along l from there
+//	DX       B, runs along l
+//	BX, DI   C₀ and C at the next row
+//	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
+//	R14      three times a's row stride
+//	R15      address of the mask
+//	CX, R13  l and rows still to do
+
+#define ROWS1(OP) \
+	OP((AX), Y0, Y1, Y2)
+#define ROWS2(OP) \
+	ROWS1(OP);                    \
+	OP((AX)(R9*1), Y3, Y4, Y5)
+#define ROWS4(OP) \
+	ROWS2(OP);                    \
+	OP((AX)(R9*2), Y6, Y7, Y8);   \
+	OP((AX)(R14*1), Y9, Y10, Y11)
+
+#define MASK VMOVUPD (R15), Y15
+
+// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C whole or masked.
+#define START1(a, c0, c1, c2) \
+	VMASKMOVPD (BX), Y15, c0; \
+	ADDQ       R12, BX
+#define START2(a, c0, c1, c2) \
+	VMOVUPD    (BX), c0;        \
+	VMASKMOVPD 32(BX), Y15, c1; \
+	ADDQ       R12, BX
+#define START3(a, c0, c1, c2) \
+	VMOVUPD    (BX), c0;        \
+	VMOVUPD    32(BX), c1;      \
+	VMASKMOVPD 64(BX), Y15, c2; \
+	ADDQ       R12, BX
+
+#define FMA1(a, c0, c1, c2) \
+	VBROADCASTSD a, Y15;       \
+	VFMADD231PD  Y12, Y15, c0
+#define FMA2(a, c0, c1, c2) \
+	FMA1(a, c0, c1, c2);      \
+	VFMADD231PD Y13, Y15, c1
+#define FMA3(a, c0, c1, c2) \
+	FMA2(a, c0, c1, c2);      \
+	VFMADD231PD Y14, Y15, c2
+
+#define STORE1(a, c0, c1, c2) \
+	VMOVUPD c0, (DI); \
+	ADDQ    R8, DI
+#define STORE2(a, c0, c1, c2) \
+	VMOVUPD c0, (DI);   \
+	VMOVUPD c1, 32(DI); \
+	ADDQ    R8, DI
+#define STORE3(a, c0, c1, c2) \
+	VMOVUPD c0, (DI);   \
+	VMOVUPD c1, 32(DI); \
+	VMOVUPD c2, 64(DI); \
+	ADDQ    R8, DI
+
+#define MASKED1(a, c0, c1, c2) \
+	VMASKMOVPD c0, Y15, (DI); \
+	ADDQ       R8, DI
+#define MASKED2(a, c0, c1, c2) \
+	VMOVUPD    c0, (DI);        \
+	VMASKMOVPD c1, Y15, 32(DI); \
+	ADDQ       R8, DI
+#define MASKED3(a, c0, c1, c2) \
+	VMOVUPD    c0, (DI);        \
+	VMOVUPD    c1, 32(DI);      \
+	VMASKMOVPD c2, Y15, 64(DI); \
+	ADDQ       R8, DI
+
+#define LOADB1 \
+	VMASKMOVPD (DX), Y15, Y12
+#define LOADB2 \
+	VMOVUPD    (DX), Y12;        \
+	VMASKMOVPD 32(DX), Y15, Y13
+#define LOADB3 \
+	VMOVUPD    (DX), Y12;        \
+	VMOVUPD    32(DX), Y13;      \
+	VMASKMOVPD 64(DX), Y15, Y14
+
+#define TILE(loop, masked, stored, ROWS, START, LOADB, FMA, STORE, MASKED) \
+	MOVQ b+40(FP), DX;          \
+	MOVQ k+88(FP), CX;          \
+	MOVQ SI, AX;                \
+	MASK;                       \
+	ROWS(START);                \
+	PCALIGN $32;                \
+loop:                           \
+	MASK;                       \
+	LOADB;                      \
+	ROWS(FMA);                  \
+	ADDQ R11, DX;               \
+	ADDQ R10, AX;               \
+	DECQ CX;                    \
+	JNZ  loop;                  \
+	MASK;                       \
+	CMPQ 24(R15), $0;           \
+	JEQ  masked;                \
+	ROWS(STORE);                \
+	JMP  stored;                \
+masked:                         \
+	ROWS(MASKED);               \
+stored:
+
+// All rows: fours, then what is left.
+#define PANEL(fours, loop4, m4, s4, less4, loop2, m2, s2, less2, loop1, m1, s1, START, LOADB, FMA, STORE, MASKED) \
+fours:                                                            \
+	SUBQ  $4, R13;                                                \
+	JLT   less4;                                                  \
+	TILE(loop4, m4, s4, ROWS4, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*4), SI;                                         \
+	JMP   fours;                                                  \
+less4:                                                            \
+	TESTQ $2, R13;                                                \
+	JZ    less2;                                                  \
+	TILE(loop2, m2, s2, ROWS2, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*2), SI;                                         \
+less2:                                                            \
+	TESTQ $1, R13;                                                \
+	JZ    done;                                                   \
+	TILE(loop1, m1, s1, ROWS1, START, LOADB, FMA, STORE, MASKED); \
+	JMP   done
+
+// func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), R8
+	MOVQ a+16(FP), SI
+	MOVQ ars+24(FP), R9
+	MOVQ acs+32(FP), R10
+	MOVQ ldb+48(FP), R11
+	MOVQ c0+56(FP), BX
+	MOVQ ldc0+64(FP), R12
+	MOVQ m+72(FP), R13
+	MOVQ n+80(FP), DX
+	SHLQ $3, R8
+	SHLQ $3, R9
+	SHLQ $3, R10
+	SHLQ $3, R11
+	SHLQ $3, R12
+	LEAQ (R9)(R9*2), R14
+
+	// The last vector has (n-1)&3 + 1 lanes.
+	LEAQ -1(DX), CX
+	ANDQ $3, CX
+	SHLQ $3, CX
+	LEAQ ·lanes+24(SB), R15
+	SUBQ CX, R15
+	CMPQ DX, $4
+	JLE  one
+	CMPQ DX, $8
+	JLE  two
+	JMP  three
+
+one:
+	PANEL(fours1, loop41, m41, s41, less41, loop21, m21, s21, less21, loop11, m11, s11, START1, LOADB1, FMA1, STORE1, MASKED1)
+
+two:
+	PANEL(fours2, loop42, m42, s42, less42, loop22, m22, s22, less22, loop12, m12, s12, START2, LOADB2, FMA2, STORE2, MASKED2)
+
+three:
+	PANEL(fours3, loop43, m43, s43, less43, loop23, m23, s23, less23, loop13, m13, s13, START3, LOADB3, FMA3, STORE3, MASKED3)
+
+done:
+	VZEROUPPER
+	RET
+
+// dst = srcᵀ, rows and columns in multiples of four:
+//
+//	for i := range rows {
+//		for j := range cols {
+//			dst[j*ldd+i] = src[i*lds+j]
+//		}
+//	}
+//
+// A block of 4×4 takes eight loads of half a row, which put rows i and i+2 side by side, and four
+// interleavings.
+
+// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3.
+#define TRANSPOSED4(p, ld, ld3, t0, t1, t2, t3, u0, u1, u2, u3, x0, x1, x2, x3) \
+	VMOVUPD     (p), x0;                      \
+	VMOVUPD     (p)(ld*1), x1;                \
+	VMOVUPD     16(p), x2;                    \
+	VMOVUPD     16(p)(ld*1), x3;              \
+	VINSERTF128 $1, (p)(ld*2), u0, u0;        \
+	VINSERTF128 $1, (p)(ld3*1), u1, u1;       \
+	VINSERTF128 $1, 16(p)(ld*2), u2, u2;      \
+	VINSERTF128 $1, 16(p)(ld3*1), u3, u3;     \
+	VUNPCKLPD   u1, u0, t0;                   \
+	VUNPCKHPD   u1, u0, t1;                   \
+	VUNPCKLPD   u3, u2, t2;                   \
+	VUNPCKHPD   u3, u2, t3
+
+// func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ lds+24(FP), R11
+	MOVQ rows+32(FP), R13
+	SHLQ $3, R8
+	SHLQ $3, R11
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R11)(R11*2), R14
+
+rows:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ cols+40(FP), CX
+
+columns:
+	TRANSPOSED4(AX, R11, R14, Y4, Y5, Y6, Y7, Y0, Y1, Y2, Y3, X0, X1, X2, X3)
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, (BX)(R8*1)
+	VMOVUPD Y6, (BX)(R8*2)
+	VMOVUPD Y7, (BX)(R9*1)
+	ADDQ    $32, AX
+	LEAQ    (BX)(R8*4), BX
+	SUBQ    $4, CX
+	JNZ     columns
+	LEAQ    (SI)(R11*4), SI
+	ADDQ    $32, DI
+	SUBQ    $4, R13
+	JNZ     rows
+	VZEROUPPER
+	RET
+
+// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows, beginning
+// at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that each lane is
+// one row's FMA chain in the order of l:
+//
+//	for j := range rows {
+//		for l := range k {
+//			z[j] = math.FMA(x[l], w[j*ldw+l], z[j])
+//		}
+//	}
+//
+//	Y0-Y3      z
+//	Y4-Y7      x in all lanes
+//	AX, BX, CX, DX  W at the groups, run along l
+//	R11, R14   ldw once and three times, in bytes
+//	SI, R13    x and what is left of k
+
+// acc += W·x over four columns and the four rows at p.
+#define GROUP(p, acc) \
+	TRANSPOSED4(p, R11, R14, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
+	VFMADD231PD Y12, Y4, acc; \
+	VFMADD231PD Y13, Y5, acc; \
+	VFMADD231PD Y14, Y6, acc; \
+	VFMADD231PD Y15, Y7, acc; \
+	ADDQ        $32, p
+
+// func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
+TEXT ·matvecAVX2(SB), NOSPLIT, $0-64
+	MOVQ    z+0(FP), DI
+	MOVQ    w+8(FP), AX
+	MOVQ    ldw+16(FP), R11
+	MOVQ    x+24(FP), SI
+	MOVQ    k+32(FP), R13
+	MOVQ    g2+40(FP), R8
+	MOVQ    g3+48(FP), R9
+	MOVQ    g4+56(FP), R10
+	SHLQ    $3, R11
+	LEAQ    (R11)(R11*2), R14
+	VMOVUPD (DI), Y0
+	VMOVUPD (DI)(R8*8), Y1
+	VMOVUPD (DI)(R9*8), Y2
+	VMOVUPD (DI)(R10*8), Y3
+	MOVQ    R8, BX
+	MOVQ    R9, CX
+	MOVQ    R10, DX
+	IMULQ   R11, BX
+	IMULQ   R11, CX
+	IMULQ   R11, DX
+	ADDQ    AX, BX
+	ADDQ    AX, CX
+	ADDQ    AX, DX
+
+loop:
+	VBROADCASTSD (SI), Y4
+	VBROADCASTSD 8(SI), Y5
+	VBROADCASTSD 16(SI), Y6
+	VBROADCASTSD 24(SI), Y7
+	GROUP(AX, Y0)
+	GROUP(BX, Y1)
+	GROUP(CX, Y2)
+	GROUP(DX, Y3)
+	ADDQ $32, SI
+	SUBQ $4, R13
+	JNZ  loop
+
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, (DI)(R8*8)
+	VMOVUPD Y2, (DI)(R9*8)
+	VMOVUPD Y3, (DI)(R10*8)
+	VZEROUPPER
+	RET

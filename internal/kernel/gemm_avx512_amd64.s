@@ -1,0 +1,179 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// C = C₀ + A·B for at most 24 columns, one FMA chain per element in the order of l:
+//
+//	for i := range m {
+//		for j := range n {
+//			acc := c0[i*ldc0+j]
+//			for l := range k {
+//				acc = math.FMA(a[i*ars+l*acs], b[l*ldb+j], acc)
+//			}
+//			c[i*ldc+j] = acc
+//		}
+//	}
+//
+// The columns are one, two or three vectors of eight, the last one masked by K1. The rows are taken
+// eight, four, two or one at a time; such a tile lives in registers while l runs.
+//
+//	Z0-Z23   the tile: row r has Z(3r), Z(3r+1), Z(3r+2)
+//	Z24-Z26  one row of B
+//	Z27      one element of A in all lanes
+//	SI       A at the tile's first row; AX and R15 run along l from its rows 0 and 4
+//	DX       B, runs along l
+//	BX, DI   C₀ and C at the next row
+//	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
+//	R14      three times a's row stride
+//	CX, R13  l and rows still to do
+
+// Rows of a tile: the operation, applied to each row's element of A and its accumulators.
+#define ROWS1(OP) \
+	OP((AX), Z0, Z1, Z2)
+#define ROWS2(OP) \
+	ROWS1(OP);                    \
+	OP((AX)(R9*1), Z3, Z4, Z5)
+#define ROWS4(OP) \
+	ROWS2(OP);                    \
+	OP((AX)(R9*2), Z6, Z7, Z8);   \
+	OP((AX)(R14*1), Z9, Z10, Z11)
+#define ROWS8(OP) \
+	ROWS4(OP);                       \
+	OP((R15), Z12, Z13, Z14);        \
+	OP((R15)(R9*1), Z15, Z16, Z17);  \
+	OP((R15)(R9*2), Z18, Z19, Z20);  \
+	OP((R15)(R14*1), Z21, Z22, Z23)
+
+// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C.
+#define START1(a, c0, c1, c2) \
+	VMOVUPD.Z (BX), K1, c0; \
+	ADDQ      R12, BX
+#define START2(a, c0, c1, c2) \
+	VMOVUPD   (BX), c0;       \
+	VMOVUPD.Z 64(BX), K1, c1; \
+	ADDQ      R12, BX
+#define START3(a, c0, c1, c2) \
+	VMOVUPD   (BX), c0;        \
+	VMOVUPD   64(BX), c1;      \
+	VMOVUPD.Z 128(BX), K1, c2; \
+	ADDQ      R12, BX
+
+#define FMA1(a, c0, c1, c2) \
+	VBROADCASTSD a, Z27;       \
+	VFMADD231PD  Z24, Z27, c0
+#define FMA2(a, c0, c1, c2) \
+	FMA1(a, c0, c1, c2);      \
+	VFMADD231PD Z25, Z27, c1
+#define FMA3(a, c0, c1, c2) \
+	FMA2(a, c0, c1, c2);      \
+	VFMADD231PD Z26, Z27, c2
+
+#define STORE1(a, c0, c1, c2) \
+	VMOVUPD c0, K1, (DI); \
+	ADDQ    R8, DI
+#define STORE2(a, c0, c1, c2) \
+	VMOVUPD c0, (DI);       \
+	VMOVUPD c1, K1, 64(DI); \
+	ADDQ    R8, DI
+#define STORE3(a, c0, c1, c2) \
+	VMOVUPD c0, (DI);        \
+	VMOVUPD c1, 64(DI);      \
+	VMOVUPD c2, K1, 128(DI); \
+	ADDQ    R8, DI
+
+#define LOADB1 \
+	VMOVUPD.Z (DX), K1, Z24
+#define LOADB2 \
+	VMOVUPD   (DX), Z24;       \
+	VMOVUPD.Z 64(DX), K1, Z25
+#define LOADB3 \
+	VMOVUPD   (DX), Z24;        \
+	VMOVUPD   64(DX), Z25;      \
+	VMOVUPD.Z 128(DX), K1, Z26
+
+#define TILE(loop, ROWS, START, LOADB, FMA, STORE) \
+	MOVQ b+40(FP), DX;    \
+	MOVQ k+88(FP), CX;    \
+	MOVQ SI, AX;          \
+	LEAQ (SI)(R9*4), R15; \
+	ROWS(START);          \
+	PCALIGN $32;          \
+loop:                     \
+	LOADB;                \
+	ROWS(FMA);            \
+	ADDQ R11, DX;         \
+	ADDQ R10, AX;         \
+	ADDQ R10, R15;        \
+	DECQ CX;              \
+	JNZ  loop;            \
+	ROWS(STORE)
+
+// All rows: eights, then what is left.
+#define PANEL(eights, loop8, less8, loop4, less4, loop2, less2, loop1, START, LOADB, FMA, STORE) \
+eights:                                          \
+	SUBQ  $8, R13;                               \
+	JLT   less8;                                 \
+	TILE(loop8, ROWS8, START, LOADB, FMA, STORE); \
+	LEAQ  (SI)(R9*8), SI;                        \
+	JMP   eights;                                \
+less8:                                           \
+	TESTQ $4, R13;                               \
+	JZ    less4;                                 \
+	TILE(loop4, ROWS4, START, LOADB, FMA, STORE); \
+	LEAQ  (SI)(R9*4), SI;                        \
+less4:                                           \
+	TESTQ $2, R13;                               \
+	JZ    less2;                                 \
+	TILE(loop2, ROWS2, START, LOADB, FMA, STORE); \
+	LEAQ  (SI)(R9*2), SI;                        \
+less2:                                           \
+	TESTQ $1, R13;                               \
+	JZ    done;                                  \
+	TILE(loop1, ROWS1, START, LOADB, FMA, STORE); \
+	JMP   done
+
+// func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), R8
+	MOVQ a+16(FP), SI
+	MOVQ ars+24(FP), R9
+	MOVQ acs+32(FP), R10
+	MOVQ ldb+48(FP), R11
+	MOVQ c0+56(FP), BX
+	MOVQ ldc0+64(FP), R12
+	MOVQ m+72(FP), R13
+	MOVQ n+80(FP), CX
+	SHLQ $3, R8
+	SHLQ $3, R9
+	SHLQ $3, R10
+	SHLQ $3, R11
+	SHLQ $3, R12
+	LEAQ (R9)(R9*2), R14
+
+	// K1: the lanes of the last vector, (n-1)&7 + 1 of them.
+	MOVQ  CX, DX
+	DECQ  CX
+	ANDQ  $7, CX
+	MOVL  $2, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+	CMPQ  DX, $8
+	JLE   one
+	CMPQ  DX, $16
+	JLE   two
+	JMP   three
+
+one:
+	PANEL(eights1, loop81, less81, loop41, less41, loop21, less21, loop11, START1, LOADB1, FMA1, STORE1)
+
+two:
+	PANEL(eights2, loop82, less82, loop42, less42, loop22, less22, loop12, START2, LOADB2, FMA2, STORE2)
+
+three:
+	PANEL(eights3, loop83, less83, loop43, less43, loop23, less23, loop13, START3, LOADB3, FMA3, STORE3)
+
+done:
+	VZEROUPPER
+	RET

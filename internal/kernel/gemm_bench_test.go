@@ -1,0 +1,32 @@
+package kernel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// BenchmarkProducts reports GF/s: 2·batch·in·out floating-point operations per product.
+func BenchmarkProducts(b *testing.B) {
+	shapes := [][3]int{{64, 784, 128}, {32, 64, 32}, {32, 64, 64}, {64, 128, 10}, {32, 64, 10}, {256, 512, 1024}, {256, 1024, 1024}, {256, 1024, 10}, {1, 784, 128}, {1, 128, 10}, {4, 2, 4}, {4, 4, 1}}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, s := range shapes {
+		n, in, out := s[0], s[1], s[2]
+		x := draw(r, make([]float64, n*in), n, in, in)
+		w := draw(r, make([]float64, out*in), out, in, in)
+		z := draw(r, make([]float64, n*out), n, out, out)
+		bias := make([]float64, out)
+		dw, dx, dz := make([]float64, out*in), make([]float64, n*in), make([]float64, n*out)
+		run := func(name string, f func()) {
+			b.Run(fmt.Sprintf("%s/%dx%dx%d", name, n, in, out), func(b *testing.B) {
+				for b.Loop() {
+					f()
+				}
+				b.ReportMetric(2*float64(n*in*out)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+			})
+		}
+		run("Affine", func() { Affine(dz, out, x, in, w, in, bias, n, in, out) })
+		run("MulTN", func() { MulTN(dw, in, z, out, x, in, out, in, n) })
+		run("MulNN", func() { MulNN(dx, in, z, out, w, in, n, in, out) })
+	}
+}

@@ -1,0 +1,108 @@
+// Package kernel holds the inner loops of backpropagation over float64 slices: the three matrix products
+// of a dense layer, the exponential family and its derivatives, and the update of the parameters.
+//
+// Matrices are row-major slices with a stride: element (i, j) of x is x[i*ldx+j]. N is the number of samples,
+// in and out are a layer's inputs and units. A size that does not fit its slice panics before anything is
+// computed. Results must not overlap operands, except where a function says so.
+//
+// On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up; elsewhere,
+// and with the build tag purego, by Go. Each function's documentation is the loop that it computes.
+//
+// Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the
+// bias or zero. So its bits depend neither on the other rows and columns of the call nor on the vector
+// width, and work may be split over rows or columns of a result at will. The Go versions keep the first promise
+// with another rounding, each product being rounded before it is added. Elementwise functions treat each element alike wherever it stands.
+package kernel
+
+import "math/bits"
+
+// Affine computes Z = X·Wᵀ + 1·bᵀ  (N×in · in×out); b is nil for zero.
+//
+//	z[i*ldz+j] = b[j] + Σₗ x[i*ldx+l]·w[j*ldw+l]
+//
+// To split it among workers give each some rows of W and the elements of b that belong to them: each row of W is
+// then read by one worker only.
+func Affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	checkMatrix(z, ldz, n, out)
+	checkMatrix(x, ldx, n, in)
+	checkMatrix(w, ldw, out, in)
+	if b != nil {
+		b = b[:out]
+	}
+	if n == 0 || out == 0 {
+		return
+	}
+	affine(z, ldz, x, ldx, w, ldw, b, n, in, out)
+}
+
+// MulTN computes dW = dZᵀ·X  (out×N · N×in).
+//
+//	dw[j*lddw+l] = Σᵢ dz[i*lddz+j]·x[i*ldx+l]
+func MulTN(dw []float64, lddw int, dz []float64, lddz int, x []float64, ldx int, out, in, n int) {
+	checkMatrix(dw, lddw, out, in)
+	checkMatrix(dz, lddz, n, out)
+	checkMatrix(x, ldx, n, in)
+	if out == 0 || in == 0 {
+		return
+	}
+	multiply(dw, lddw, dz, 1, lddz, x, ldx, out, in, n)
+}
+
+// MulNN computes dX = dZ·W  (N×out · out×in).
+//
+//	dx[i*lddx+l] = Σⱼ dz[i*lddz+j]·w[j*ldw+l]
+func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int, n, in, out int) {
+	checkMatrix(dx, lddx, n, in)
+	checkMatrix(dz, lddz, n, out)
+	checkMatrix(w, ldw, out, in)
+	if n == 0 || in == 0 {
+		return
+	}
+	multiply(dx, lddx, dz, lddz, 1, w, ldw, n, in, out)
+}
+
+// SumRows computes db = dZᵀ·1, the sum of the N rows of dZ, in their order.
+func SumRows(db []float64, dz []float64, lddz, n, out int) {
+	checkMatrix(dz, lddz, n, out)
+	db = db[:out]
+	if out == 0 {
+		return
+	}
+	multiply(db, out, one[:], 0, 0, dz, lddz, 1, out, n)
+}
+
+var (
+	one  = [1]float64{1}
+	zero [maxPanel]float64
+)
+
+// maxPanel is the width of the widest panel of a product.
+const maxPanel = 24
+
+// checkMatrix panics unless x holds a rows×cols matrix of stride ld.
+func checkMatrix(x []float64, ld, rows, cols int) {
+	if rows < 0 || cols < 0 || ld < cols && rows > 1 {
+		panic("kernel: impossible shape")
+	}
+	if rows == 0 || cols == 0 {
+		return
+	}
+	high, last := bits.Mul64(uint64(rows-1), uint64(ld))
+	if high != 0 || last > uint64(len(x)) || uint64(cols) > uint64(len(x))-last {
+		panic("kernel: matrix exceeds its slice")
+	}
+}
+
+// An implementation is a set of loops. The products and two reductions, which a caller's small arrays must not escape to,
+// are not in it: they look at active.
+type implementation struct {
+	name                          string
+	exp, sigmoid, tanh, relu      func(dst, src []float64)
+	sigmoidBackward, tanhBackward func(dz, da, z, a []float64)
+	reluBackward                  func(dz, da, z []float64)
+	adam                          func(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+	axpy                          func(alpha float64, x, y []float64)
+}
+
+// active is the best implementation; tests try the others.
+var active = implementations[len(implementations)-1]
