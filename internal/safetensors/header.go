@@ -18,7 +18,7 @@ type entry struct {
 
 // A parser takes the header's JSON token by token, just what may stand at each place: encoding/json would let
 // duplicate keys, null and lone surrogates pass, and spend dozens of bytes on each byte of a long shape. No
-// nesting needs a bound, since none is taken. After the first error the methods do nothing.
+// nesting needs a bound, since none is taken. The first error is kept and ends all loops.
 type parser struct {
 	header   string
 	start, i int    // the last token is header[start:i]
@@ -88,40 +88,46 @@ func (p *parser) fail(format string, args ...any) {
 	}
 }
 
+const space, punctuation = " \t\r\n", "{}[],:"
+
+// peek skips space and returns what follows.
+func (p *parser) peek() string {
+	for p.i < len(p.header) && strings.IndexByte(space, p.header[p.i]) >= 0 {
+		p.i++
+	}
+	return p.header[p.i:]
+}
+
 // token takes the next token as it is written: punctuation, a string with its quotes or a run of anything
 // else; at the end of the header it is empty.
 func (p *parser) token() string {
-	const space, punctuation = " \t\r\n", "{}[],:"
-	rest := strings.TrimLeft(p.header[p.i:], space)
-	p.start = len(p.header) - len(rest)
-	n := 0
+	rest := p.peek()
+	n := min(1, len(rest))
 	switch {
-	case rest == "":
+	case rest == "" || strings.IndexByte(punctuation, rest[0]) >= 0:
 	case rest[0] == '"':
-		for n = 1; n < len(rest) && rest[n] != '"'; n++ {
+		for n < len(rest) && rest[n] != '"' {
 			if rest[n] == '\\' {
 				n++
 			}
+			n++
 		}
 		n = min(n+1, len(rest))
-	case strings.IndexByte(punctuation, rest[0]) >= 0:
-		n = 1
 	default:
-		if n = strings.IndexAny(rest, space+punctuation+`"`); n < 0 {
-			n = len(rest)
+		for n < len(rest) && strings.IndexByte(space+punctuation+`"`, rest[n]) < 0 {
+			n++
 		}
 	}
-	p.i = p.start + n
+	p.start, p.i = p.i, p.i+n
 	return rest[:n]
 }
 
-// accept takes the next token if it is t.
+// accept takes the punctuation t if it comes next.
 func (p *parser) accept(t string) bool {
-	before := p.i
-	if p.err != nil || p.token() != t {
-		p.i = before
+	if p.err != nil || !strings.HasPrefix(p.peek(), t) {
 		return false
 	}
+	p.token()
 	return true
 }
 

@@ -85,7 +85,7 @@ func (e *entry) check() error {
 	}
 	if n > math.MaxInt/size || n*size != e.end-e.begin {
 		return fmt.Errorf("shape %s of type %s, %d bytes each, does not fit the %d bytes from offset %d to %d",
-			abbreviate(fmt.Sprint(e.Shape)), e.Type, size, e.end-e.begin, e.begin, e.end)
+			showShape(e.Shape), e.Type, size, e.end-e.begin, e.begin, e.end)
 	}
 	return nil
 }

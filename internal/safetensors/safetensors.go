@@ -104,10 +104,10 @@ func elements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {
 		if d < 0 {
-			return 0, fmt.Errorf("shape %s has a negative dimension", abbreviate(fmt.Sprint(shape)))
+			return 0, fmt.Errorf("shape %s has a negative dimension", showShape(shape))
 		}
 		if d > 0 && n > math.MaxInt/d {
-			return 0, fmt.Errorf("shape %s has too many elements", abbreviate(fmt.Sprint(shape)))
+			return 0, fmt.Errorf("shape %s has too many elements", showShape(shape))
 		}
 		n *= d
 	}
@@ -121,6 +121,10 @@ func abbreviate(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+func showShape(shape []int) string {
+	return abbreviate(fmt.Sprint(shape[:min(len(shape), 64)])) // each dimension takes two bytes or more
 }
 
 func quote(s string) string { return strconv.Quote(abbreviate(s)) }

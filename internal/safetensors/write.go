@@ -125,7 +125,7 @@ func (t *Tensor) check() error {
 		return err
 	}
 	if n != len(t.Data) {
-		return fmt.Errorf("shape %s has %d elements, the data %d", abbreviate(fmt.Sprint(t.Shape)), n, len(t.Data))
+		return fmt.Errorf("shape %s has %d elements, the data %d", showShape(t.Shape), n, len(t.Data))
 	}
 	if t.Type == "F64" {
 		return nil
