@@ -50,8 +50,7 @@ func TestWriteToGivesTheSameBytesInAnyOrder(t *testing.T) {
 		f.Tensors = append(f.Tensors, Tensor{Name: fmt.Sprint(i), Type: []string{"F64", "I64"}[i%2], Data: []float64{float64(i)}})
 	}
 	want := write(t, f)
-	first := f.Tensors[0].Name
-	if !bytes.Equal(write(t, f), want) || f.Tensors[0].Name != first {
+	if !bytes.Equal(write(t, f), want) || f.Tensors[0].Name != "0" { // "1" is the first in the file
 		t.Error("writing changed the file")
 	}
 	slices.Reverse(f.Tensors)
