@@ -3,7 +3,7 @@
 //
 // digits.csv.gz is the test part of the "Optical Recognition of Handwritten
 // Digits" of the UCI Machine Learning Repository, by E. Alpaydin and C. Kaynak
-// (1998), https://doi.org/10.24432/C50P49, licensed under CC BY 4.0
+// (1998), https://archive.ics.uci.edu/dataset/80, licensed under CC BY 4.0
 // (https://creativecommons.org/licenses/by/4.0/).
 package digits
 
