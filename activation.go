@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"example.com/backprop/internal/kernel"
 )
 
 // An Activation is a layer's function a = f(z). Both methods work on one
@@ -91,82 +93,32 @@ func (identity) Forward(a, z []float64) { copy(a, z) }
 
 func (identity) Backward(dz, da, z, a []float64) { copy(dz, da) }
 
-// saturated is the |a| above which 1−a has lost more than 12 of its 53 bits:
-// from there the derivatives of σ and tanh are computed from z.
-const saturated = 1 - 1.0/4096
-
 type sigmoid struct{}
 
 func (sigmoid) String() string { return "Sigmoid" }
 
-func (sigmoid) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = logistic(v)
-	}
-}
+func (sigmoid) Forward(a, z []float64) { kernel.Sigmoid(a, z) }
 
 // f′(z) = σ(z)·σ(−z) = a·(1−a)
-func (sigmoid) Backward(dz, da, z, a []float64) {
-	for i, a := range a {
-		if a < saturated {
-			dz[i] = da[i] * (a * (1 - a))
-		} else {
-			dz[i] = da[i] * (a * logistic(-z[i]))
-		}
-	}
-}
-
-// logistic is σ(z), accurate to the last digits for every z.
-func logistic(z float64) float64 {
-	if z < 0 {
-		e := math.Exp(z)
-		return e / (1 + e)
-	}
-	return 1 / (1 + math.Exp(-z))
-}
+func (sigmoid) Backward(dz, da, z, a []float64) { kernel.SigmoidBackward(dz, da, z, a) }
 
 type tanh struct{}
 
 func (tanh) String() string { return "Tanh" }
 
-func (tanh) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = math.Tanh(v)
-	}
-}
+func (tanh) Forward(a, z []float64) { kernel.Tanh(a, z) }
 
-// f′(z) = 1 − tanh²z = 4e/(1+e)² with e = e^(−2|z|)
-func (tanh) Backward(dz, da, z, a []float64) {
-	for i, a := range a {
-		if math.Abs(a) < saturated {
-			dz[i] = da[i] * (1 - a*a)
-		} else {
-			e := math.Exp(-2 * math.Abs(z[i]))
-			dz[i] = da[i] * (4 * e / ((1 + e) * (1 + e)))
-		}
-	}
-}
+// f′(z) = 1 − tanh²z = 1 − a²
+func (tanh) Backward(dz, da, z, a []float64) { kernel.TanhBackward(dz, da, z, a) }
 
 type relu struct{}
 
 func (relu) String() string { return "ReLU" }
 
-func (relu) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = max(v, 0)
-	}
-}
+func (relu) Forward(a, z []float64) { kernel.ReLU(a, z) }
 
 // f′(z) = 1 for z > 0, else 0
-func (relu) Backward(dz, da, z, a []float64) {
-	for i, v := range z {
-		if v > 0 {
-			dz[i] = da[i]
-		} else {
-			dz[i] = 0
-		}
-	}
-}
+func (relu) Backward(dz, da, z, a []float64) { kernel.ReLUBackward(dz, da, z) }
 
 type gelu struct{}
 
@@ -188,6 +140,15 @@ func (gelu) Backward(dz, da, z, a []float64) {
 
 // normalCDF is Φ(z), without cancellation in the lower tail.
 func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
+
+// logistic is σ(z), accurate to the last digits for every z.
+func logistic(z float64) float64 {
+	if z < 0 {
+		e := math.Exp(z)
+		return e / (1 + e)
+	}
+	return 1 / (1 + math.Exp(-z))
+}
 
 type silu struct{}
 
@@ -331,10 +292,13 @@ func (softmax) Forward(a, z []float64) {
 	for _, v := range z {
 		top = max(top, v)
 	}
-	sum := 0.0
 	for i, v := range z {
-		a[i] = math.Exp(v - top)
-		sum += a[i]
+		a[i] = v - top
+	}
+	kernel.Exp(a, a)
+	sum := 0.0
+	for _, v := range a {
+		sum += v
 	}
 	for i := range a {
 		a[i] /= sum

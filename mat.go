@@ -5,7 +5,7 @@ import (
 	"math"
 	"reflect"
 
-	"gonum.org/v1/gonum/blas"
+	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
@@ -66,37 +66,30 @@ func (m matrix) clone() matrix {
 	return c
 }
 
+// columns is columns lo to hi of m, hi not included.
+func (m matrix) columns(lo, hi int) matrix {
+	return matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
+}
+
 // affine computes Z = X·Wᵀ + 1·bᵀ  (N×out = N×in · in×out + N×1 · 1×out).
 // A nil b counts as zero.
 func affine(z, x, w matrix, b []float64) {
-	beta := 0.0
-	if b != nil {
-		beta = 1
-		for i := range z.Rows {
-			copy(z.row(i), b)
-		}
-	}
-	blas64.Gemm(blas.NoTrans, blas.Trans, 1, blas64.General(x), blas64.General(w), beta, blas64.General(z))
+	kernel.Affine(z.Data, z.Stride, x.Data, x.Stride, w.Data, w.Stride, b, x.Rows, w.Cols, w.Rows)
 }
 
 // mulTrans computes dW = dZᵀ·X  (out×in = out×N · N×in).
 func mulTrans(dw, dz, x matrix) {
-	blas64.Gemm(blas.Trans, blas.NoTrans, 1, blas64.General(dz), blas64.General(x), 0, blas64.General(dw))
+	kernel.MulTN(dw.Data, dw.Stride, dz.Data, dz.Stride, x.Data, x.Stride, dw.Rows, dw.Cols, x.Rows)
 }
 
 // mul computes dX = dZ·W  (N×in = N×out · out×in).
 func mul(dx, dz, w matrix) {
-	blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, blas64.General(dz), blas64.General(w), 0, blas64.General(dx))
+	kernel.MulNN(dx.Data, dx.Stride, dz.Data, dz.Stride, w.Data, w.Stride, dz.Rows, w.Cols, w.Rows)
 }
 
 // sumRows computes db = dZᵀ·1  (out = out×N · N).
 func sumRows(db []float64, dz matrix) {
-	copy(db, dz.row(0))
-	for i := 1; i < dz.Rows; i++ {
-		for j, v := range dz.row(i) {
-			db[j] += v
-		}
-	}
+	kernel.SumRows(db, dz.Data, dz.Stride, dz.Rows, dz.Cols)
 }
 
 // columnMoments computes the mean and the population variance of each column
@@ -143,13 +136,6 @@ func gather(dst, src matrix, index []int) {
 	}
 }
 
-// axpy computes y ← y + α·x.
-func axpy(alpha float64, x, y []float64) {
-	for i, v := range x {
-		y[i] += alpha * v
-	}
-}
-
 // scale computes x ← α·x.
 func scale(alpha float64, x []float64) {
 	for i := range x {
@@ -160,31 +146,10 @@ func scale(alpha float64, x []float64) {
 // norm2 is the Euclidean norm of x. The squares are summed as they are, or
 // scaled first where they would leave the range of a float64.
 func norm2(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v * v
-	}
-	if sum > 1e-280 && sum <= math.MaxFloat64 {
+	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
 		return math.Sqrt(sum)
 	}
 	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
-}
-
-// finite reports whether no element of x is NaN or infinite: 0·v is 0 for
-// every finite v and NaN for the others.
-func finite(x []float64) bool {
-	var s0, s1, s2, s3 float64
-	for len(x) >= 4 {
-		s0 += 0 * x[0]
-		s1 += 0 * x[1]
-		s2 += 0 * x[2]
-		s3 += 0 * x[3]
-		x = x[4:]
-	}
-	for _, v := range x {
-		s0 += 0 * v
-	}
-	return s0+s1+s2+s3 == 0
 }
 
 // A ShapeError reports a matrix or a vector of the wrong shape.
@@ -251,7 +216,7 @@ func (d door) matrix(name string, m mat.Matrix, rows, cols int) (matrix, error) 
 // finite is an error if an element of m is NaN or infinite.
 func (d door) finite(name string, m matrix) error {
 	for i := range m.Rows {
-		if finite(m.row(i)) {
+		if kernel.Finite(m.row(i)) {
 			continue
 		}
 		for j, v := range m.row(i) {

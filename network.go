@@ -10,6 +10,7 @@ import (
 	"sync"
 	"text/tabwriter"
 
+	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -548,7 +549,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	defer n.training.Put(p)
 	p.bind(dst)
 	value = p.lossGradient(l, xm, ym)
-	if !isFinite(value) || !finite(dst) {
+	if !isFinite(value) || !kernel.Finite(dst) {
 		return 0, nil, fmt.Errorf("backprop: %s: the loss is %v, its gradient is not finite: %w", string(where), value, ErrDiverged)
 	}
 	return value, dst, nil

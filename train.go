@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -268,6 +269,7 @@ func (n *Network) fit(x matrix) error {
 func (t *trainer) run(ctx context.Context) error {
 	t.clock = time.Now()
 	t.net.snapshot(&t.finite)
+	t.history.Epochs = make([]Epoch, 0, min(t.Epochs, 1<<16)) // grown beyond
 	defer t.progress.end()
 	for n := range t.Epochs {
 		e, err := t.epoch(ctx, n)
@@ -316,7 +318,7 @@ func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
 	if t.validX.Data != nil {
 		e.ValidationLoss = t.net.meanLoss(t.validX, t.validY, t.Loss)
 	}
-	if !isFinite(e.ValidationLoss) || !finite(t.net.params) {
+	if !isFinite(e.ValidationLoss) || !kernel.Finite(t.net.params) {
 		return e, t.diverged(n, t.batches-1)
 	}
 	now := time.Now()
@@ -374,7 +376,7 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 	}
 	if t.L2 != 0 {
 		for i, w := range t.weights {
-			axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
+			kernel.Axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
 		}
 	}
 	if t.ClipNorm != 0 || b == t.batches-1 {
@@ -396,7 +398,7 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 		}
 	}
 	if t.Optimizer == nil {
-		axpy(-eta, t.grad, t.net.params) // θ ← θ − η·∂L/∂θ
+		kernel.Axpy(-eta, t.grad, t.net.params) // θ ← θ − η·∂L/∂θ
 	} else {
 		t.Optimizer.Step(t.net.params, t.grad, eta)
 	}
@@ -464,7 +466,7 @@ func (t *trainer) done(e Epoch) StopReason {
 
 func (t *trainer) cancelled(n int, err error) error {
 	t.history.Stopped = StopCancelled
-	if !finite(t.net.params) {
+	if !kernel.Finite(t.net.params) {
 		t.net.restore(t.finite)
 	}
 	return fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
@@ -663,7 +665,7 @@ func (m *memory) SetState(state []float64) error {
 		*m = memory{}
 		return nil
 	}
-	if s := state[0]; s != math.Trunc(s) || s < 1 || s > 1<<53 || !finite(state) {
+	if s := state[0]; s != math.Trunc(s) || s < 1 || s > 1<<53 || !kernel.Finite(state) {
 		return errors.New("backprop: SetState: this is not the state of an optimizer")
 	}
 	*m = memory{int(state[0]), slices.Clone(state[1:])}
