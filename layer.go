@@ -45,6 +45,8 @@ type slot struct {
 // samples. It belongs to the pass, not to the layer.
 type state struct {
 	*slot
+	*crew // who computes the products
+
 	x    matrix    // N×in, the layer's input: the a before it
 	z    matrix    // N×out
 	a    matrix    // N×out; z's memory where f is Identity
@@ -117,18 +119,18 @@ func (d Dense) init(l *slot, rng *rand.Rand) {
 }
 
 func (d Dense) forward(s *state) {
-	affine(s.z, s.x, s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
-	s.activate()               // A = f(Z)
+	s.affine(s.z, s.x, s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
+	s.activate()                 // A = f(Z)
 }
 
 func (d Dense) backward(s *state) {
-	dz := s.chain()         // dZ = dA ⊙ f′(Z)
-	mulTrans(s.dw, dz, s.x) // dW = dZᵀ·X
+	dz := s.chain()           // dZ = dA ⊙ f′(Z)
+	s.mulTrans(s.dw, dz, s.x) // dW = dZᵀ·X
 	if s.db != nil {
 		sumRows(s.db, dz) // db = dZᵀ·1
 	}
 	if s.dx.Data != nil {
-		mul(s.dx, dz, s.w) // dX = dZ·W
+		s.mul(s.dx, dz, s.w) // dX = dZ·W
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
+	"sync"
 
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -134,6 +136,159 @@ func gather(dst, src matrix, index []int) {
 	for i, r := range index {
 		copy(dst.row(i), src.row(r))
 	}
+}
+
+// A crew is a number of goroutines that share one large operation, each
+// computing its own part of the result: which parts there are changes no bit of
+// it. A nil crew is the caller alone.
+type crew struct {
+	job     job
+	wake    []chan struct{} // one a helper
+	done    chan struct{}
+	running sync.WaitGroup
+}
+
+// A job is an operation to be shared.
+type job struct {
+	op      operation
+	size    int // what is divided: rows, units or parameters
+	c, a, b matrix
+	bias    []float64
+	index   []int
+	update  update
+}
+
+type operation int
+
+const (
+	opAffine operation = iota
+	opMulTrans
+	opMul
+	opGather
+	opUpdate
+)
+
+// part computes parts lo to hi of the result.
+func (j *job) part(lo, hi int) {
+	switch j.op {
+	case opAffine: // units of Z
+		bias := j.bias
+		if bias != nil {
+			bias = bias[lo:hi]
+		}
+		affine(j.c.columns(lo, hi), j.a, j.b.slice(lo, hi), bias)
+	case opMulTrans: // rows of dW
+		mulTrans(j.c.slice(lo, hi), j.a.columns(lo, hi), j.b)
+	case opMul: // rows of dX
+		mul(j.c.slice(lo, hi), j.a.slice(lo, hi), j.b)
+	case opGather: // rows
+		gather(j.c.slice(lo, hi), j.a, j.index[lo:hi])
+	case opUpdate: // parameters
+		j.update.part(lo, hi)
+	}
+}
+
+// worthSharing is the number of multiplications from which an operation is
+// shared: some 20 µs of them, several times what it takes to wake a goroutine.
+const worthSharing = 1 << 19
+
+// newCrew starts a crew for GOMAXPROCS goroutines, the caller included, or
+// returns nil if no operation of up to largest multiplications is worth it.
+func newCrew(largest int) *crew {
+	helpers := runtime.GOMAXPROCS(0) - 1
+	if helpers < 1 || largest < worthSharing {
+		return nil
+	}
+	c := &crew{done: make(chan struct{}, helpers)}
+	for i := range helpers {
+		wake := make(chan struct{}, 1)
+		c.wake = append(c.wake, wake)
+		c.running.Go(func() {
+			for range wake {
+				c.part(i + 1)
+				c.done <- struct{}{}
+			}
+		})
+	}
+	return c
+}
+
+// share runs a job on all of the crew.
+func (c *crew) share(j job) {
+	c.job = j
+	for _, wake := range c.wake {
+		wake <- struct{}{}
+	}
+	c.part(0)
+	for range c.wake {
+		<-c.done
+	}
+}
+
+// part runs worker i's share, cut at multiples of 8, a vector's width.
+func (c *crew) part(i int) {
+	cut := func(i int) int { return min(c.job.size, (c.job.size*i/(len(c.wake)+1)+7)&^7) }
+	if lo, hi := cut(i), cut(i+1); lo < hi {
+		c.job.part(lo, hi)
+	}
+}
+
+// dismiss ends the crew's goroutines.
+func (c *crew) dismiss() {
+	if c == nil {
+		return
+	}
+	for _, wake := range c.wake {
+		close(wake)
+	}
+	c.running.Wait()
+}
+
+// alone reports whether an operation of so many multiplications is not shared.
+func (c *crew) alone(multiplications int) bool {
+	return c == nil || multiplications < worthSharing
+}
+
+// The operations below are those above, shared if they are large.
+
+func (c *crew) affine(z, x, w matrix, b []float64) {
+	if c.alone(x.Rows * w.Rows * w.Cols) {
+		affine(z, x, w, b)
+		return
+	}
+	c.share(job{op: opAffine, size: w.Rows, c: z, a: x, b: w, bias: b})
+}
+
+func (c *crew) mulTrans(dw, dz, x matrix) {
+	if c.alone(x.Rows * dw.Rows * dw.Cols) {
+		mulTrans(dw, dz, x)
+		return
+	}
+	c.share(job{op: opMulTrans, size: dw.Rows, c: dw, a: dz, b: x})
+}
+
+func (c *crew) mul(dx, dz, w matrix) {
+	if c.alone(dz.Rows * w.Rows * w.Cols) {
+		mul(dx, dz, w)
+		return
+	}
+	c.share(job{op: opMul, size: dx.Rows, c: dx, a: dz, b: w})
+}
+
+func (c *crew) gather(dst, src matrix, index []int) {
+	if c.alone(16 * dst.Rows * dst.Cols) { // an element moved costs some 16 multiplications
+		gather(dst, src, index)
+		return
+	}
+	c.share(job{op: opGather, size: dst.Rows, c: dst, a: src, index: index})
+}
+
+func (c *crew) update(u update) {
+	if c.alone(16 * len(u.params)) {
+		u.part(0, len(u.params))
+		return
+	}
+	c.share(job{op: opUpdate, size: len(u.params), update: u})
 }
 
 // scale computes x ← α·x.

@@ -135,6 +135,7 @@ type trainer struct {
 	finite, best   snapshot
 	clock          time.Time
 	progress       *progress
+	crew           *crew
 }
 
 // A snapshot is a copy of all that training changes in a network.
@@ -271,6 +272,8 @@ func (t *trainer) run(ctx context.Context) error {
 	t.net.snapshot(&t.finite)
 	t.history.Epochs = make([]Epoch, 0, min(t.Epochs, 1<<16)) // grown beyond
 	defer t.progress.end()
+	t.hire()
+	defer t.crew.dismiss()
 	for n := range t.Epochs {
 		e, err := t.epoch(ctx, n)
 		if err != nil {
@@ -292,6 +295,18 @@ func (t *trainer) run(ctx context.Context) error {
 		t.net.restore(t.best)
 	}
 	return nil
+}
+
+// hire takes on a crew for the products, if the network has large ones.
+func (t *trainer) hire() {
+	largest := 0
+	for _, s := range t.net.slots {
+		largest = max(largest, t.pass.capacity*s.rows*s.cols)
+	}
+	t.crew = newCrew(largest)
+	for i := range t.pass.states {
+		t.pass.states[i].crew = t.crew
+	}
 }
 
 // epoch goes once over the data.
@@ -358,8 +373,8 @@ func (t *trainer) batch(b int) (x, y matrix) {
 		return t.x.slice(lo, hi), t.y.slice(lo, hi)
 	}
 	x, y = t.batchX.slice(0, hi-lo), t.batchY.slice(0, hi-lo)
-	gather(x, t.x, t.order[lo:hi])
-	gather(y, t.y, t.order[lo:hi])
+	t.crew.gather(x, t.x, t.order[lo:hi])
+	t.crew.gather(y, t.y, t.order[lo:hi])
 	return x, y
 }
 
@@ -397,13 +412,22 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 			scale(1-eta*t.WeightDecay, w)
 		}
 	}
-	if t.Optimizer == nil {
-		kernel.Axpy(-eta, t.grad, t.net.params) // θ ← θ − η·∂L/∂θ
-	} else {
-		t.Optimizer.Step(t.net.params, t.grad, eta)
-	}
+	t.update(eta)
 	t.pass.learn()
 	return loss, norm
+}
+
+// update lets the optimizer update the parameters.
+func (t *trainer) update(eta float64) {
+	r, ok := t.Optimizer.(rule)
+	if t.Optimizer != nil && !ok {
+		t.Optimizer.Step(t.net.params, t.grad, eta)
+		return
+	}
+	if ok {
+		r.begin(t.net.params, t.grad)
+	}
+	t.crew.update(update{r, t.net.params, t.grad, eta})
 }
 
 // learn lets batch norm follow the batch.
@@ -502,6 +526,35 @@ type Stateful interface {
 	SetState(state []float64) error
 }
 
+// An update is a step of one of the package's optimizers, which can be made in
+// parts: each parameter is updated by itself.
+type update struct {
+	rule         rule // nil means gradient descent
+	params, grad []float64
+	eta          float64
+}
+
+// A rule updates parameters lo to hi, after begin has counted the step.
+type rule interface {
+	Optimizer
+	begin(params, grad []float64)
+	part(params, grad []float64, eta float64, lo, hi int)
+}
+
+func (u update) part(lo, hi int) {
+	if u.rule == nil {
+		kernel.Axpy(-u.eta, u.grad[lo:hi], u.params[lo:hi]) // θ ← θ − η·∂L/∂θ
+	} else {
+		u.rule.part(u.params, u.grad, u.eta, lo, hi)
+	}
+}
+
+// step makes a whole step of a rule.
+func step(r rule, params, grad []float64, eta float64) {
+	r.begin(params, grad)
+	r.part(params, grad, eta, 0, len(params))
+}
+
 // Momentum is gradient descent with momentum, v ← μ·v + g and θ ← θ − η·v, or
 // with Nesterov's θ ← θ − η·(g + μ·v). v begins at 0, so the first step is
 // that of gradient descent (Sutskever et al. 2013).
@@ -516,10 +569,14 @@ func (o *Momentum) check() error { return checkDecay("Momentum Mu", o.Mu) }
 func (o *Momentum) fits(n int) error { return o.holds(n, 1) }
 
 // Step updates params.
-func (o *Momentum) Step(params, grad []float64, eta float64) {
-	v := o.step(params, grad, 1)
-	mu := cmp.Or(o.Mu, 0.9)
-	for i, g := range grad {
+func (o *Momentum) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
+
+func (o *Momentum) begin(params, grad []float64) { o.count(params, grad, 1) }
+
+func (o *Momentum) part(params, grad []float64, eta float64, lo, hi int) {
+	mu, v := cmp.Or(o.Mu, 0.9), o.slices
+	for i := lo; i < hi; i++ {
+		g := grad[i]
 		v[i] = mu*v[i] + g
 		if o.Nesterov {
 			params[i] -= eta * (g + mu*v[i])
@@ -541,10 +598,14 @@ func (o *AdaGrad) check() error { return checkEpsilon("AdaGrad Epsilon", o.Epsil
 func (o *AdaGrad) fits(n int) error { return o.holds(n, 1) }
 
 // Step updates params.
-func (o *AdaGrad) Step(params, grad []float64, eta float64) {
-	s := o.step(params, grad, 1)
-	epsilon := cmp.Or(o.Epsilon, 1e-10)
-	for i, g := range grad {
+func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
+
+func (o *AdaGrad) begin(params, grad []float64) { o.count(params, grad, 1) }
+
+func (o *AdaGrad) part(params, grad []float64, eta float64, lo, hi int) {
+	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.slices
+	for i := lo; i < hi; i++ {
+		g := grad[i]
 		s[i] += g * g
 		params[i] -= eta * g / (math.Sqrt(s[i]) + epsilon)
 	}
@@ -571,11 +632,16 @@ func (o *RMSProp) check() error {
 func (o *RMSProp) fits(n int) error { return o.holds(n, 3) }
 
 // Step updates params.
-func (o *RMSProp) Step(params, grad []float64, eta float64) {
-	s, n := o.step(params, grad, 3), len(grad)
-	v, m, b := s[:n], s[n:2*n], s[2*n:]
+func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
+
+func (o *RMSProp) begin(params, grad []float64) { o.count(params, grad, 3) }
+
+func (o *RMSProp) part(params, grad []float64, eta float64, lo, hi int) {
+	n := len(params)
+	v, m, b := o.slices[:n], o.slices[n:2*n], o.slices[2*n:]
 	alpha, epsilon := cmp.Or(o.Alpha, 0.99), cmp.Or(o.Epsilon, 1e-8)
-	for i, g := range grad {
+	for i := lo; i < hi; i++ {
+		g := grad[i]
 		v[i] = alpha*v[i] + (1-alpha)*g*g
 		square := v[i]
 		if o.Centered {
@@ -607,17 +673,18 @@ func (o *Adam) check() error {
 func (o *Adam) fits(n int) error { return o.holds(n, 2) }
 
 // Step updates params.
-func (o *Adam) Step(params, grad []float64, eta float64) {
-	s, n := o.step(params, grad, 2), len(grad)
-	m, v := s[:n], s[n:]
-	beta1, beta2, epsilon := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), cmp.Or(o.Epsilon, 1e-8)
-	t := float64(o.steps)
-	size, root := eta/(1-math.Pow(beta1, t)), math.Sqrt(1-math.Pow(beta2, t))
-	for i, g := range grad {
-		m[i] += (1 - beta1) * (g - m[i])
-		v[i] = beta2*v[i] + (1-beta2)*g*g
-		params[i] -= size * m[i] / (math.Sqrt(v[i])/root + epsilon)
-	}
+func (o *Adam) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
+
+func (o *Adam) begin(params, grad []float64) { o.count(params, grad, 2) }
+
+func (o *Adam) part(params, grad []float64, eta float64, lo, hi int) {
+	m, v := o.slices[:len(params)], o.slices[len(params):]
+	beta1, beta2, t := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), float64(o.steps)
+	kernel.Adam(params[lo:hi], grad[lo:hi], m[lo:hi], v[lo:hi], kernel.AdamStep{
+		Beta1: beta1, Beta2: beta2, Epsilon: cmp.Or(o.Epsilon, 1e-8),
+		Step:  eta / (1 - math.Pow(beta1, t)),
+		Scale: 1 / math.Sqrt(1-math.Pow(beta2, t)),
+	})
 }
 
 // memory is what an optimizer remembers: its number of steps, and some
@@ -627,19 +694,18 @@ type memory struct {
 	slices []float64
 }
 
-// step counts a step and returns count slices, zero at first.
-func (m *memory) step(params, grad []float64, count int) []float64 {
+// count counts a step and, in the first one, makes the slices.
+func (m *memory) count(params, grad []float64, slices int) {
 	if len(params) != len(grad) {
 		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
 	}
-	if err := m.holds(len(params), count); err != nil {
+	if err := m.holds(len(params), slices); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
 	if m.slices == nil {
-		m.slices = make([]float64, count*len(params))
+		m.slices = make([]float64, slices*len(params))
 	}
 	m.steps++
-	return m.slices
 }
 
 // holds is the error of a memory that is neither empty nor that of n parameters.
