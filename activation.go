@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"example.com/backprop/internal/kernel"
 )
@@ -351,6 +353,27 @@ func RegisterActivation(f Activation) error {
 		return fmt.Errorf("backprop: RegisterActivation: the name %q is taken", name)
 	}
 	registry.activations[name] = f
+	return nil
+}
+
+// loadedActivation is the activation of a name read from a file.
+func loadedActivation(name string) (Activation, error) {
+	registry.RLock()
+	defer registry.RUnlock()
+	return activationByName(name)
+}
+
+// savedName is the error of an activation whose name would be read back as
+// another one, or not at all.
+func savedName(f Activation) error {
+	name := f.String()
+	if name == "" || len(name) > 200 || !utf8.ValidString(name) {
+		return fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
+	}
+	known, err := loadedActivation(name)
+	if err == nil && reflect.TypeOf(known) != reflect.TypeOf(f) {
+		return fmt.Errorf("the name %q of its %T is that of a %T", name, f, known)
+	}
 	return nil
 }
 

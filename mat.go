@@ -1,6 +1,9 @@
 package backprop
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"reflect"
@@ -289,6 +292,23 @@ func (c *crew) update(u update) {
 		return
 	}
 	c.share(job{op: opUpdate, size: len(u.params), update: u})
+}
+
+// digest is the SHA-256 of the shapes and elements of matrices.
+func digest(matrices ...matrix) string {
+	h := sha256.New()
+	var buf []byte
+	for _, m := range matrices {
+		buf = fmt.Appendf(buf[:0], "%d×%d\n", m.Rows, m.Cols)
+		for i := range m.Rows {
+			for _, v := range m.row(i) {
+				buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(v))
+			}
+			h.Write(buf)
+			buf = buf[:0]
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // scale computes x ← α·x.

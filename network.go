@@ -1,16 +1,20 @@
 package backprop
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 
 	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/safetensors"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -43,40 +47,58 @@ type Network struct {
 // All layers that cannot be used are reported in one error, by their index. A
 // network has at most 2³⁰ parameters.
 func New(inputs int, layers ...Layer) (*Network, error) {
+	n, errs := newNetwork(inputs, layers)
+	if len(errs) > 0 {
+		for i, err := range errs {
+			errs[i] = fmt.Errorf("backprop: New: %w", err)
+		}
+		return nil, errors.Join(errs...)
+	}
+	n.allocate()
+	n.Init(0)
+	return n, nil
+}
+
+// newNetwork checks the layers in their places and makes a network that has
+// no memory yet.
+func newNetwork(inputs int, layers []Layer) (n *Network, errs []error) {
 	if inputs < 1 || inputs > maxSize {
-		return nil, fmt.Errorf("backprop: New: %d inputs, want 1 to %d", inputs, maxSize)
+		return nil, []error{fmt.Errorf("%d inputs, want 1 to %d", inputs, maxSize)}
 	}
 	if len(layers) == 0 {
-		return nil, errors.New("backprop: New: no layers, want at least one")
+		return nil, []error{errors.New("no layers, want at least one")}
 	}
-	n := &Network{inputs: inputs}
-	var errs []error
-	in, params, statistics := inputs, 0, 0
+	n = &Network{inputs: inputs}
+	in, params := inputs, 0
 	for i, l := range layers {
 		s, err := newSlot(l, in, i == 0, i == len(layers)-1)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("backprop: New: layer %d: %w", i, err))
+			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
 			if in = 2; s.out > 1 && s.out <= maxSize { // so that the layers behind it can be checked
 				in = s.out
 			}
 			continue
 		}
 		if s.cols > 0 && s.rows > (maxSize-params-s.biases)/s.cols {
-			return nil, errors.Join(append(errs, fmt.Errorf(
-				"backprop: New: layer %d: %d×%d weights take the network over %d parameters", i, s.rows, s.cols, maxSize))...)
+			return nil, append(errs, fmt.Errorf(
+				"layer %d: %d×%d weights take the network over %d parameters", i, s.rows, s.cols, maxSize))
 		}
 		in, s.offset = s.out, params
 		params += s.rows*s.cols + s.biases
-		statistics += 2 * s.statistics
 		n.slots = append(n.slots, s)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	return n, errs
+}
+
+// allocate takes the memory for the parameters and the statistics.
+func (n *Network) allocate() {
+	params, statistics := 0, 0
+	for _, s := range n.slots {
+		params += s.rows*s.cols + s.biases
+		statistics += 2 * s.statistics
 	}
 	n.params, n.statistics = make([]float64, params), make([]float64, statistics)
 	n.bind()
-	n.Init(0)
-	return n, nil
 }
 
 // newSlot checks a layer in its place.
@@ -645,4 +667,326 @@ func (n *Network) clone() *Network {
 	}
 	c.bind()
 	return c
+}
+
+// Save writes the network to a file, which at any moment holds what it held
+// before or all of the new network: the network is written to path + ".tmp",
+// which is then renamed. The file is a standard safetensors file, with tensors
+// named as PyTorch's nn.Sequential names them; the layers are described in its
+// metadata. The same network always gives the same bytes.
+//
+// A network with a NaN or an infinity in it is an error. One with an
+// activation that is not the package's own can be loaded by programs that have
+// called [RegisterActivation].
+func (n *Network) Save(path string) error {
+	file, err := n.file("Save")
+	if err != nil {
+		return err
+	}
+	if err := file.Replace(path); err != nil {
+		return fmt.Errorf("backprop: Save: %w", err)
+	}
+	return nil
+}
+
+// WriteTo writes what [Network.Save] writes to w, and returns the number of
+// bytes written.
+func (n *Network) WriteTo(w io.Writer) (int64, error) {
+	file, err := n.file("WriteTo")
+	if err != nil {
+		return 0, err
+	}
+	written, err := file.WriteTo(w)
+	if err != nil {
+		return written, fmt.Errorf("backprop: WriteTo: %w", err)
+	}
+	return written, nil
+}
+
+// Load reads a network that [Network.Save] has written, or a checkpoint of its
+// training, or another program in the same form with tensors of type F64 or
+// F32. The file is not trusted: whatever is wrong with it is an error that says
+// what and where.
+func Load(path string) (*Network, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("backprop: Load: %w", err)
+	}
+	defer f.Close()
+	n, err := readNetwork(f)
+	if err != nil {
+		return nil, fmt.Errorf("backprop: Load: %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// Read reads a network as [Load] does, to the end of r.
+func Read(r io.Reader) (*Network, error) {
+	n, err := readNetwork(r)
+	if err != nil {
+		return nil, fmt.Errorf("backprop: Read: %w", err)
+	}
+	return n, nil
+}
+
+func readNetwork(r io.Reader) (*Network, error) {
+	file, err := safetensors.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	return decodeNetwork(file)
+}
+
+// The keys of a file's metadata.
+const (
+	versionKey    = "backprop.version"
+	networkKey    = "backprop.network"
+	checkpointKey = "backprop.checkpoint"
+)
+
+// formatVersion is the version of what the metadata says.
+const formatVersion = "1"
+
+// checkpointPrefix begins the name of every tensor that belongs to a checkpoint
+// and not to its network.
+const checkpointPrefix = "checkpoint."
+
+// networkJSON describes a network in a file's metadata.
+type networkJSON struct {
+	Inputs int         `json:"inputs"`
+	Fitted bool        `json:"fitted,omitempty"`
+	Layers []layerJSON `json:"layers"`
+}
+
+// layerJSON describes a layer. A field that is left out has its default.
+type layerJSON struct {
+	Type       string  `json:"type"`
+	Units      int     `json:"units,omitempty"`
+	Activation string  `json:"activation,omitempty"`
+	Init       string  `json:"init,omitempty"`
+	NoBias     bool    `json:"no_bias,omitempty"`
+	Momentum   float64 `json:"momentum,omitempty"`
+	Epsilon    float64 `json:"epsilon,omitempty"`
+	Rate       float64 `json:"rate,omitempty"`
+}
+
+// file is the network as a file.
+func (n *Network) file(where door) (*safetensors.File, error) {
+	if err := n.made(where); err != nil {
+		return nil, err
+	}
+	description, err := n.describe()
+	if err != nil {
+		return nil, fmt.Errorf("backprop: %s: %w", string(where), err)
+	}
+	description.Fitted = n.fitted
+	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, networkKey: description.String()}}
+	for _, t := range n.tensors() {
+		if !kernel.Finite(t.Data) {
+			return nil, fmt.Errorf("backprop: %s: tensor %q has an element that is not finite", string(where), t.Name)
+		}
+		file.Tensors = append(file.Tensors, t.Tensor)
+	}
+	return file, nil
+}
+
+// describe is the network's description, Fitted left out.
+func (n *Network) describe() (d networkJSON, err error) {
+	d.Inputs = n.inputs
+	for i, s := range n.slots {
+		l := layerJSON{Type: strings.TrimPrefix(fmt.Sprintf("%T", s.Layer), "backprop.")}
+		switch layer := s.Layer.(type) {
+		case Dense:
+			l.Units, l.NoBias = layer.Units, layer.NoBias
+			if layer.Init != 0 {
+				l.Init = layer.Init.String()
+			}
+		case BatchNorm:
+			l.Momentum, l.Epsilon = layer.Momentum, layer.Epsilon
+		case Dropout:
+			l.Rate = layer.Rate
+		}
+		if s.activation != Identity {
+			l.Activation = s.activation.String()
+			if err := savedName(s.activation); err != nil {
+				return d, fmt.Errorf("layer %d: %w", i, err)
+			}
+		}
+		d.Layers = append(d.Layers, l)
+	}
+	return d, nil
+}
+
+func (d networkJSON) String() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // its floats are finite, New has seen to it
+	}
+	return string(text)
+}
+
+// layer is what the description describes.
+func (l layerJSON) layer() (Layer, error) {
+	var f Activation
+	if l.Activation != "" {
+		var err error
+		if f, err = loadedActivation(l.Activation); err != nil {
+			return nil, err
+		}
+	}
+	var layer Layer
+	switch l.Type {
+	case "Dense":
+		init := slices.Index(initializerNames[:], l.Init)
+		if l.Init == "" {
+			init = 0
+		}
+		if init < 0 {
+			return nil, fmt.Errorf("initializer %.50q is not known", l.Init)
+		}
+		layer = Dense{Units: l.Units, Activation: f, Init: Initializer(init), NoBias: l.NoBias}
+	case "BatchNorm":
+		layer = BatchNorm{Activation: f, Momentum: l.Momentum, Epsilon: l.Epsilon}
+	case "Dropout":
+		layer = Dropout{Rate: l.Rate}
+	case "Standardize":
+		layer = Standardize{}
+	default:
+		return nil, fmt.Errorf("layer type %.50q is not known", l.Type)
+	}
+	return layer, nil
+}
+
+// A namedTensor is a view of parameters or statistics as it stands in a file.
+type namedTensor struct {
+	safetensors.Tensor
+	least float64 // the least that an element may be
+}
+
+// tensors lists the network's parameters and statistics, named as the modules
+// of an nn.Sequential name them in which activations and dropout are modules of
+// their own.
+func (n *Network) tensors() []namedTensor {
+	var list []namedTensor
+	module := 0
+	add := func(name string, least float64, data []float64, shape ...int) {
+		name = fmt.Sprintf("%d.%s", module, name)
+		list = append(list, namedTensor{safetensors.Tensor{Name: name, Type: "F64", Shape: shape, Data: data}, least})
+	}
+	for _, s := range n.slots {
+		leastVariance := math.SmallestNonzeroFloat64 // nothing is added to that of a Standardize
+		switch s.Layer.(type) {
+		case Dense:
+			add("weight", math.Inf(-1), s.w.Data, s.rows, s.cols)
+		case BatchNorm:
+			add("weight", math.Inf(-1), s.w.Data, s.cols)
+			leastVariance = 0
+		}
+		if s.biases > 0 {
+			add("bias", math.Inf(-1), s.b, s.biases)
+		}
+		if s.statistics > 0 {
+			add("running_mean", math.Inf(-1), s.mean, s.statistics)
+			add("running_var", leastVariance, s.variance, s.statistics)
+		}
+		module++
+		if s.activation != Identity {
+			module++
+		}
+	}
+	return list
+}
+
+// decodeNetwork makes the network that a file describes. Nothing is allocated
+// for it before its shapes are known to be those of the file's tensors.
+func decodeNetwork(file *safetensors.File) (*Network, error) {
+	version, ok := file.Metadata[versionKey]
+	if !ok {
+		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", versionKey)
+	}
+	if version != formatVersion {
+		return nil, fmt.Errorf("%s is %.20q, want %q", versionKey, version, formatVersion)
+	}
+	var d networkJSON
+	if err := strictJSON(file.Metadata[networkKey], &d); err != nil {
+		return nil, fmt.Errorf("%s: %w", networkKey, err)
+	}
+	var layers []Layer
+	for i, l := range d.Layers {
+		layer, err := l.layer()
+		if err != nil {
+			return nil, fmt.Errorf("%s: layer %d: %w", networkKey, i, err)
+		}
+		layers = append(layers, layer)
+	}
+	n, errs := newNetwork(d.Inputs, layers)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("%s: %w", networkKey, errs[0])
+	}
+	n.fitted = d.Fitted
+	return n, n.fill(file)
+}
+
+// fill takes the parameters and statistics from a file.
+func (n *Network) fill(file *safetensors.File) error {
+	given, wanted := map[string]safetensors.Tensor{}, map[string]bool{}
+	for _, t := range file.Tensors {
+		given[t.Name] = t
+	}
+	for _, w := range n.tensors() {
+		wanted[w.Name] = true
+		t, ok := given[w.Name]
+		if !ok {
+			return fmt.Errorf("there is no tensor %q", w.Name)
+		}
+		if err := w.check(t); err != nil {
+			return fmt.Errorf("tensor %q %w", w.Name, err)
+		}
+	}
+	_, checkpoint := file.Metadata[checkpointKey]
+	for _, t := range file.Tensors {
+		known := wanted[t.Name] ||
+			strings.HasSuffix(t.Name, ".num_batches_tracked") || // PyTorch's, which nothing of ours depends on
+			checkpoint && strings.HasPrefix(t.Name, checkpointPrefix)
+		if !known {
+			return fmt.Errorf("tensor %.50q belongs to no layer", t.Name)
+		}
+	}
+	n.allocate()
+	for _, t := range n.tensors() {
+		copy(t.Data, given[t.Name].Data)
+	}
+	return nil
+}
+
+// check compares a file's tensor with the wanted one.
+func (w namedTensor) check(t safetensors.Tensor) error {
+	if !slices.Equal(t.Shape, w.Shape) {
+		return fmt.Errorf("has shape %v, want %v", t.Shape, w.Shape)
+	}
+	if t.Type != "F64" && t.Type != "F32" {
+		return fmt.Errorf("is of type %s, want F64 or F32", t.Type)
+	}
+	for i, v := range t.Data {
+		if !isFinite(v) {
+			return fmt.Errorf("has %v at index %d, want finite numbers", v, i)
+		}
+		if v < w.least {
+			return fmt.Errorf("has %v at index %d, which cannot be a variance", v, i)
+		}
+	}
+	return nil
+}
+
+// strictJSON decodes text, all of it, and nothing that v has no field for.
+func strictJSON(text string, v any) error {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(v); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("something follows the JSON")
+	}
+	return nil
 }

@@ -3,17 +3,22 @@ package backprop
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/safetensors"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -40,6 +45,17 @@ type TrainConfig struct {
 
 	OnEpoch  func(Epoch) error // called after every epoch; ErrStop ends training, any other error fails it
 	Progress io.Writer         // where progress is shown: a live line on a terminal, else some 20 plain lines; nil: silent
+
+	// Checkpoint is the path of a file that keeps the training, written at the
+	// end of epochs as often as takes no more than a few per cent of the time,
+	// and when training ends; "" means none. Where the file exists, training
+	// goes on from it, and ends with the same bits as if it had not been
+	// interrupted; a training that had ended returns at once, unless Epochs has
+	// been raised. Epochs done before are not shown to OnEpoch again. A file of
+	// another network, configuration or data is an error, and not overwritten.
+	// A Schedule, Loss or OnEpoch that is a function is not compared. The
+	// optimizer must be Stateful.
+	Checkpoint string
 }
 
 // Data is a set of samples: the inputs in the rows of X and their targets in
@@ -136,6 +152,7 @@ type trainer struct {
 	clock          time.Time
 	progress       *progress
 	crew           *crew
+	checkpoint     *checkpoint // nil for none
 }
 
 // A snapshot is a copy of all that training changes in a network.
@@ -178,6 +195,12 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	if err := t.plan(); err != nil {
 		return nil, err
 	}
+	if c.Checkpoint != "" {
+		t.checkpoint = t.newCheckpoint()
+	}
+	if err := t.resume(); err != nil {
+		return nil, fmt.Errorf("backprop: Train: Checkpoint %s: %w", c.Checkpoint, err)
+	}
 	if err := n.fit(t.x); err != nil {
 		return nil, err
 	}
@@ -214,7 +237,10 @@ func (t *trainer) check() error {
 			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
 		}
 	}
-	if o, ok := t.Optimizer.(interface{ fits(n int) error }); ok && len(errs) == 0 {
+	if _, ok := t.Optimizer.(Stateful); t.Checkpoint != "" && t.Optimizer != nil && !ok {
+		want(false, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint")
+	}
+	if o, ok := t.Optimizer.(rule); ok && len(errs) == 0 {
 		if err := o.fits(len(t.net.params)); err != nil {
 			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
 		}
@@ -270,11 +296,12 @@ func (n *Network) fit(x matrix) error {
 func (t *trainer) run(ctx context.Context) error {
 	t.clock = time.Now()
 	t.net.snapshot(&t.finite)
-	t.history.Epochs = make([]Epoch, 0, min(t.Epochs, 1<<16)) // grown beyond
+	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 	defer t.progress.end()
 	t.hire()
 	defer t.crew.dismiss()
-	for n := range t.Epochs {
+	t.checkpoint.capture(t)
+	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
 		e, err := t.epoch(ctx, n)
 		if err != nil {
 			return err
@@ -283,12 +310,13 @@ func (t *trainer) run(ctx context.Context) error {
 		t.noteBest(e)
 		t.progress.epoch(e, t.validX.Data != nil)
 		stop, err := t.callOnEpoch(e)
-		if err != nil {
-			return err
+		if err == nil {
+			t.history.Stopped = cmp.Or(stop, t.done(e))
 		}
-		if stop = cmp.Or(stop, t.done(e)); stop != "" {
-			t.history.Stopped = stop
-			break
+		t.checkpoint.capture(t)
+		if err := errors.Join(err, t.checkpoint.write(t, err != nil || t.history.Stopped != "")); err != nil {
+			t.history.Stopped = cmp.Or(t.history.Stopped, StopOnEpoch)
+			return err
 		}
 	}
 	if t.Patience > 0 {
@@ -469,7 +497,6 @@ func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
 		return StopOnEpoch, nil
 	}
 	if err != nil {
-		t.history.Stopped = StopOnEpoch
 		return "", fmt.Errorf("backprop: Train: OnEpoch failed after epoch %d: %w", e.N, err)
 	}
 	return "", nil
@@ -493,7 +520,8 @@ func (t *trainer) cancelled(n int, err error) error {
 	if !kernel.Finite(t.net.params) {
 		t.net.restore(t.finite)
 	}
-	return fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
+	err = fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
+	return errors.Join(err, t.checkpoint.write(t, true))
 }
 
 func (t *trainer) diverged(n, b int) error {
@@ -537,6 +565,7 @@ type update struct {
 // A rule updates parameters lo to hi, after begin has counted the step.
 type rule interface {
 	Optimizer
+	fits(n int) error
 	begin(params, grad []float64)
 	part(params, grad []float64, eta float64, lo, hi int)
 }
@@ -901,6 +930,250 @@ func checkEpochs(name string, n int) error {
 		return fmt.Errorf("%s is %d, want 1 or more", name, n)
 	}
 	return nil
+}
+
+// A checkpoint is what [TrainConfig.Checkpoint] keeps: all that a training was
+// at the end of an epoch.
+type checkpoint struct {
+	fingerprint
+	net       *Network // a copy
+	optimizer []float64
+	epochs    int
+	stopped   StopReason
+	pending   bool          // there is something to be written
+	cost      time.Duration // of the last writing
+	written   time.Time     // the end of the last writing
+}
+
+// A fingerprint tells trainings apart.
+type fingerprint struct {
+	Config  map[string]string `json:"config"`  // what decides where training leads, but for Epochs
+	Data    string            `json:"data"`    // SHA-256 of all samples
+	Initial string            `json:"initial"` // SHA-256 of the parameters at the beginning
+}
+
+type checkpointJSON struct {
+	Fingerprint fingerprint `json:"fingerprint"`
+	Stopped     StopReason  `json:"stopped,omitempty"`
+	Best        int         `json:"best"`
+}
+
+// newCheckpoint describes the training that is about to begin.
+func (t *trainer) newCheckpoint() *checkpoint {
+	c := &checkpoint{}
+	c.Config = map[string]string{
+		"LearningRate": fmt.Sprint(t.LearningRate), "BatchSize": fmt.Sprint(t.BatchSize), "KeepOrder": fmt.Sprint(t.KeepOrder),
+		"Loss": describe(t.Loss), "Optimizer": describe(t.Optimizer), "Schedule": describe(t.Schedule),
+		"Seed": fmt.Sprint(t.Seed), "L2": fmt.Sprint(t.L2), "WeightDecay": fmt.Sprint(t.WeightDecay),
+		"ClipNorm": fmt.Sprint(t.ClipNorm), "ClipValue": fmt.Sprint(t.ClipValue),
+		"Patience": fmt.Sprint(t.Patience), "TargetLoss": fmt.Sprint(t.TargetLoss),
+	}
+	c.Data = digest(t.x, t.y, t.validX, t.validY)
+	c.Initial = snapshot{t.net.params, t.net.statistics}.digest()
+	return c
+}
+
+// digest is a fingerprint of parameters and statistics.
+func (s snapshot) digest() string {
+	return digest(matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics)))
+}
+
+// describe is a value's type and exported fields, without addresses.
+func describe(v any) string {
+	r := reflect.Indirect(reflect.ValueOf(v))
+	switch r.Kind() {
+	case reflect.Invalid:
+		return "none"
+	case reflect.Func, reflect.Chan, reflect.Map, reflect.Pointer, reflect.UnsafePointer:
+		return r.Type().String()
+	case reflect.Struct:
+		text := r.Type().String() + "{"
+		for i := range r.NumField() {
+			if f := r.Type().Field(i); f.IsExported() {
+				text += f.Name + ":" + describe(r.Field(i).Interface()) + " "
+			}
+		}
+		return strings.TrimSpace(text) + "}"
+	}
+	return fmt.Sprint(r)
+}
+
+// capture copies what is to be written, if there is a checkpoint.
+func (c *checkpoint) capture(t *trainer) {
+	if c == nil {
+		return
+	}
+	if c.net == nil {
+		c.net = t.net.clone()
+	}
+	copy(c.net.params, t.net.params)
+	copy(c.net.statistics, t.net.statistics)
+	if o, ok := t.Optimizer.(Stateful); ok {
+		c.optimizer = o.State()
+	}
+	c.epochs, c.stopped, c.pending = len(t.history.Epochs), t.history.Stopped, true
+}
+
+// checkpointShare is how many times longer than writing a checkpoint training
+// goes on before the next one.
+const checkpointShare = 20
+
+// write writes what was captured last, now or if it is cheap.
+func (c *checkpoint) write(t *trainer, now bool) error {
+	if c == nil || !c.pending || !now && time.Since(c.written) < checkpointShare*c.cost {
+		return nil
+	}
+	start := time.Now()
+	file, err := c.file(t)
+	if err == nil {
+		err = file.Replace(t.Checkpoint)
+	}
+	if err != nil {
+		return fmt.Errorf("backprop: Train: Checkpoint %s: %w", t.Checkpoint, err)
+	}
+	c.written, c.pending = time.Now(), false
+	c.cost = c.written.Sub(start)
+	return nil
+}
+
+// historyColumns is the number of figures kept of an epoch.
+const historyColumns = 6
+
+// file is the checkpoint as a file: that of its network, and more.
+func (c *checkpoint) file(t *trainer) (*safetensors.File, error) {
+	file, err := c.net.file("Train")
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(checkpointJSON{c.fingerprint, c.stopped, t.history.Best})
+	if err != nil {
+		return nil, err
+	}
+	file.Metadata[checkpointKey] = string(text)
+	var history []float64
+	for _, e := range t.history.Epochs[:c.epochs] {
+		history = append(history, float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
+	}
+	add := func(name string, data []float64, shape ...int) {
+		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: checkpointPrefix + name, Type: "F64", Shape: shape, Data: data})
+	}
+	add("history", history, c.epochs, historyColumns)
+	add("optimizer", c.optimizer, len(c.optimizer))
+	add("best_params", t.best.params, len(t.best.params))
+	add("best_statistics", t.best.statistics, len(t.best.statistics))
+	return file, nil
+}
+
+// resume takes up the training that the checkpoint's file keeps, if there is
+// one and it is this one.
+func (t *trainer) resume() error {
+	if t.checkpoint == nil {
+		return nil
+	}
+	f, err := os.Open(t.Checkpoint)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	file, err := safetensors.Read(f)
+	if err != nil {
+		return err
+	}
+	kept, err := decodeNetwork(file)
+	if err != nil {
+		return err
+	}
+	var c checkpointJSON
+	if err := strictJSON(file.Metadata[checkpointKey], &c); err != nil {
+		return fmt.Errorf("%s: %w", checkpointKey, err)
+	}
+	return t.takeUp(file, kept, c)
+}
+
+// takeUp checks a checkpoint against this training and goes on from it.
+func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON) error {
+	tensors := map[string][]float64{}
+	for _, tensor := range file.Tensors {
+		tensors[tensor.Name] = tensor.Data
+	}
+	best := snapshot{tensors[checkpointPrefix+"best_params"], tensors[checkpointPrefix+"best_statistics"]}
+	if err := t.compare(kept, best, c.Fingerprint); err != nil {
+		return err
+	}
+	history, err := decodeHistory(tensors[checkpointPrefix+"history"])
+	if err != nil {
+		return err
+	}
+	if len(history) > t.Epochs {
+		return fmt.Errorf("it has %d epochs, Epochs is %d", len(history), t.Epochs)
+	}
+	if c.Best >= len(history) || c.Best < -1 || t.Patience > 0 && len(history) > 0 && len(best.params) != len(t.net.params) {
+		return errors.New("its best epoch is damaged")
+	}
+	if o, ok := t.Optimizer.(Stateful); ok {
+		if err := o.SetState(tensors[checkpointPrefix+"optimizer"]); err != nil {
+			return err
+		}
+		if r, ok := t.Optimizer.(rule); ok {
+			if err := r.fits(len(t.net.params)); err != nil {
+				return errors.Join(err, o.SetState(nil))
+			}
+		}
+	}
+	t.net.restore(snapshot{kept.params, kept.statistics})
+	t.net.fitted = kept.fitted
+	t.best = best
+	t.history = History{Epochs: history, Best: c.Best, Stopped: c.Stopped}
+	if c.Stopped == StopEpochs && len(history) < t.Epochs {
+		t.history.Stopped = ""
+	}
+	return nil
+}
+
+// compare is the error of a checkpoint that is not one of this training.
+func (t *trainer) compare(kept *Network, best snapshot, f fingerprint) error {
+	want, err := t.net.describe()
+	if err != nil {
+		return err
+	}
+	got, err := kept.describe()
+	if err != nil {
+		return err
+	}
+	if got.String() != want.String() {
+		return fmt.Errorf("it belongs to another network, %v, want %v", got, want)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.checkpoint.Config)) {
+		if got, want := f.Config[name], t.checkpoint.Config[name]; got != want {
+			return fmt.Errorf("it belongs to another configuration: its %s is %q, want %q", name, got, want)
+		}
+	}
+	if f.Data != t.checkpoint.Data {
+		return errors.New("it belongs to other data")
+	}
+	// The network is as it was when that training began, or as that training left it.
+	switch t.checkpoint.Initial {
+	case f.Initial, snapshot{kept.params, kept.statistics}.digest(), best.digest():
+		return nil
+	}
+	return errors.New("it belongs to a training that began with other parameters")
+}
+
+func decodeHistory(figures []float64) ([]Epoch, error) {
+	if len(figures)%historyColumns != 0 || !kernel.Finite(figures) {
+		return nil, errors.New("its history is damaged")
+	}
+	var history []Epoch
+	for r := range slices.Chunk(figures, historyColumns) {
+		if r[0] != float64(len(history)) {
+			return nil, errors.New("its history is damaged")
+		}
+		history = append(history, Epoch{len(history), r[1], r[2], r[3], r[4], time.Duration(r[5])})
+	}
+	return history, nil
 }
 
 // progress shows how a training goes. A nil progress shows nothing. What the
