@@ -321,7 +321,15 @@ func scale(alpha float64, x []float64) {
 // norm2 is the Euclidean norm of x. The squares are summed as they are, or
 // scaled first where they would leave the range of a float64.
 func norm2(x []float64) float64 {
-	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
+	sum := 0.0
+	if len(x) < 64 {
+		for _, v := range x {
+			sum += v * v
+		}
+	} else {
+		sum = kernel.Dot(x, x)
+	}
+	if sum > 1e-280 && sum <= math.MaxFloat64 {
 		return math.Sqrt(sum)
 	}
 	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})

@@ -350,13 +350,14 @@ func (p *pass) backward() {
 // forward last.
 func (p *pass) value(l Loss, y matrix) (sum float64) {
 	s := &p.states[len(p.states)-1]
-	fused := fuse(l, s.activation)
-	for i := range y.Rows {
-		if fused != nil {
+	if fused := fuse(l, s.activation); fused != nil {
+		for i := range y.Rows {
 			sum += fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
-		} else {
-			sum += l.Value(s.a.row(i), y.row(i))
 		}
+		return sum
+	}
+	for i := range y.Rows {
+		sum += l.Value(s.a.row(i), y.row(i))
 	}
 	return sum
 }
@@ -367,18 +368,14 @@ func (p *pass) outputError(l Loss, y matrix) {
 	s := &p.states[len(p.states)-1]
 	fused := fuse(l, s.activation)
 	s.dzIn = fused != nil
-	n := float64(y.Rows)
 	for i := range y.Rows {
-		da := s.da.row(i)
 		if fused != nil {
-			fused.gradientZ(da, s.a.row(i), y.row(i))
+			fused.gradientZ(s.da.row(i), s.a.row(i), y.row(i))
 		} else {
-			l.Gradient(da, s.a.row(i), y.row(i))
-		}
-		for j := range da {
-			da[j] /= n
+			l.Gradient(s.da.row(i), s.a.row(i), y.row(i))
 		}
 	}
+	scale(1/float64(y.Rows), s.da.Data)
 }
 
 // fuse is l if it has a closed form in z behind the activation, else nil.

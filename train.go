@@ -149,7 +149,8 @@ type trainer struct {
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
 	finite, best   snapshot
-	clock          time.Time
+	start          time.Time
+	began          time.Duration // when the epoch began, after start
 	progress       *progress
 	crew           *crew
 	checkpoint     *checkpoint // nil for none
@@ -294,7 +295,7 @@ func (n *Network) fit(x matrix) error {
 
 // run trains epoch by epoch.
 func (t *trainer) run(ctx context.Context) error {
-	t.clock = time.Now()
+	t.start = time.Now()
 	t.net.snapshot(&t.finite)
 	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 	defer t.progress.end()
@@ -364,8 +365,8 @@ func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
 	if !isFinite(e.ValidationLoss) || !kernel.Finite(t.net.params) {
 		return e, t.diverged(n, t.batches-1)
 	}
-	now := time.Now()
-	e.Elapsed, t.clock = now.Sub(t.clock), now
+	now := time.Since(t.start)
+	e.Elapsed, t.began = now-t.began, now
 	return e, nil
 }
 
@@ -492,7 +493,7 @@ func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
 		return "", nil
 	}
 	err := t.OnEpoch(e)
-	t.clock = time.Now()
+	t.began = time.Since(t.start)
 	if errors.Is(err, ErrStop) {
 		return StopOnEpoch, nil
 	}
