@@ -152,7 +152,9 @@ func expGeneric(dst, src []float64) {
 // exp is math.Exp, which on some machines is infinite already a little before it should be.
 func exp(x float64) float64 {
 	if x > 709 {
-		return math.Exp(x-1) * math.E
+		const lost = 0x1.4d57ee2b1013ap-53 // e less its float64
+		y := math.Exp(x - 1)
+		return math.FMA(y, math.E, y*lost)
 	}
 	return math.Exp(x)
 }
