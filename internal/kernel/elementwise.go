@@ -5,10 +5,10 @@ import "math"
 // chunk bounds the elements that assembly is given at a time, to some 30 µs of work.
 const chunk = 1 << 14
 
-// Exp sets dst[i] = e^src[i], within 1.1 ulp. dst may be src.
+// Exp sets dst[i] = e^src[i], within 1.1 ulp; the Go version is within 2.2. dst may be src.
 func Exp(dst, src []float64) { unary(active.exp, dst, src) }
 
-// Sigmoid sets a[i] = σ(z[i]) = 1/(1+e^−z[i]), within 2.2 ulp. a may be z.
+// Sigmoid sets a[i] = σ(z[i]) = 1/(1+e^−z[i]), within 2.3 ulp. a may be z.
 func Sigmoid(a, z []float64) { unary(active.sigmoid, a, z) }
 
 // SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of a·(1−a)
@@ -152,9 +152,7 @@ func expGeneric(dst, src []float64) {
 // exp is math.Exp, which on some machines is infinite already a little before it should be.
 func exp(x float64) float64 {
 	if x > 709 {
-		const lost = 0x1.4d57ee2b1013ap-53 // e less its float64
-		y := math.Exp(x - 1)
-		return math.FMA(y, math.E, y*lost)
+		return math.Exp(x-1) * math.E
 	}
 	return math.Exp(x)
 }
