@@ -72,8 +72,8 @@ type LeakyReLU struct{ Slope float64 }
 // Alpha is finite and above 0; 0 means 1 (Clevert et al. 2015).
 type ELU struct{ Alpha float64 }
 
-// An elementwise activation treats each element by itself, so that it can
-// take a whole batch in one call.
+// An elementwise activation or loss treats each element by itself, so that it
+// can take a whole batch in one call.
 type elementwise interface{ elementwise() }
 
 func (identity) elementwise()  {}

@@ -41,6 +41,12 @@ func (m matrix) row(i int) []float64 {
 	return m.Data[i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
 }
 
+// contiguous reports whether the rows of m follow each other without a gap.
+func (m matrix) contiguous() bool { return m.Stride == m.Cols || m.Rows == 1 }
+
+// all is the elements of a contiguous m.
+func (m matrix) all() []float64 { return m.Data[:m.Rows*m.Cols] }
+
 // slice is rows lo to hi of m, hi not included.
 func (m matrix) slice(lo, hi int) matrix {
 	return matrix{

@@ -346,34 +346,42 @@ func (p *pass) backward() {
 	}
 }
 
-// value is the sum of the loss over the samples of the batch that went
-// forward last.
-func (p *pass) value(l Loss, y matrix) (sum float64) {
+// value is the mean loss over the batch that went forward last.
+func (p *pass) value(l Loss, y matrix) float64 {
 	s := &p.states[len(p.states)-1]
-	if fused := fuse(l, s.activation); fused != nil {
-		for i := range y.Rows {
-			sum += fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
+	fused := fuse(l, s.activation)
+	if _, ok := l.(elementwise); ok && y.contiguous() {
+		if fused != nil {
+			return fused.valueZ(s.z.Data, s.a.Data, y.all())
 		}
-		return sum
+		return l.Value(s.a.Data, y.all())
 	}
+	sum := 0.0
 	for i := range y.Rows {
-		sum += l.Value(s.a.row(i), y.row(i))
+		if fused != nil {
+			sum += fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
+		} else {
+			sum += l.Value(s.a.row(i), y.row(i))
+		}
 	}
-	return sum
+	return sum / float64(y.Rows)
 }
 
 // outputError stores the derivative of the batch's mean loss by the last
 // layer's a in its da, or by z where the loss knows that.
 func (p *pass) outputError(l Loss, y matrix) {
 	s := &p.states[len(p.states)-1]
+	gradient := l.Gradient
 	fused := fuse(l, s.activation)
-	s.dzIn = fused != nil
+	if s.dzIn = fused != nil; s.dzIn {
+		gradient = fused.gradientZ
+	}
+	if _, ok := l.(elementwise); ok && y.contiguous() {
+		gradient(s.da.Data, s.a.Data, y.all())
+		return
+	}
 	for i := range y.Rows {
-		if fused != nil {
-			fused.gradientZ(s.da.row(i), s.a.row(i), y.row(i))
-		} else {
-			l.Gradient(s.da.row(i), s.a.row(i), y.row(i))
-		}
+		gradient(s.da.row(i), s.a.row(i), y.row(i))
 	}
 	scale(1/float64(y.Rows), s.da.Data)
 }
@@ -390,7 +398,7 @@ func fuse(l Loss, f Activation) logitLoss {
 // gradient in what the pass is bound to.
 func (p *pass) lossGradient(l Loss, x, y matrix) float64 {
 	p.forward(x)
-	value := p.value(l, y) / float64(y.Rows)
+	value := p.value(l, y)
 	p.outputError(l, y)
 	p.backward()
 	return value
@@ -530,7 +538,7 @@ func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
 	for lo := 0; lo < x.Rows; lo += inferenceRows {
 		hi := min(lo+inferenceRows, x.Rows)
 		p.forward(x.slice(lo, hi))
-		sum += p.value(l, y.slice(lo, hi))
+		sum += p.value(l, y.slice(lo, hi)) * float64(hi-lo)
 	}
 	return sum / float64(x.Rows)
 }
@@ -619,7 +627,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) 
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
 		p.forward(xm)
-		return p.value(l, ym) / float64(ym.Rows)
+		return p.value(l, ym)
 	}
 	largest := 0.0
 	for _, g := range grad {
