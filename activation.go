@@ -391,7 +391,8 @@ func activationByName(name string) (Activation, error) {
 	if err == nil && base == "ELU" {
 		f = ELU{v}
 	}
-	if f == nil || f.String() != name || checkParameter(f) != nil {
+	// 0 would mean the default.
+	if f == nil || v == 0 || !strings.HasSuffix(rest, ")") || checkParameter(f) != nil {
 		return nil, fmt.Errorf("activation %.50q is not known; register it with RegisterActivation", name)
 	}
 	return f, nil

@@ -1,6 +1,7 @@
 package backprop
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,10 @@ import (
 // that a slip of the pen is an error and not the end of the process.
 const maxSize = 1 << 30
 
+// maxLayers bounds a network's number of layers, so that a file of nothing but
+// layers is small where it is read.
+const maxLayers = 1 << 14
+
 // A Network is a stack of layers with their parameters. [New] makes one.
 //
 // Its parameters are one flat slice, layer by layer as given to New: W
@@ -37,6 +42,10 @@ type Network struct {
 	statistics []float64 // the means and variances that layers have learnt
 	fitted     bool      // Standardize has learnt its own
 
+	// Fingerprints of the parameters with which the last training that kept a
+	// checkpoint began and ended, so that it can be taken up in the same program.
+	began, ended string
+
 	inference, training sync.Pool // of *pass
 }
 
@@ -45,7 +54,7 @@ type Network struct {
 // Init(0), so the same program always gets the same network.
 //
 // All layers that cannot be used are reported in one error, by their index. A
-// network has at most 2³⁰ parameters.
+// network has at most 2¹⁴ layers and 2³⁰ parameters.
 func New(inputs int, layers ...Layer) (*Network, error) {
 	n, errs := newNetwork(inputs, layers)
 	if len(errs) > 0 {
@@ -67,6 +76,9 @@ func newNetwork(inputs int, layers []Layer) (n *Network, errs []error) {
 	}
 	if len(layers) == 0 {
 		return nil, []error{errors.New("no layers, want at least one")}
+	}
+	if len(layers) > maxLayers {
+		return nil, []error{fmt.Errorf("%d layers, want at most %d", len(layers), maxLayers)}
 	}
 	n = &Network{inputs: inputs}
 	in, params := inputs, 0
@@ -758,9 +770,37 @@ const checkpointPrefix = "checkpoint."
 
 // networkJSON describes a network in a file's metadata.
 type networkJSON struct {
-	Inputs int         `json:"inputs"`
-	Fitted bool        `json:"fitted,omitempty"`
-	Layers []layerJSON `json:"layers"`
+	Inputs int        `json:"inputs"`
+	Fitted bool       `json:"fitted,omitempty"`
+	Layers layersJSON `json:"layers"`
+}
+
+// layersJSON is decoded one by one, so that a long list ends at the first layer
+// that is wrong or one too many, and takes no memory before.
+type layersJSON []layerJSON
+
+// UnmarshalJSON decodes an array of layers.
+func (l *layersJSON) UnmarshalJSON(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if open, err := decoder.Token(); open != json.Delim('[') {
+		return errors.Join(err, errors.New("layers is not an array"))
+	}
+	for *l = nil; decoder.More(); {
+		i, layer := len(*l), layerJSON{}
+		if i == maxLayers {
+			return fmt.Errorf("more than %d layers", maxLayers)
+		}
+		err := decoder.Decode(&layer)
+		if err == nil {
+			_, err = layer.layer()
+		}
+		if err != nil {
+			return fmt.Errorf("layer %d: %w", i, err)
+		}
+		*l = append(*l, layer)
+	}
+	return nil
 }
 
 // layerJSON describes a layer. A field that is left out has its default.
@@ -916,13 +956,9 @@ func decodeNetwork(file *safetensors.File) (*Network, error) {
 	if err := strictJSON(file.Metadata[networkKey], &d); err != nil {
 		return nil, fmt.Errorf("%s: %w", networkKey, err)
 	}
-	var layers []Layer
+	layers := make([]Layer, len(d.Layers))
 	for i, l := range d.Layers {
-		layer, err := l.layer()
-		if err != nil {
-			return nil, fmt.Errorf("%s: layer %d: %w", networkKey, i, err)
-		}
-		layers = append(layers, layer)
+		layers[i], _ = l.layer() // seen to be one of ours while it was decoded
 	}
 	n, errs := newNetwork(d.Inputs, layers)
 	if len(errs) > 0 {
@@ -940,6 +976,9 @@ func (n *Network) fill(file *safetensors.File) error {
 	}
 	for _, w := range n.tensors() {
 		wanted[w.Name] = true
+		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
+			wanted[module+".num_batches_tracked"] = true // PyTorch's, which nothing of ours depends on
+		}
 		t, ok := given[w.Name]
 		if !ok {
 			return fmt.Errorf("there is no tensor %q", w.Name)
@@ -950,10 +989,7 @@ func (n *Network) fill(file *safetensors.File) error {
 	}
 	_, checkpoint := file.Metadata[checkpointKey]
 	for _, t := range file.Tensors {
-		known := wanted[t.Name] ||
-			strings.HasSuffix(t.Name, ".num_batches_tracked") || // PyTorch's, which nothing of ours depends on
-			checkpoint && strings.HasPrefix(t.Name, checkpointPrefix)
-		if !known {
+		if !wanted[t.Name] && !(checkpoint && strings.HasPrefix(t.Name, checkpointPrefix)) {
 			return fmt.Errorf("tensor %.50q belongs to no layer", t.Name)
 		}
 	}
