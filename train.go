@@ -90,6 +90,7 @@ const (
 	StopOnEpoch   StopReason = "stopped by OnEpoch"
 	StopCancelled StopReason = "cancelled"
 	StopDiverged  StopReason = "diverged"
+	StopFailed    StopReason = "failed" // by the schedule or the checkpoint, as the error says
 )
 
 // ErrStop, returned by OnEpoch, ends training without an error.
@@ -163,6 +164,10 @@ func (n *Network) snapshot(s *snapshot) {
 	s.params = append(s.params[:0], n.params...)
 	s.statistics = append(s.statistics[:0], n.statistics...)
 }
+
+// finite tells whether all that training changes has stayed finite. A running
+// variance may have overflowed behind a loss that does not show it.
+func (n *Network) finite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
 
 func (n *Network) restore(s snapshot) {
 	copy(n.params, s.params)
@@ -302,9 +307,11 @@ func (t *trainer) run(ctx context.Context) error {
 	t.hire()
 	defer t.crew.dismiss()
 	t.checkpoint.capture(t)
+	defer t.checkpoint.leave(t.net)
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
 		e, err := t.epoch(ctx, n)
 		if err != nil {
+			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
 			return err
 		}
 		t.history.Epochs = append(t.history.Epochs, e)
@@ -316,7 +323,7 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 		t.checkpoint.capture(t)
 		if err := errors.Join(err, t.checkpoint.write(t, err != nil || t.history.Stopped != "")); err != nil {
-			t.history.Stopped = cmp.Or(t.history.Stopped, StopOnEpoch)
+			t.history.Stopped = cmp.Or(t.history.Stopped, stop, StopFailed)
 			return err
 		}
 	}
@@ -362,7 +369,7 @@ func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
 	if t.validX.Data != nil {
 		e.ValidationLoss = t.net.meanLoss(t.validX, t.validY, t.Loss)
 	}
-	if !isFinite(e.ValidationLoss) || !kernel.Finite(t.net.params) {
+	if !isFinite(e.ValidationLoss) || !t.net.finite() {
 		return e, t.diverged(n, t.batches-1)
 	}
 	now := time.Since(t.start)
@@ -498,7 +505,7 @@ func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
 		return StopOnEpoch, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("backprop: Train: OnEpoch failed after epoch %d: %w", e.N, err)
+		return StopOnEpoch, fmt.Errorf("backprop: Train: OnEpoch failed after epoch %d: %w", e.N, err)
 	}
 	return "", nil
 }
@@ -518,7 +525,7 @@ func (t *trainer) done(e Epoch) StopReason {
 
 func (t *trainer) cancelled(n int, err error) error {
 	t.history.Stopped = StopCancelled
-	if !kernel.Finite(t.net.params) {
+	if !t.net.finite() {
 		t.net.restore(t.finite)
 	}
 	err = fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
@@ -761,7 +768,8 @@ func (m *memory) SetState(state []float64) error {
 		*m = memory{}
 		return nil
 	}
-	if s := state[0]; s != math.Trunc(s) || s < 1 || s > 1<<53 || !kernel.Finite(state) {
+	// An infinity may be genuine: of a gradient whose square overflows.
+	if s := state[0]; len(state) == 1 || s != math.Trunc(s) || !(s >= 1 && s <= 1<<53) || slices.ContainsFunc(state, math.IsNaN) {
 		return errors.New("backprop: SetState: this is not the state of an optimizer")
 	}
 	*m = memory{int(state[0]), slices.Clone(state[1:])}
@@ -980,23 +988,35 @@ func (s snapshot) digest() string {
 }
 
 // describe is a value's type and exported fields, without addresses.
-func describe(v any) string {
-	r := reflect.Indirect(reflect.ValueOf(v))
-	switch r.Kind() {
-	case reflect.Invalid:
+func describe(v any) string { return describeValue(reflect.ValueOf(v), 8) }
+
+// describeValue goes no deeper than depth, since a value may lead to itself.
+func describeValue(r reflect.Value, depth int) string {
+	for ; depth > 0 && (r.Kind() == reflect.Pointer || r.Kind() == reflect.Interface); depth-- {
+		r = r.Elem()
+	}
+	var parts []string
+	switch k := r.Kind(); {
+	case k == reflect.Invalid:
 		return "none"
-	case reflect.Func, reflect.Chan, reflect.Map, reflect.Pointer, reflect.UnsafePointer:
+	case depth <= 0 || k == reflect.Func || k == reflect.Chan || k == reflect.Map || k == reflect.UnsafePointer:
 		return r.Type().String()
-	case reflect.Struct:
-		text := r.Type().String() + "{"
+	case k == reflect.Struct:
 		for i := range r.NumField() {
 			if f := r.Type().Field(i); f.IsExported() {
-				text += f.Name + ":" + describe(r.Field(i).Interface()) + " "
+				parts = append(parts, f.Name+":"+describeValue(r.Field(i), depth-1))
 			}
 		}
-		return strings.TrimSpace(text) + "}"
+	case k == reflect.Slice || k == reflect.Array:
+		for i := range r.Len() {
+			parts = append(parts, describeValue(r.Index(i), depth-1))
+		}
+	case r.Type().PkgPath() == "": // a plain number or string
+		return fmt.Sprint(r)
+	default:
+		parts = append(parts, fmt.Sprint(r))
 	}
-	return fmt.Sprint(r)
+	return r.Type().String() + "{" + strings.Join(parts, " ") + "}"
 }
 
 // capture copies what is to be written, if there is a checkpoint.
@@ -1013,6 +1033,13 @@ func (c *checkpoint) capture(t *trainer) {
 		c.optimizer = o.State()
 	}
 	c.epochs, c.stopped, c.pending = len(t.history.Epochs), t.history.Stopped, true
+}
+
+// leave notes between which parameters the training went.
+func (c *checkpoint) leave(n *Network) {
+	if c != nil {
+		n.began, n.ended = c.Initial, snapshot{n.params, n.statistics}.digest()
+	}
 }
 
 // checkpointShare is how many times longer than writing a checkpoint training
@@ -1111,7 +1138,7 @@ func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON
 	if len(history) > t.Epochs {
 		return fmt.Errorf("it has %d epochs, Epochs is %d", len(history), t.Epochs)
 	}
-	if c.Best >= len(history) || c.Best < -1 || t.Patience > 0 && len(history) > 0 && len(best.params) != len(t.net.params) {
+	if c.Best >= len(history) || c.Best < 0 && len(history) > 0 || t.Patience > 0 && len(history) > 0 && !best.fits(t.net) {
 		return errors.New("its best epoch is damaged")
 	}
 	if o, ok := t.Optimizer.(Stateful); ok {
@@ -1126,10 +1153,11 @@ func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON
 	}
 	t.net.restore(snapshot{kept.params, kept.statistics})
 	t.net.fitted = kept.fitted
+	t.checkpoint.Initial = c.Fingerprint.Initial
 	t.best = best
 	t.history = History{Epochs: history, Best: c.Best, Stopped: c.Stopped}
-	if c.Stopped == StopEpochs && len(history) < t.Epochs {
-		t.history.Stopped = ""
+	if n := len(history); n > 0 && c.Stopped != StopOnEpoch {
+		t.history.Stopped = t.done(history[n-1]) // Epochs may have been raised
 	}
 	return nil
 }
@@ -1159,8 +1187,18 @@ func (t *trainer) compare(kept *Network, best snapshot, f fingerprint) error {
 	switch t.checkpoint.Initial {
 	case f.Initial, snapshot{kept.params, kept.statistics}.digest(), best.digest():
 		return nil
+	case t.net.ended: // in the middle of an epoch
+		if t.net.began == f.Initial {
+			return nil
+		}
 	}
 	return errors.New("it belongs to a training that began with other parameters")
+}
+
+// fits tells whether a snapshot read from a file can be restored.
+func (s snapshot) fits(n *Network) bool {
+	return len(s.params) == len(n.params) && len(s.statistics) == len(n.statistics) &&
+		kernel.Finite(s.params) && kernel.Finite(s.statistics)
 }
 
 func decodeHistory(figures []float64) ([]Epoch, error) {
