@@ -211,7 +211,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 		return nil, err
 	}
 	if c.Progress != nil {
-		t.progress = newProgress(c.Progress, c.Epochs)
+		t.progress = newProgress(c.Progress, len(t.history.Epochs), c.Epochs)
 	}
 	return t, nil
 }
@@ -1220,6 +1220,7 @@ func decodeHistory(figures []float64) ([]Epoch, error) {
 type progress struct {
 	w        io.Writer
 	live     bool // w is a terminal: one line is written over and over
+	first    int  // the epoch that this training begins with
 	epochs   int
 	start    time.Time
 	shown    time.Time // when the live line was last written
@@ -1227,8 +1228,8 @@ type progress struct {
 	finished bool
 }
 
-func newProgress(w io.Writer, epochs int) *progress {
-	p := &progress{w: w, epochs: epochs, start: time.Now()}
+func newProgress(w io.Writer, first, epochs int) *progress {
+	p := &progress{w: w, first: first, epochs: epochs, start: time.Now()}
 	if f, ok := w.(*os.File); ok {
 		info, err := f.Stat()
 		p.live = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -1289,10 +1290,10 @@ func (p *progress) show(line string) {
 	fmt.Fprintf(p.w, "\r%s\x1b[K", line)
 }
 
-// left estimates the time left after so many epochs.
+// left estimates the time left when so many epochs are done.
 func (p *progress) left(done float64) time.Duration {
 	elapsed := time.Since(p.start)
-	left := time.Duration(float64(elapsed) * (float64(p.epochs) - done) / done)
+	left := time.Duration(float64(elapsed) * (float64(p.epochs) - done) / (done - float64(p.first)))
 	if left < 10*time.Second {
 		return left.Round(100 * time.Millisecond)
 	}
