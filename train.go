@@ -247,7 +247,7 @@ func (t *trainer) check() error {
 		want(false, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint")
 	}
 	if o, ok := t.Optimizer.(rule); ok && len(errs) == 0 {
-		if err := o.fits(len(t.net.params)); err != nil {
+		if err := o.remembered().holds(len(t.net.params), o.slices()); err != nil {
 			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
 		}
 	}
@@ -461,7 +461,7 @@ func (t *trainer) update(eta float64) {
 		return
 	}
 	if ok {
-		r.begin(t.net.params, t.grad)
+		r.remembered().count(t.net.params, t.grad, r.slices())
 	}
 	t.crew.update(update{r, t.net.params, t.grad, eta})
 }
@@ -570,12 +570,12 @@ type update struct {
 	eta          float64
 }
 
-// A rule updates parameters lo to hi, after begin has counted the step.
+// A rule is one of the package's optimizers.
 type rule interface {
 	Optimizer
-	fits(n int) error
-	begin(params, grad []float64)
-	part(params, grad []float64, eta float64, lo, hi int)
+	slices() int                                          // how many it remembers, each as long as the parameters
+	remembered() *memory                                  // its memory
+	part(params, grad []float64, eta float64, lo, hi int) // updates parameters lo to hi
 }
 
 func (u update) part(lo, hi int) {
@@ -588,7 +588,7 @@ func (u update) part(lo, hi int) {
 
 // step makes a whole step of a rule.
 func step(r rule, params, grad []float64, eta float64) {
-	r.begin(params, grad)
+	r.remembered().count(params, grad, r.slices())
 	r.part(params, grad, eta, 0, len(params))
 }
 
@@ -603,15 +603,13 @@ type Momentum struct {
 
 func (o *Momentum) check() error { return checkDecay("Momentum Mu", o.Mu) }
 
-func (o *Momentum) fits(n int) error { return o.holds(n, 1) }
+func (o *Momentum) slices() int { return 1 }
 
 // Step updates params.
 func (o *Momentum) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *Momentum) begin(params, grad []float64) { o.count(params, grad, 1) }
-
 func (o *Momentum) part(params, grad []float64, eta float64, lo, hi int) {
-	mu, v := cmp.Or(o.Mu, 0.9), o.slices
+	mu, v := cmp.Or(o.Mu, 0.9), o.values
 	for i := lo; i < hi; i++ {
 		g := grad[i]
 		v[i] = mu*v[i] + g
@@ -632,15 +630,13 @@ type AdaGrad struct {
 
 func (o *AdaGrad) check() error { return checkEpsilon("AdaGrad Epsilon", o.Epsilon) }
 
-func (o *AdaGrad) fits(n int) error { return o.holds(n, 1) }
+func (o *AdaGrad) slices() int { return 1 }
 
 // Step updates params.
 func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *AdaGrad) begin(params, grad []float64) { o.count(params, grad, 1) }
-
 func (o *AdaGrad) part(params, grad []float64, eta float64, lo, hi int) {
-	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.slices
+	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.values
 	for i := lo; i < hi; i++ {
 		g := grad[i]
 		s[i] += g * g
@@ -666,16 +662,14 @@ func (o *RMSProp) check() error {
 		checkEpsilon("RMSProp Epsilon", o.Epsilon))
 }
 
-func (o *RMSProp) fits(n int) error { return o.holds(n, 3) }
+func (o *RMSProp) slices() int { return 3 }
 
 // Step updates params.
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *RMSProp) begin(params, grad []float64) { o.count(params, grad, 3) }
-
 func (o *RMSProp) part(params, grad []float64, eta float64, lo, hi int) {
 	n := len(params)
-	v, m, b := o.slices[:n], o.slices[n:2*n], o.slices[2*n:]
+	v, m, b := o.values[:n], o.values[n:2*n], o.values[2*n:]
 	alpha, epsilon := cmp.Or(o.Alpha, 0.99), cmp.Or(o.Epsilon, 1e-8)
 	for i := lo; i < hi; i++ {
 		g := grad[i]
@@ -707,15 +701,13 @@ func (o *Adam) check() error {
 		checkEpsilon("Adam Epsilon", o.Epsilon))
 }
 
-func (o *Adam) fits(n int) error { return o.holds(n, 2) }
+func (o *Adam) slices() int { return 2 }
 
 // Step updates params.
 func (o *Adam) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *Adam) begin(params, grad []float64) { o.count(params, grad, 2) }
-
 func (o *Adam) part(params, grad []float64, eta float64, lo, hi int) {
-	m, v := o.slices[:len(params)], o.slices[len(params):]
+	m, v := o.values[:len(params)], o.values[len(params):]
 	beta1, beta2, t := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), float64(o.steps)
 	kernel.Adam(params[lo:hi], grad[lo:hi], m[lo:hi], v[lo:hi], kernel.AdamStep{
 		Beta1: beta1, Beta2: beta2, Epsilon: cmp.Or(o.Epsilon, 1e-8),
@@ -728,8 +720,10 @@ func (o *Adam) part(params, grad []float64, eta float64, lo, hi int) {
 // slices as long as the parameters, one behind the other.
 type memory struct {
 	steps  int
-	slices []float64
+	values []float64
 }
+
+func (m *memory) remembered() *memory { return m }
 
 // count counts a step and, in the first one, makes the slices.
 func (m *memory) count(params, grad []float64, slices int) {
@@ -739,27 +733,27 @@ func (m *memory) count(params, grad []float64, slices int) {
 	if err := m.holds(len(params), slices); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
-	if m.slices == nil {
-		m.slices = make([]float64, slices*len(params))
+	if m.values == nil {
+		m.values = make([]float64, slices*len(params))
 	}
 	m.steps++
 }
 
 // holds is the error of a memory that is neither empty nor that of n parameters.
 func (m *memory) holds(n, count int) error {
-	if len(m.slices) != 0 && len(m.slices) != count*n {
+	if len(m.values) != 0 && len(m.values) != count*n {
 		return fmt.Errorf("the optimizer remembers %d values of another training, want %d for %d parameters",
-			len(m.slices), count*n, n)
+			len(m.values), count*n, n)
 	}
 	return nil
 }
 
 // State is a copy of what the optimizer remembers, empty before the first step.
 func (m *memory) State() []float64 {
-	if m.slices == nil {
+	if m.values == nil {
 		return nil
 	}
-	return append([]float64{float64(m.steps)}, m.slices...)
+	return append([]float64{float64(m.steps)}, m.values...)
 }
 
 // SetState takes back what State returned. An empty state starts afresh.
@@ -1146,7 +1140,7 @@ func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON
 			return err
 		}
 		if r, ok := t.Optimizer.(rule); ok {
-			if err := r.fits(len(t.net.params)); err != nil {
+			if err := r.remembered().holds(len(t.net.params), r.slices()); err != nil {
 				return errors.Join(err, o.SetState(nil))
 			}
 		}
