@@ -43,10 +43,11 @@ func main() {
 		b.close()
 		log.Fatal("benchmark: ", err)
 	}
-	b.print(os.Stdout, *rounds)
+	command := strings.Join(append([]string{"go run ./examples/benchmark"}, os.Args[1:]...), " ")
+	b.print(os.Stdout, command, *rounds)
 	if complaints := b.complaints(); len(complaints) > 0 {
 		b.close()
-		log.Fatal("\n", strings.Join(complaints, "\n"))
+		log.Fatal(strings.Join(complaints, "\n"))
 	}
 }
 
@@ -78,10 +79,9 @@ func choose(all []*workload, only string) (chosen []*workload, err error) {
 
 // A bench is one run of the program.
 type bench struct {
-	dir     string
-	peers   []*peer
-	absent  []string // a line for each peer that is left out
-	results []*row
+	peers  []*peer
+	absent []string // a line for each peer that is left out
+	rows   []*row
 }
 
 // A row is what has been measured of one workload: by us, the peers in their
@@ -93,14 +93,16 @@ type row struct {
 	two   result
 }
 
-// newBench prepares the workloads and starts the peers.
-func newBench(python string, chosen []*workload) (b *bench, err error) {
-	b = new(bench)
-	if b.dir, err = os.MkdirTemp("", "benchmark"); err != nil {
+// newBench starts the peers and prepares the workloads.
+func newBench(python string, chosen []*workload) (*bench, error) {
+	dir, err := os.MkdirTemp("", "benchmark")
+	if err != nil {
 		return nil, err
 	}
+	defer os.RemoveAll(dir) // once the peers have read it
+	b := new(bench)
 	for _, p := range [][2]string{{"NumPy", "numpy"}, {"PyTorch", "torch"}} {
-		peer, err := startPeer(python, b.dir, p[0], p[1])
+		peer, err := startPeer(python, dir, p[0], p[1])
 		if err != nil {
 			b.absent = append(b.absent, fmt.Sprintf("%s is left out: %v", p[0], err))
 			continue
@@ -108,7 +110,7 @@ func newBench(python string, chosen []*workload) (b *bench, err error) {
 		b.peers = append(b.peers, peer)
 	}
 	for _, w := range chosen {
-		if err := b.prepare(w); err != nil {
+		if err := b.prepare(w, dir); err != nil {
 			b.close()
 			return nil, err
 		}
@@ -116,15 +118,16 @@ func newBench(python string, chosen []*workload) (b *bench, err error) {
 	return b, nil
 }
 
-func (b *bench) prepare(w *workload) error {
+// prepare makes a workload ready on all sides.
+func (b *bench) prepare(w *workload, dir string) error {
 	if err := w.prepare(); err != nil {
 		return err
 	}
-	b.results = append(b.results, &row{workload: w, peers: make([]result, len(b.peers))})
+	b.rows = append(b.rows, &row{workload: w, peers: make([]result, len(b.peers))})
 	if len(b.peers) == 0 {
 		return nil
 	}
-	description, err := w.save(b.dir)
+	description, err := w.save(dir)
 	if err != nil {
 		return err
 	}
@@ -136,12 +139,11 @@ func (b *bench) prepare(w *workload) error {
 	return nil
 }
 
-// close stops the peers and removes their data.
+// close stops the peers.
 func (b *bench) close() {
 	for _, p := range b.peers {
 		p.stop()
 	}
-	os.RemoveAll(b.dir)
 }
 
 // measure lets the sides take turns at every workload, again and again.
@@ -149,7 +151,7 @@ func (b *bench) measure(rounds int, progress io.Writer) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	start := time.Now()
 	for n := range rounds {
-		for _, r := range b.results {
+		for _, r := range b.rows {
 			if err := b.round(r); err != nil {
 				return fmt.Errorf("%s: %w", r.Name, err)
 			}
@@ -186,16 +188,15 @@ func (b *bench) round(r *row) error {
 }
 
 // print writes the tables in Markdown.
-func (b *bench) print(w io.Writer, rounds int) {
+func (b *bench) print(w io.Writer, command string, rounds int) {
 	versions := []string{strings.Replace(runtime.Version(), "go", "Go ", 1)}
 	for _, p := range b.peers {
 		versions = append(versions, p.Version)
 	}
-	fmt.Fprintf(w, "%s, %s/%s. %s. float64, one thread each, minimum of %d rounds.\n`%s`\n\n",
-		processor(), runtime.GOOS, runtime.GOARCH, strings.Join(versions, ", "), rounds,
-		strings.Join(append([]string{"go run ./examples/benchmark"}, os.Args[1:]...), " "))
+	fmt.Fprintf(w, "%s, %s/%s; %s; float64, one thread each, minimum of %d rounds: `%s`\n\n",
+		processor(), runtime.GOOS, runtime.GOARCH, strings.Join(versions, ", "), rounds, command)
 	for _, line := range b.absent {
-		fmt.Fprintln(w, line)
+		fmt.Fprintf(w, "%s\n\n", line)
 	}
 	header, rule := "| workload | ours |", "| --- | --- |"
 	for _, p := range b.peers {
@@ -207,7 +208,7 @@ func (b *bench) print(w io.Writer, rounds int) {
 		rule += " --- |"
 	}
 	fmt.Fprintln(w, header+"\n"+rule)
-	for _, r := range b.results {
+	for _, r := range b.rows {
 		fmt.Fprintf(w, "| %s | %s |", r.Title, r.time(r.ours))
 		for _, p := range r.peers {
 			fmt.Fprintf(w, " %s |", r.time(p))
@@ -227,7 +228,7 @@ func (b *bench) printWorkers(w io.Writer) {
 		return
 	}
 	header := "\n| workload | one worker | two workers | one / two |\n| --- | --- | --- | --- |\n"
-	for _, r := range b.results {
+	for _, r := range b.rows {
 		if r.Workers {
 			fmt.Fprintf(w, "%s| %s | %s | %s | %.3g |\n", header, r.Title, r.time(r.ours), r.time(r.two), r.ours.Seconds/r.two.Seconds)
 			header = ""
@@ -249,7 +250,7 @@ func (r *row) time(of result) string {
 
 // complaints tells where a loss has not fallen, or another is reached.
 func (b *bench) complaints() (lines []string) {
-	for _, r := range b.results {
+	for _, r := range b.rows {
 		if r.Epochs > 0 && !(r.ours.Last < r.ours.First) {
 			lines = append(lines, fmt.Sprintf("%s: the loss does not fall: %v, then %v", r.Name, r.ours.First, r.ours.Last))
 		}

@@ -6,6 +6,7 @@ order of samples, {"run": name} trains it from those parameters, or predicts,
 and answers with the seconds that took and the losses. All is float64.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -32,7 +33,7 @@ class Workload:
         self.y = read("y", "<f8", self.rows, self.units[-1])
         self.labels = self.y.argmax(axis=1)
         self.params = read("params", "<f8", -1)
-        # The samples of each epoch in their order, or None for as they lie.
+        # The samples of each epoch in their order, or None for all at once.
         self.order = read("order", "<i8", self.epochs, self.rows) if self.shuffle else None
 
     def views(self, flat):
@@ -73,7 +74,7 @@ def softmax(z):
 
 
 def relu_backward(da, a, t):
-    np.multiply(da, np.greater(a, 0), out=da)
+    da *= a > 0
 
 
 def sigmoid_backward(da, a, t):
@@ -179,32 +180,42 @@ class NumPyNetwork:
         self.params -= t
 
 
+def blas():
+    """The version of the OpenBLAS in use, where Linux and OpenBLAS tell it."""
+    try:
+        with open("/proc/self/maps") as maps:
+            paths = {line.split()[-1] for line in maps if "openblas" in line}
+    except OSError:
+        return ""
+    for path in sorted(paths):
+        for symbol in "openblas_get_config", "openblas_get_config64_", "scipy_openblas_get_config64_":
+            config = getattr(ctypes.CDLL(path), symbol, None)
+            if config:
+                config.restype = ctypes.c_char_p
+                return " with " + " ".join(config().decode().split()[:2])
+    return ""
+
+
 class NumPy:
-    version = "NumPy " + np.__version__
+    version = "NumPy " + np.__version__ + blas()
 
     def train(self, w):
         net = NumPyNetwork(w)
         update = net.update_adam if w.optimizer == "Adam" else net.update_sgd
         targets = w.y if w.loss == "MSE" else w.labels
         slices, losses = w.batches(), []
-        xb = {s.stop - s.start: np.empty((s.stop - s.start, w.inputs)) for s in slices}
+        batch = {s.stop - s.start: np.empty((s.stop - s.start, w.inputs)) for s in slices}
         start = time.perf_counter()
         for epoch in range(w.epochs):
             if w.order is None:
-                if len(slices) == 1:
-                    loss = net.gradient(w.x, targets)
-                    update()
-                    losses.append(loss)
-                    continue
+                losses.append(net.gradient(w.x, targets))
+                update()
+                continue
             total = 0.0
             for s in slices:
-                if w.order is None:
-                    x, y = w.x[s], targets[s]
-                else:
-                    index = w.order[epoch, s]
-                    x = w.x.take(index, axis=0, out=xb[len(index)], mode="clip")
-                    y = targets[index]
-                total += net.gradient(x, y) * len(x)
+                index = w.order[epoch, s]
+                x = w.x.take(index, axis=0, out=batch[len(index)], mode="clip")
+                total += net.gradient(x, targets[index]) * len(x)
                 update()
             losses.append(total / w.rows)
         return time.perf_counter() - start, losses
@@ -261,10 +272,10 @@ class PyTorch:
         for epoch in range(w.epochs):
             total = 0.0
             for s in slices:
-                if order is None:
-                    x, y = inputs[s], targets[s]
-                else:
-                    x, y = inputs[order[epoch, s]], targets[order[epoch, s]]
+                x, y = inputs, targets
+                if order is not None:
+                    index = order[epoch, s]
+                    x, y = inputs[index], targets[index]
                 optimizer.zero_grad(set_to_none=True)
                 loss = criterion(net(x), y)
                 loss.backward()
