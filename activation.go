@@ -72,20 +72,17 @@ type LeakyReLU struct{ Slope float64 }
 // Alpha is finite and above 0; 0 means 1 (Clevert et al. 2015).
 type ELU struct{ Alpha float64 }
 
-// An elementwise activation or loss treats each element by itself, so that it
-// can take a whole batch in one call.
-type elementwise interface{ elementwise() }
-
-func (identity) elementwise()  {}
-func (sigmoid) elementwise()   {}
-func (tanh) elementwise()      {}
-func (relu) elementwise()      {}
-func (gelu) elementwise()      {}
-func (silu) elementwise()      {}
-func (selu) elementwise()      {}
-func (softplus) elementwise()  {}
-func (LeakyReLU) elementwise() {}
-func (ELU) elementwise()       {}
+// elementwise reports whether an activation or a loss treats each element by
+// itself, so that it can take a whole batch in one call. A user's own is called
+// row by row, even if it embeds one of these.
+func elementwise(f any) bool {
+	switch f.(type) {
+	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU,
+		mse, mae, Huber, binaryCrossEntropy:
+		return true
+	}
+	return false
+}
 
 type identity struct{}
 

@@ -50,13 +50,6 @@ var (
 // (Huber 1964).
 type Huber struct{ Delta float64 }
 
-// The losses that are means over elements take a whole batch as one sample.
-
-func (mse) elementwise()                {}
-func (mae) elementwise()                {}
-func (Huber) elementwise()              {}
-func (binaryCrossEntropy) elementwise() {}
-
 type mse struct{}
 
 func (mse) Value(a, y []float64) float64 {

@@ -151,8 +151,7 @@ func newSlot(l Layer, in int, first, last bool) (*slot, error) {
 	if err := checkParameter(s.activation); err != nil {
 		return s, err
 	}
-	_, ok := s.activation.(elementwise)
-	s.rowwise = !ok
+	s.rowwise = !elementwise(s.activation)
 	return s, nil
 }
 
@@ -362,7 +361,7 @@ func (p *pass) backward() {
 func (p *pass) value(l Loss, y matrix) float64 {
 	s := &p.states[len(p.states)-1]
 	fused := fuse(l, s.activation)
-	if _, ok := l.(elementwise); ok && y.contiguous() {
+	if elementwise(l) && y.contiguous() {
 		if fused != nil {
 			return fused.valueZ(s.z.Data, s.a.Data, y.all())
 		}
@@ -388,7 +387,7 @@ func (p *pass) outputError(l Loss, y matrix) {
 	if s.dzIn = fused != nil; s.dzIn {
 		gradient = fused.gradientZ
 	}
-	if _, ok := l.(elementwise); ok && y.contiguous() {
+	if elementwise(l) && y.contiguous() {
 		gradient(s.da.Data, s.a.Data, y.all())
 		return
 	}

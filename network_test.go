@@ -792,6 +792,20 @@ func TestUserMadeLossAndActivationWorkLikeTheBuiltInOnes(t *testing.T) {
 	equalTo(t, "parameters", net.Params(), want.Params(), 1e-12)
 }
 
+// A user's type that embeds one of the package's keeps its own methods: they are
+// not passed over for what the package can do faster.
+func TestUserMadeMethodsWinOverEmbeddedOnes(t *testing.T) {
+	x, y := pattern(9, 2), pattern(9, 3)
+	train := func(f Activation, l Loss, o Optimizer) []float64 {
+		net := newNetwork(t, 2, Dense{Units: 3, Activation: f, Init: HeNormal}, Dense{Units: 3})
+		value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, Loss: l, Optimizer: o}))(t)
+		return net.Params()
+	}
+	sameBits(t, "activation", train(embedsELU{}, MSE, nil), train(unitLength{}, MSE, nil))
+	sameBits(t, "loss", train(Tanh, embedsHuber{}, nil), train(Tanh, weighted{}, nil))
+	sameBits(t, "optimizer", train(Tanh, MSE, &embedsAdam{}), train(Tanh, MSE, still{}))
+}
+
 func TestAccuracyByHand(t *testing.T) {
 	for _, c := range []struct {
 		name              string
@@ -2929,6 +2943,19 @@ func (nanIsZero) Forward(a, z []float64) {
 type returnsNaN struct{ named }
 
 func (returnsNaN) Forward(a, z []float64) { a[0] = math.NaN() }
+
+// What embeds a type of the package, and does something else.
+type (
+	embedsELU   struct{ ELU }
+	embedsHuber struct{ Huber }
+	embedsAdam  struct{ Adam }
+)
+
+func (embedsELU) Forward(a, z []float64)                     { unitLength{}.Forward(a, z) }
+func (embedsELU) Backward(dz, da, z, a []float64)            { unitLength{}.Backward(dz, da, z, a) }
+func (embedsHuber) Value(a, y []float64) float64             { return weighted{}.Value(a, y) }
+func (embedsHuber) Gradient(da, a, y []float64)              { weighted{}.Gradient(da, a, y) }
+func (*embedsAdam) Step(params, grad []float64, eta float64) {}
 
 // counting counts the values of a loss, keeps the targets, and calls out.
 type counting struct {

@@ -455,13 +455,15 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 
 // update lets the optimizer update the parameters.
 func (t *trainer) update(eta float64) {
-	r, ok := t.Optimizer.(rule)
-	if t.Optimizer != nil && !ok {
-		t.Optimizer.Step(t.net.params, t.grad, eta)
-		return
-	}
-	if ok {
+	var r rule
+	switch o := t.Optimizer.(type) {
+	case nil:
+	case *Momentum, *AdaGrad, *RMSProp, *Adam:
+		r = o.(rule)
 		r.remembered().count(t.net.params, t.grad, r.slices())
+	default: // a user's own, even if it embeds one of these
+		o.Step(t.net.params, t.grad, eta)
+		return
 	}
 	t.crew.update(update{r, t.net.params, t.grad, eta})
 }
