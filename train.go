@@ -1257,7 +1257,12 @@ func (p *progress) epoch(e Epoch, validated bool) {
 	if validated {
 		p.last += fmt.Sprintf(", validation loss %.4g", e.ValidationLoss)
 	}
-	p.last += fmt.Sprintf(", η %.3g, %v left", e.LearningRate, p.left(float64(e.N+1)))
+	p.last += fmt.Sprintf(", η %.3g, ", e.LearningRate)
+	if e.N == p.epochs-1 {
+		p.last += fmt.Sprintf("%v in all", rounded(time.Since(p.start)))
+	} else {
+		p.last += fmt.Sprintf("%v left", p.left(float64(e.N+1)))
+	}
 	every := max(1, p.epochs/20)
 	p.finished = e.N%every == every-1 || e.N == p.epochs-1
 	switch {
@@ -1289,9 +1294,12 @@ func (p *progress) show(line string) {
 // left estimates the time left when so many epochs are done.
 func (p *progress) left(done float64) time.Duration {
 	elapsed := time.Since(p.start)
-	left := time.Duration(float64(elapsed) * (float64(p.epochs) - done) / (done - float64(p.first)))
-	if left < 10*time.Second {
-		return left.Round(100 * time.Millisecond)
+	return rounded(time.Duration(float64(elapsed) * (float64(p.epochs) - done) / (done - float64(p.first))))
+}
+
+func rounded(d time.Duration) time.Duration {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond)
 	}
-	return left.Round(time.Second)
+	return d.Round(time.Second)
 }
