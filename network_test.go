@@ -1796,7 +1796,7 @@ func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 	net := newNetwork(t, 1, Dense{Units: 1})
 	value(net.Train(t.Context(), pattern(40, 1), pattern(40, 1), TrainConfig{LearningRate: 0.1, Epochs: 3, BatchSize: 20, Progress: terminal}))(t)
 	var shown []byte
-	for b := make([]byte, 4096); !bytes.HasSuffix(shown, []byte("left^[[K\r\n")); {
+	for b := make([]byte, 4096); !bytes.HasSuffix(shown, []byte("in all^[[K\r\n")); {
 		n, err := terminal.Read(b)
 		shown = append(shown, b[:n]...)
 		if err != nil {
@@ -1807,7 +1807,7 @@ func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 	if first := lines[0]; !strings.HasPrefix(first, "epoch 1/3 ██████████░░░░░░░░░░ loss 0.") {
 		t.Errorf("the first line is %q, want half a bar: one of two batches is done", first)
 	}
-	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "epoch 3/3 loss 0.") || !strings.HasSuffix(last, "η 0.1, 0s left^[[K") {
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "epoch 3/3 loss 0.") || !strings.HasSuffix(last, "in all^[[K") {
 		t.Errorf("the last line is %q, want the last epoch", last)
 	}
 }
