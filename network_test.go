@@ -1740,12 +1740,12 @@ func TestProgressWritesPlainLines(t *testing.T) {
 		if len(lines) != c.lines {
 			t.Errorf("%d epochs give %d lines, want %d", c.epochs, len(lines), c.lines)
 		}
-		want := fmt.Sprintf("epoch %d/%[1]d loss 4, η 0.25, 0s left\n", c.epochs)
+		want := fmt.Sprintf("epoch %d/%[1]d loss 4, η 0.25, %v in all\n", c.epochs, time.Duration(c.epochs)*time.Second)
 		if last := lines[len(lines)-1]; last != want {
 			t.Errorf("the last line is %q, want %q", last, want)
 		}
 	}
-	want := []string{"epoch 1/2 loss 4, η 0.25, 1s left\n", "epoch 2/2 loss 4, η 0.25, 0s left\n"}
+	want := []string{"epoch 1/2 loss 4, η 0.25, 1s left\n", "epoch 2/2 loss 4, η 0.25, 2s in all\n"}
 	if got := train(t, 2, nothing); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
