@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -825,7 +826,7 @@ func (n *Network) file(where door) (*safetensors.File, error) {
 	}
 	description.Fitted = n.fitted
 	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, networkKey: description.String()}}
-	for _, t := range n.tensors() {
+	for t := range n.tensors() {
 		if !kernel.Finite(t.Data) {
 			return nil, fmt.Errorf("backprop: %s: tensor %q has an element that is not finite", string(where), t.Name)
 		}
@@ -910,33 +911,43 @@ type namedTensor struct {
 // tensors lists the network's parameters and statistics, named as the modules
 // of an nn.Sequential name them in which activations and dropout are modules of
 // their own.
-func (n *Network) tensors() []namedTensor {
-	var list []namedTensor
-	module := 0
+func (n *Network) tensors() iter.Seq[namedTensor] {
+	return func(yield func(namedTensor) bool) {
+		module := 0
+		for _, s := range n.slots {
+			for _, t := range s.tensors(module) {
+				if !yield(t) {
+					return
+				}
+			}
+			module++
+			if s.activation != Identity {
+				module++
+			}
+		}
+	}
+}
+
+// tensors lists those of a layer, the given module.
+func (s *slot) tensors(module int) (list []namedTensor) {
 	add := func(name string, least float64, data []float64, shape ...int) {
 		name = fmt.Sprintf("%d.%s", module, name)
 		list = append(list, namedTensor{safetensors.Tensor{Name: name, Type: "F64", Shape: shape, Data: data}, least})
 	}
-	for _, s := range n.slots {
-		leastVariance := math.SmallestNonzeroFloat64 // nothing is added to that of a Standardize
-		switch s.Layer.(type) {
-		case Dense:
-			add("weight", math.Inf(-1), s.w.Data, s.rows, s.cols)
-		case BatchNorm:
-			add("weight", math.Inf(-1), s.w.Data, s.cols)
-			leastVariance = 0
-		}
-		if s.biases > 0 {
-			add("bias", math.Inf(-1), s.b, s.biases)
-		}
-		if s.statistics > 0 {
-			add("running_mean", math.Inf(-1), s.mean, s.statistics)
-			add("running_var", leastVariance, s.variance, s.statistics)
-		}
-		module++
-		if s.activation != Identity {
-			module++
-		}
+	leastVariance := math.SmallestNonzeroFloat64 // nothing is added to that of a Standardize
+	switch s.Layer.(type) {
+	case Dense:
+		add("weight", math.Inf(-1), s.w.Data, s.rows, s.cols)
+	case BatchNorm:
+		add("weight", math.Inf(-1), s.w.Data, s.cols)
+		leastVariance = 0
+	}
+	if s.biases > 0 {
+		add("bias", math.Inf(-1), s.b, s.biases)
+	}
+	if s.statistics > 0 {
+		add("running_mean", math.Inf(-1), s.mean, s.statistics)
+		add("running_var", leastVariance, s.variance, s.statistics)
 	}
 	return list
 }
@@ -973,7 +984,7 @@ func (n *Network) fill(file *safetensors.File) error {
 	for _, t := range file.Tensors {
 		given[t.Name] = t
 	}
-	for _, w := range n.tensors() {
+	for w := range n.tensors() {
 		wanted[w.Name] = true
 		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
 			wanted[module+".num_batches_tracked"] = true // PyTorch's, which nothing of ours depends on
@@ -993,7 +1004,7 @@ func (n *Network) fill(file *safetensors.File) error {
 		}
 	}
 	n.allocate()
-	for _, t := range n.tensors() {
+	for t := range n.tensors() {
 		copy(t.Data, given[t.Name].Data)
 	}
 	return nil
