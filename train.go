@@ -46,15 +46,15 @@ type TrainConfig struct {
 	OnEpoch  func(Epoch) error // called after every epoch; ErrStop ends training, any other error fails it
 	Progress io.Writer         // where progress is shown: a live line on a terminal, else some 20 plain lines; nil: silent
 
-	// Checkpoint is the path of a file that keeps the training, written at the
-	// end of epochs as often as takes no more than a few per cent of the time,
-	// and when training ends; "" means none. Where the file exists, training
-	// goes on from it, and ends with the same bits as if it had not been
-	// interrupted; a training that had ended returns at once, unless Epochs has
-	// been raised. Epochs done before are not shown to OnEpoch again. A file of
-	// another network, configuration or data is an error, and not overwritten.
-	// A Schedule, Loss or OnEpoch that is a function is not compared. The
-	// optimizer must be Stateful.
+	// Checkpoint is the path of a file that keeps the training, written at its
+	// beginning, at the end of epochs as often as takes no more than a few per
+	// cent of the time, and when training ends; "" means none. Where the file
+	// exists, training goes on from it, and ends with the same bits as if it had
+	// not been interrupted; a training that had ended returns at once, unless
+	// Epochs has been raised. Epochs done before are not shown to OnEpoch again. A
+	// file of another network, configuration or data is an error, and not
+	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared.
+	// The optimizer must be Stateful.
 	Checkpoint string
 }
 
@@ -308,6 +308,12 @@ func (t *trainer) run(ctx context.Context) error {
 	defer t.crew.dismiss()
 	t.checkpoint.capture(t)
 	defer t.checkpoint.leave(t.net)
+	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
+		if err := t.checkpoint.write(t, true); err != nil {
+			t.history.Stopped = StopFailed
+			return err
+		}
+	}
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
 		e, err := t.epoch(ctx, n)
 		if err != nil {
