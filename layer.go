@@ -78,8 +78,8 @@ func (s *state) activate() {
 }
 
 // chain computes dZ = dA ⊙ f′(Z), in place.
-func (s *state) chain() (dz matrix) {
-	dz = s.da
+func (s *state) chain() (dz *matrix) {
+	dz = &s.da
 	if s.dzIn || s.activation == Identity {
 		return dz
 	}
@@ -119,18 +119,18 @@ func (d Dense) init(l *slot, rng *rand.Rand) {
 }
 
 func (d Dense) forward(s *state) {
-	s.affine(s.z, s.x, s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
-	s.activate()                 // A = f(Z)
+	s.affine(&s.z, &s.x, &s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
+	s.activate()                    // A = f(Z)
 }
 
 func (d Dense) backward(s *state) {
-	dz := s.chain()           // dZ = dA ⊙ f′(Z)
-	s.mulTrans(s.dw, dz, s.x) // dW = dZᵀ·X
+	dz := s.chain()             // dZ = dA ⊙ f′(Z)
+	s.mulTrans(&s.dw, dz, &s.x) // dW = dZᵀ·X
 	if s.db != nil {
 		sumRows(s.db, dz) // db = dZᵀ·1
 	}
 	if s.dx.Data != nil {
-		s.mul(s.dx, dz, s.w) // dX = dZ·W
+		s.mul(&s.dx, dz, &s.w) // dX = dZ·W
 	}
 }
 

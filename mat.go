@@ -77,6 +77,9 @@ func (m matrix) clone() matrix {
 	return c
 }
 
+// first is m with another number of rows, for which there is memory.
+func (m matrix) first(rows int) matrix { return matrixOf(m.Data[:cap(m.Data)], rows, m.Cols) }
+
 // columns is columns lo to hi of m, hi not included.
 func (m matrix) columns(lo, hi int) matrix {
 	return matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
@@ -84,29 +87,29 @@ func (m matrix) columns(lo, hi int) matrix {
 
 // affine computes Z = X·Wᵀ + 1·bᵀ  (N×out = N×in · in×out + N×1 · 1×out).
 // A nil b counts as zero.
-func affine(z, x, w matrix, b []float64) {
+func affine(z, x, w *matrix, b []float64) {
 	kernel.Affine(z.Data, z.Stride, x.Data, x.Stride, w.Data, w.Stride, b, x.Rows, w.Cols, w.Rows)
 }
 
 // mulTrans computes dW = dZᵀ·X  (out×in = out×N · N×in).
-func mulTrans(dw, dz, x matrix) {
+func mulTrans(dw, dz, x *matrix) {
 	kernel.MulTN(dw.Data, dw.Stride, dz.Data, dz.Stride, x.Data, x.Stride, dw.Rows, dw.Cols, x.Rows)
 }
 
 // mul computes dX = dZ·W  (N×in = N×out · out×in).
-func mul(dx, dz, w matrix) {
+func mul(dx, dz, w *matrix) {
 	kernel.MulNN(dx.Data, dx.Stride, dz.Data, dz.Stride, w.Data, w.Stride, dz.Rows, w.Cols, w.Rows)
 }
 
 // sumRows computes db = dZᵀ·1  (out = out×N · N).
-func sumRows(db []float64, dz matrix) {
+func sumRows(db []float64, dz *matrix) {
 	kernel.SumRows(db, dz.Data, dz.Stride, dz.Rows, dz.Cols)
 }
 
 // columnMoments computes the mean and the population variance of each column
 // of x, in two passes.
 func columnMoments(mean, variance []float64, x matrix) {
-	sumRows(mean, x)
+	sumRows(mean, &x)
 	for j := range mean {
 		mean[j] /= float64(x.Rows)
 	}
@@ -185,11 +188,14 @@ func (j *job) part(lo, hi int) {
 		if bias != nil {
 			bias = bias[lo:hi]
 		}
-		affine(j.c.columns(lo, hi), j.a, j.b.slice(lo, hi), bias)
+		z, w := j.c.columns(lo, hi), j.b.slice(lo, hi)
+		affine(&z, &j.a, &w, bias)
 	case opMulTrans: // rows of dW
-		mulTrans(j.c.slice(lo, hi), j.a.columns(lo, hi), j.b)
+		dw, dz := j.c.slice(lo, hi), j.a.columns(lo, hi)
+		mulTrans(&dw, &dz, &j.b)
 	case opMul: // rows of dX
-		mul(j.c.slice(lo, hi), j.a.slice(lo, hi), j.b)
+		dx, dz := j.c.slice(lo, hi), j.a.slice(lo, hi)
+		mul(&dx, &dz, &j.b)
 	case opGather: // rows
 		gather(j.c.slice(lo, hi), j.a, j.index[lo:hi])
 	case opUpdate: // parameters
@@ -260,28 +266,28 @@ func (c *crew) alone(multiplications int) bool {
 
 // The operations below are those above, shared if they are large.
 
-func (c *crew) affine(z, x, w matrix, b []float64) {
+func (c *crew) affine(z, x, w *matrix, b []float64) {
 	if c.alone(x.Rows * w.Rows * w.Cols) {
 		affine(z, x, w, b)
 		return
 	}
-	c.share(job{op: opAffine, size: w.Rows, c: z, a: x, b: w, bias: b})
+	c.share(job{op: opAffine, size: w.Rows, c: *z, a: *x, b: *w, bias: b})
 }
 
-func (c *crew) mulTrans(dw, dz, x matrix) {
+func (c *crew) mulTrans(dw, dz, x *matrix) {
 	if c.alone(x.Rows * dw.Rows * dw.Cols) {
 		mulTrans(dw, dz, x)
 		return
 	}
-	c.share(job{op: opMulTrans, size: dw.Rows, c: dw, a: dz, b: x})
+	c.share(job{op: opMulTrans, size: dw.Rows, c: *dw, a: *dz, b: *x})
 }
 
-func (c *crew) mul(dx, dz, w matrix) {
+func (c *crew) mul(dx, dz, w *matrix) {
 	if c.alone(dz.Rows * w.Rows * w.Cols) {
 		mul(dx, dz, w)
 		return
 	}
-	c.share(job{op: opMul, size: dx.Rows, c: dx, a: dz, b: w})
+	c.share(job{op: opMul, size: dx.Rows, c: *dx, a: *dz, b: *w})
 }
 
 func (c *crew) gather(dst, src matrix, index []int) {
@@ -327,15 +333,7 @@ func scale(alpha float64, x []float64) {
 // norm2 is the Euclidean norm of x. The squares are summed as they are, or
 // scaled first where they would leave the range of a float64.
 func norm2(x []float64) float64 {
-	sum := 0.0
-	if len(x) < 64 {
-		for _, v := range x {
-			sum += v * v
-		}
-	} else {
-		sum = kernel.Dot(x, x)
-	}
-	if sum > 1e-280 && sum <= math.MaxFloat64 {
+	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
 		return math.Sqrt(sum)
 	}
 	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})

@@ -325,26 +325,26 @@ func (p *pass) bind(grad []float64) {
 }
 
 // resize makes every matrix of the state N×something, within its capacity.
-func (s *state) resize(x matrix) {
-	s.x = x
+func (s *state) resize(x *matrix) {
+	s.x = *x
 	if s.a.Rows == x.Rows {
 		return
 	}
 	for _, m := range []*matrix{&s.z, &s.a, &s.da, &s.dx, &s.xhat, &s.mask} {
 		if m.Data != nil {
-			*m = matrixOf(m.Data[:cap(m.Data)], x.Rows, m.Cols)
+			*m = m.first(x.Rows)
 		}
 	}
 }
 
 // forward computes the network's output for a batch. It stays valid until the
 // next forward of the same pass.
-func (p *pass) forward(x matrix) (a matrix) {
+func (p *pass) forward(x *matrix) (a *matrix) {
 	for i := range p.states {
 		s := &p.states[i]
 		s.resize(x)
 		s.forward(s)
-		x = s.a
+		x = &s.a
 	}
 	return x
 }
@@ -359,7 +359,7 @@ func (p *pass) backward() {
 }
 
 // value is the mean loss over the batch that went forward last.
-func (p *pass) value(l Loss, y matrix) float64 {
+func (p *pass) value(l Loss, y *matrix) float64 {
 	s := &p.states[len(p.states)-1]
 	fused := fuse(l, s.activation)
 	if elementwise(l) && y.contiguous() {
@@ -381,7 +381,7 @@ func (p *pass) value(l Loss, y matrix) float64 {
 
 // outputError stores the derivative of the batch's mean loss by the last
 // layer's a in its da, or by z where the loss knows that.
-func (p *pass) outputError(l Loss, y matrix) {
+func (p *pass) outputError(l Loss, y *matrix) {
 	s := &p.states[len(p.states)-1]
 	gradient := l.Gradient
 	fused := fuse(l, s.activation)
@@ -408,7 +408,7 @@ func fuse(l Loss, f Activation) logitLoss {
 
 // lossGradient runs a batch forward and backward: the mean loss, and its
 // gradient in what the pass is bound to.
-func (p *pass) lossGradient(l Loss, x, y matrix) float64 {
+func (p *pass) lossGradient(l Loss, x, y *matrix) float64 {
 	p.forward(x)
 	value := p.value(l, y)
 	p.outputError(l, y)
@@ -469,7 +469,8 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	defer n.inference.Put(p)
 	for lo := 0; lo < xm.Rows; lo += inferenceRows {
 		hi := min(lo+inferenceRows, xm.Rows)
-		out.slice(lo, hi).copy(p.forward(xm.slice(lo, hi)))
+		part := xm.slice(lo, hi)
+		out.slice(lo, hi).copy(*p.forward(&part))
 	}
 	return where.finite("output", out)
 }
@@ -549,8 +550,9 @@ func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
 	sum := 0.0
 	for lo := 0; lo < x.Rows; lo += inferenceRows {
 		hi := min(lo+inferenceRows, x.Rows)
-		p.forward(x.slice(lo, hi))
-		sum += p.value(l, y.slice(lo, hi)) * float64(hi-lo)
+		xPart, yPart := x.slice(lo, hi), y.slice(lo, hi)
+		p.forward(&xPart)
+		sum += p.value(l, &yPart) * float64(hi-lo)
 	}
 	return sum / float64(x.Rows)
 }
@@ -587,7 +589,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	p := n.take(&n.training, xm.Rows)
 	defer n.training.Put(p)
 	p.bind(dst)
-	value = p.lossGradient(l, xm, ym)
+	value = p.lossGradient(l, &xm, &ym)
 	if !isFinite(value) || !kernel.Finite(dst) {
 		return 0, nil, fmt.Errorf("backprop: %s: the loss is %v, its gradient is not finite: %w", string(where), value, ErrDiverged)
 	}
@@ -638,8 +640,8 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) 
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
-		p.forward(xm)
-		return p.value(l, ym)
+		p.forward(&xm)
+		return p.value(l, &ym)
 	}
 	largest := 0.0
 	for _, g := range grad {

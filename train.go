@@ -370,7 +370,9 @@ func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
 		}
 		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
 		e.GradNorm = norm
-		t.progress.batch(n, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+		if t.progress != nil {
+			t.progress.batch(n, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+		}
 	}
 	if t.validX.Data != nil {
 		e.ValidationLoss = t.net.meanLoss(t.validX, t.validY, t.Loss)
@@ -406,24 +408,28 @@ func (t *trainer) shuffle(n int) {
 }
 
 // batch is batch b of the epoch.
-func (t *trainer) batch(b int) (x, y matrix) {
+func (t *trainer) batch(b int) (x, y *matrix) {
+	if t.batches == 1 {
+		return &t.x, &t.y
+	}
 	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
 	if b == t.batches-1 {
 		hi = t.x.Rows
 	}
 	if t.order == nil {
-		return t.x.slice(lo, hi), t.y.slice(lo, hi)
+		t.batchX, t.batchY = t.x.slice(lo, hi), t.y.slice(lo, hi)
+		return &t.batchX, &t.batchY
 	}
-	x, y = t.batchX.slice(0, hi-lo), t.batchY.slice(0, hi-lo)
-	t.crew.gather(x, t.x, t.order[lo:hi])
-	t.crew.gather(y, t.y, t.order[lo:hi])
-	return x, y
+	t.batchX, t.batchY = t.batchX.first(hi-lo), t.batchY.first(hi-lo)
+	t.crew.gather(t.batchX, t.x, t.order[lo:hi])
+	t.crew.gather(t.batchY, t.y, t.order[lo:hi])
+	return &t.batchX, &t.batchY
 }
 
 // step trains on batch b: forward, backward, update. It returns the mean loss
 // before the update and the gradient's norm where that is asked for: for
 // clipping, and of the last batch.
-func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
+func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 	loss = t.pass.lossGradient(t.Loss, x, y)
 	if !isFinite(loss) {
 		return loss, 0
