@@ -1171,9 +1171,9 @@ func TestStandardizeLearnsFromTheFirstTrainingData(t *testing.T) {
 }
 
 func TestRegisteredActivationNamesAreUnique(t *testing.T) {
-	f := named("test: registered once")
+	f := named(fmt.Sprint("test ", rand.Uint64())) // new when the test runs again
 	noError(t, RegisterActivation(f))
-	fails(t, RegisterActivation(f), `backprop: RegisterActivation: the name "test: registered once" is taken`)
+	fails(t, RegisterActivation(f), fmt.Sprintf("backprop: RegisterActivation: the name %q is taken", f))
 }
 
 // ─── Promises of training ────────────────────────────────────────────────────
