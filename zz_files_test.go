@@ -1198,7 +1198,7 @@ func FuzzTrain(f *testing.F) {
 			y = y.Grow(rowsOf(x)-rowsOf(y), 0).(*mat.Dense)
 		}
 		config := d.config(x, y)
-		started := mustComeBack2(t, net)
+		started, untrained := mustComeBack2(t, net), mustComeBack2(t, net)
 		h, err := trainAny(t, net, x, y, config)
 		if err == nil {
 			again := config
@@ -1207,6 +1207,9 @@ func FuzzTrain(f *testing.F) {
 			noError(t, err)
 			sameHistory(t, h2, h)
 			stateOf(net).mustEqual(t, started)
+		}
+		if _, stateful := config.Optimizer.(Stateful); err == nil && stateful && d.roll(32) == 32 {
+			mustResume(t, untrained, net, x, y, config)
 		}
 		mustComeBack2(t, net)
 		mustPredict(t, net, mustComeBack2(t, net), x, y, config.Loss)
@@ -1236,6 +1239,22 @@ func trainAny(t *testing.T, net *Network, x, y *mat.Dense, c TrainConfig) (*Hist
 		noNaN(t, "epoch", []float64{e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm})
 	}
 	return h, err
+}
+
+// mustResume trains with interruptions.
+func mustResume(t *testing.T, net, want *Network, x, y *mat.Dense, c TrainConfig) {
+	t.Helper()
+	c.Optimizer, c.Checkpoint = fresh(c.Optimizer), filepath.Join(t.TempDir(), "checkpoint")
+	for {
+		_, err := net.Train(&countdown{t.Context(), rowsOf(x) + 1}, x, y, c)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	stateOf(want).mustEqual(t, net)
 }
 
 // mustComeBack2 saves and loads, in memory.
@@ -1306,7 +1325,7 @@ func (d *dice) finite() float64 {
 
 // number may be anything.
 func (d *dice) number() float64 {
-	if i := d.roll(100); i <= 4 {
+	if i := d.roll(256); i <= 4 {
 		return []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1)}[i-1]
 	}
 	return d.finite()
