@@ -39,10 +39,13 @@ var (
 	// output of a two-class or multi-label classification.
 	Sigmoid Activation = sigmoid{}
 
-	// Tanh is the hyperbolic tangent.
+	// Tanh is the hyperbolic tangent, from −1 to 1: the usual choice for the
+	// hidden layers of a small network.
 	Tanh Activation = tanh{}
 
-	// ReLU is the rectified linear unit max(0, z). Its derivative at 0 is 0.
+	// ReLU is the rectified linear unit max(0, z), the usual choice for the
+	// hidden layers of a larger one. Its derivative at 0 is 0 (Nair and Hinton
+	// 2010).
 	ReLU Activation = relu{}
 
 	// GELU is the Gaussian error linear unit z·Φ(z), with Φ the normal
@@ -50,14 +53,14 @@ var (
 	// (Hendrycks and Gimpel 2016).
 	GELU Activation = gelu{}
 
-	// SiLU is z·σ(z), also known as swish.
+	// SiLU is z·σ(z), also known as swish (Elfwing et al. 2018).
 	SiLU Activation = silu{}
 
 	// SELU is the self-normalizing λ·ELU(z) with α = 1.6732632423543772 and
 	// λ = 1.0507009873554805 (Klambauer et al. 2017).
 	SELU Activation = selu{}
 
-	// Softplus is log(1+eᶻ).
+	// Softplus is log(1+eᶻ), a smooth ReLU (Dugas et al. 2001).
 	Softplus Activation = softplus{}
 
 	// Softmax is eᶻ/Σeᶻ over the units of the layer, the choice for the output
@@ -65,7 +68,8 @@ var (
 	Softmax Activation = softmax{}
 )
 
-// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01.
+// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01
+// (Maas et al. 2013).
 type LeakyReLU struct{ Slope float64 }
 
 // ELU is the exponential linear unit: z for z > 0 and Alpha·(eᶻ−1) otherwise.
@@ -188,6 +192,7 @@ func (selu) Backward(dz, da, z, a []float64) {
 	}
 }
 
+// String is the saved name, as "ELU(1)".
 func (e ELU) String() string { return parametric("ELU", e.alpha()) }
 
 func (e ELU) alpha() float64 { return cmp.Or(e.Alpha, 1) }
@@ -246,6 +251,7 @@ func (softplus) Backward(dz, da, z, a []float64) {
 	}
 }
 
+// String is the saved name, as "LeakyReLU(0.01)".
 func (l LeakyReLU) String() string { return parametric("LeakyReLU", l.slope()) }
 
 func (l LeakyReLU) slope() float64 { return cmp.Or(l.Slope, 0.01) }

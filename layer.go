@@ -135,7 +135,8 @@ func (d Dense) backward(s *state) {
 }
 
 // BatchNorm normalizes each input over the batch, x̂ = (x−μ)/√(σ²+ε), and
-// computes z = γ·x̂ + β and a = f(z) (Ioffe and Szegedy 2015). While it trains,
+// computes z = γ·x̂ + β and a = f(z) (Ioffe and Szegedy 2015). It has as many
+// outputs as inputs, and a γ, from 1, and a β, from 0, for each. While it trains,
 // μ and σ² are the batch's own mean and biased variance, and the running ones
 // follow them: running ← (1−Momentum)·running + Momentum·batch, with the
 // unbiased variance, as in PyTorch. In inference the running ones are used.

@@ -270,7 +270,7 @@ func defaultLoss(output Activation) Loss {
 // Accuracy is the share of samples (rows) whose predicted class is the actual
 // one, from 0 to 1. With several columns a row's class is the column with the
 // largest element, the first of equals; with a single column it is 1 from 0.5
-// upwards and 0 below.
+// upwards and 0 below. Matrices of different shapes are a [*ShapeError].
 func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 	p, y, err := metricData("Accuracy", predicted, actual)
 	if err != nil {

@@ -1,3 +1,90 @@
+// Package backprop trains neural networks of dense layers by backpropagation,
+// in float64 on gonum's matrices. Its six files can be read in the order mat,
+// activation, layer, loss, network, train as a course on how that is done.
+//
+// # A first program
+//
+// Four samples, two inputs, one output: the exclusive or.
+//
+//	x := mat.NewDense(4, 2, []float64{0, 0, 0, 1, 1, 0, 1, 1})
+//	y := mat.NewDense(4, 1, []float64{0, 1, 1, 0})
+//
+//	net, err := backprop.New(2,
+//		backprop.Dense{Units: 8, Activation: backprop.Tanh},
+//		backprop.Dense{Units: 1, Activation: backprop.Sigmoid},
+//	)
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	_, err = net.Train(context.Background(), x, y, backprop.TrainConfig{LearningRate: 0.5, Epochs: 2000})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	p, err := net.Predict(x) // 0.00, 1.00, 1.00, 0.00
+//
+// # The four equations
+//
+// A batch of N samples goes through a layer with weights W and biases b, its
+// rows X in, its rows A out:
+//
+//	Z = X·Wᵀ + 1·bᵀ    N×out, with X N×in, W out×in, b out
+//	A = f(Z)           N×out, f being the activation
+//
+// The loss L compares the last layer's A with the targets and gives ∂L/∂A. With
+// dA, dZ, dW, db, dX for the derivatives of L by A, Z, W, b, X, backpropagation
+// is four equations a layer, from the last one to the first
+// (Rumelhart, Hinton and Williams 1986):
+//
+//	dZ = dA ⊙ f′(Z)    N×out, the chain rule
+//	dW = dZᵀ·X         out×in
+//	db = dZᵀ·1         out
+//	dX = dZ·W          N×in, the dA of the layer before
+//
+// Gradient descent then takes a step of the learning rate η against the
+// gradient, for all parameters θ at once:
+//
+//	θ ← θ − η·∂L/∂θ
+//
+// # Conventions
+//
+//   - Samples are rows, as in gonum's stat. W is out×in, as in PyTorch.
+//   - Losses and gradients are means over the samples, so that η need not change
+//     with the batch size.
+//   - A zero field of a struct means the default that its comment names.
+//   - Layers are counted from 0, as given to [New], and epochs and batches from 0.
+//   - Everything random comes from a seed, 0 by default, and never from a clock:
+//     the same program gives the same bits, on any number of processors.
+//   - What a caller hands in is never changed; [Network.Params],
+//     [Network.Weights] and [Network.Biases] are views to be written to.
+//   - What depends on data fails with an error, not a panic: a [*ShapeError] for
+//     a matrix of the wrong shape, a [*ValueError] for a NaN or a target that the
+//     loss cannot take, one that wraps [ErrDiverged] where numbers overflow.
+//
+// # The names
+//
+// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout] and
+// [Standardize]. A dense layer or batch norm has an [Activation]: [Identity],
+// [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU],
+// [Softplus], [Softmax] or one of the caller's own. Weights are drawn by an
+// [Initializer].
+//
+// [Network.Train] trains it. [TrainConfig] has all that can be chosen: the
+// [Loss] ([MSE], [MAE], [Huber], [BinaryCrossEntropy], [CrossEntropy]), the
+// [Optimizer] (gradient descent, [Momentum], [RMSProp], [Adam], [AdaGrad]), the
+// [Schedule] of the learning rate ([StepDecay], [ExponentialDecay],
+// [CosineDecay], [Warmup], [ReduceOnPlateau], [ScheduleFunc]), weight decay,
+// clipping, early stopping, checkpoints. [History] and [Epoch] tell how it went.
+//
+// [Network.Predict] and [Network.PredictTo] use it, and [Accuracy],
+// [ConfusionMatrix] and [R2] judge it. [OneHot] makes targets for classes.
+//
+// [Network.Save] and [Load], or [Network.WriteTo] and [Read], keep it in a
+// safetensors file that PyTorch reads too. [RegisterActivation] lets Load find an
+// activation of the caller's own.
+//
+// [Network.Params] and [Network.Gradient] are what another optimizer or a
+// training loop of one's own needs. [Network.CheckGradient] compares
+// backpropagation with central differences.
 package backprop
 
 import (
@@ -28,7 +115,8 @@ const maxSize = 1 << 30
 // layers is small where it is read.
 const maxLayers = 1 << 14
 
-// A Network is a stack of layers with their parameters. [New] makes one.
+// A Network is a stack of layers with their parameters. [New], [Load] and
+// [Read] make one.
 //
 // Its parameters are one flat slice, layer by layer as given to New: W
 // (row-major, out×in), then b; for batch norm γ, then β.
@@ -50,9 +138,9 @@ type Network struct {
 	inference, training sync.Pool // of *pass
 }
 
-// New makes a network for rows of the given number of inputs. The last layer,
-// a Dense or a BatchNorm, gives the output. Parameters are drawn as by
-// Init(0), so the same program always gets the same network.
+// New makes a network for samples of the given number of inputs, 1 or more. The
+// last layer, a [Dense] or a [BatchNorm], gives the output. Parameters are drawn as by
+// [Network.Init](0), so the same program always gets the same network.
 //
 // All layers that cannot be used are reported in one error, by their index. A
 // network has at most 2¹⁴ layers and 2³⁰ parameters.
@@ -192,7 +280,8 @@ func (s *slot) split(flat []float64) (w matrix, b []float64) {
 }
 
 // Init draws fresh parameters from the seed and forgets what the layers have
-// learnt of the data: the same seed, the same bits.
+// learnt of the data: the same seed, the same bits. Biases and β become 0, γ
+// becomes 1.
 func (n *Network) Init(seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for _, s := range n.slots {
@@ -201,7 +290,8 @@ func (n *Network) Init(seed uint64) {
 	n.fitted = false
 }
 
-// Params is a live view of all parameters: writing to it changes the network.
+// Params is a live view of all parameters, layer by layer as [Network] says:
+// writing to it changes the network. It is the same slice at every call.
 func (n *Network) Params() []float64 { return n.params }
 
 // Weights is a live view of layer i's weights, i counting the layers as given
@@ -429,8 +519,9 @@ func (n *Network) take(pool *sync.Pool, rows int) *pass {
 const inferenceRows = 256
 
 // Predict returns the network's outputs for the samples in the rows of x,
-// rows(x)×outputs, in memory of the caller's own. It is inference: dropout is
-// inactive, batch norm uses its running statistics.
+// N×outputs for N×inputs, in memory of the caller's own. It is inference:
+// dropout is inactive, batch norm uses its running statistics. A matrix of
+// another width is a [*ShapeError], a NaN or an infinity in x a [*ValueError].
 func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 	dst := new(mat.Dense)
 	if err := n.predictTo("Predict", dst, x); err != nil {
@@ -439,8 +530,8 @@ func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 	return dst, nil
 }
 
-// PredictTo is [Network.Predict] into dst, which is rows(x)×outputs, or empty
-// and then sized. It allocates nothing once as many samples have been
+// PredictTo is [Network.Predict] into dst, which is N×outputs, or empty and
+// then sized. It allocates nothing once as many samples have been
 // predicted before, if dst has its size and x is a *mat.Dense. After an error
 // that names the output, what dst holds is not defined.
 func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
@@ -527,7 +618,7 @@ func (n *Network) targets(where door, name string, y mat.Matrix, rows int, l Los
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the
-// targets in the rows of y, in inference mode. A nil l is what belongs to the
+// targets in the rows of y, N×outputs, in inference mode. A nil l is what belongs to the
 // output's activation: CrossEntropy for Softmax, BinaryCrossEntropy for
 // Sigmoid, MSE for any other. A loss that is not finite is an error that wraps
 // [ErrDiverged].
@@ -564,7 +655,24 @@ func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
 // alone; dropout is inactive. A nil l is chosen as by [Network.Loss]. A loss or
 // a gradient that is not finite is an error that wraps [ErrDiverged].
 //
-// Params and Gradient together drive any other optimizer.
+// Params and Gradient together drive any other optimizer, such as L-BFGS of
+// gonum/optimize:
+//
+//	problem := optimize.Problem{
+//		Func: func(params []float64) float64 {
+//			copy(net.Params(), params)
+//			loss, _, _ := net.Gradient(nil, x, y, nil)
+//			return loss
+//		},
+//		Grad: func(grad, params []float64) {
+//			copy(net.Params(), params)
+//			net.Gradient(grad, x, y, nil)
+//		},
+//	}
+//	result, err := optimize.Minimize(problem, slices.Clone(net.Params()), nil, &optimize.LBFGS{})
+//	if err == nil {
+//		copy(net.Params(), result.X)
+//	}
 func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
 	return n.gradient("Gradient", dst, x, y, l)
 }

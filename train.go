@@ -58,8 +58,8 @@ type TrainConfig struct {
 	Checkpoint string
 }
 
-// Data is a set of samples: the inputs in the rows of X and their targets in
-// the rows of Y.
+// Data is a set of N samples: the inputs in the rows of X, N×inputs, and their
+// targets in the rows of Y, N×outputs. The zero Data is none.
 type Data struct{ X, Y mat.Matrix }
 
 // An Epoch tells how one pass over the training data went.
@@ -84,25 +84,26 @@ type StopReason string
 
 // The reasons for which training ends.
 const (
-	StopEpochs    StopReason = "all epochs done"
-	StopTarget    StopReason = "target loss reached"
-	StopPatience  StopReason = "no improvement"
-	StopOnEpoch   StopReason = "stopped by OnEpoch"
-	StopCancelled StopReason = "cancelled"
-	StopDiverged  StopReason = "diverged"
+	StopEpochs    StopReason = "all epochs done"     // TrainConfig.Epochs of them
+	StopTarget    StopReason = "target loss reached" // TrainConfig.TargetLoss
+	StopPatience  StopReason = "no improvement"      // for TrainConfig.Patience epochs
+	StopOnEpoch   StopReason = "stopped by OnEpoch"  // it returned ErrStop or an error
+	StopCancelled StopReason = "cancelled"           // the context ended
+	StopDiverged  StopReason = "diverged"            // the error wraps ErrDiverged
 	StopFailed    StopReason = "failed" // by the schedule or the checkpoint, as the error says
 )
 
-// ErrStop, returned by OnEpoch, ends training without an error.
+// ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("backprop: stop training")
 
-// ErrDiverged is what an error wraps when the loss, its gradient or a
-// parameter has left the finite numbers.
+// ErrDiverged is what an error of [Network.Train], [Network.Loss],
+// [Network.Gradient] or [Network.CheckGradient] wraps when the loss, its
+// gradient or a parameter has left the finite numbers.
 var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // Train minimizes the mean loss over the samples in the rows of x, with their
 // targets in the rows of y, by gradient descent on mini-batches or by another
-// optimizer. It returns the history, which is nil only if nothing could begin.
+// optimizer: x is N×inputs, y N×outputs. It returns the history, which is nil only if nothing could begin.
 //
 // x and y are not changed, nor copied if they are a *mat.Dense. The last, short
 // batch of an epoch is used; where the network has batch norm, a single
@@ -611,7 +612,7 @@ func step(r rule, params, grad []float64, eta float64) {
 // that of gradient descent (Sutskever et al. 2013).
 type Momentum struct {
 	Mu       float64 // μ, in [0, 1); 0 means 0.9
-	Nesterov bool
+	Nesterov bool    // step along g + μ·v in place of v
 	memory
 }
 
@@ -667,7 +668,7 @@ type RMSProp struct {
 	Alpha    float64 // α, in [0, 1); 0 means 0.99
 	Epsilon  float64 // ε; 0 means 1e-8
 	Momentum float64 // μ, in [0, 1); 0 means none
-	Centered bool
+	Centered bool    // divide by the gradient's deviation in place of its size
 	memory
 }
 
@@ -849,7 +850,7 @@ func (s ExponentialDecay) Rate(base float64, history []Epoch) float64 {
 // epochs, and leaves it there (Loshchilov and Hutter 2017).
 type CosineDecay struct {
 	Epochs int     // 1 or more
-	Min    float64 // the lowest η
+	Min    float64 // the lowest η; 0 or more
 }
 
 func (s CosineDecay) check() error {
@@ -899,8 +900,8 @@ type ReduceOnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
 	Threshold float64 // in [0, 1); 0 means 1e-4
-	Cooldown  int
-	Min       float64 // the lowest η
+	Cooldown  int     // epochs after a reduction; 0 means none
+	Min       float64 // the lowest η; 0 or more
 }
 
 func (s ReduceOnPlateau) check() error {
