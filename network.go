@@ -930,15 +930,23 @@ func (n *Network) file(where door) (*safetensors.File, error) {
 	if err := n.made(where); err != nil {
 		return nil, err
 	}
-	description, err := n.describe()
+	file, err := n.encode()
 	if err != nil {
 		return nil, fmt.Errorf("backprop: %s: %w", string(where), err)
+	}
+	return file, nil
+}
+
+func (n *Network) encode() (*safetensors.File, error) {
+	description, err := n.describe()
+	if err != nil {
+		return nil, err
 	}
 	description.Fitted = n.fitted
 	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, networkKey: description.String()}}
 	for t := range n.tensors() {
 		if !kernel.Finite(t.Data) {
-			return nil, fmt.Errorf("backprop: %s: tensor %q has an element that is not finite", string(where), t.Name)
+			return nil, fmt.Errorf("tensor %q has an element that is not finite", t.Name)
 		}
 		file.Tensors = append(file.Tensors, t.Tensor)
 	}

@@ -1078,7 +1078,7 @@ const historyColumns = 6
 
 // file is the checkpoint as a file: that of its network, and more.
 func (c *checkpoint) file(t *trainer) (*safetensors.File, error) {
-	file, err := c.net.file("Train")
+	file, err := c.net.encode()
 	if err != nil {
 		return nil, err
 	}

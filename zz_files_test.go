@@ -1072,6 +1072,59 @@ func TestAFailingCheckpointLeavesTheNetwork(t *testing.T) {
 	}
 }
 
+func TestACheckpointIsAFileThatCanBeRead(t *testing.T) {
+	path, old := oldFile(t)
+	for _, checkpoint := range []string{filepath.Join(path, "below"), filepath.Dir(path), path} {
+		net, x, y, c := training(t, 5)
+		c.Checkpoint = checkpoint
+		before := stateOf(net)
+		h, err := net.Train(t.Context(), x, y, c)
+		if err == nil || !strings.HasPrefix(err.Error(), "backprop: Train: Checkpoint "+checkpoint+": ") || h != nil {
+			t.Error(h, err)
+		}
+		before.mustEqual(t, net)
+	}
+	mustHold(t, path, old)
+}
+
+// What Save refuses is found when training begins.
+func TestACheckpointOfWhatCannotBeSaved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	train := func(f Activation, onEpoch func(*Network) error) error {
+		net := newNetwork(t, 2, Dense{Units: 1}, Dense{Units: 1, Activation: f})
+		_, err := net.Train(t.Context(), pattern(4, 2), pattern(4, 1), TrainConfig{
+			LearningRate: 0.1, Epochs: 2, Checkpoint: path, OnEpoch: func(Epoch) error { return onEpoch(net) },
+		})
+		return err
+	}
+	no := func(*Network) error { t.Error("an epoch"); return nil }
+	const name = `layer 1: the name "ReLU" of its backprop_test.named is that of a backprop.relu`
+	fails(t, train(named("ReLU"), no), "backprop: Train: Checkpoint "+path+": "+name)
+	err := train(Tanh, func(net *Network) error { net.Params()[0] = math.NaN(); return ErrStop })
+	fails(t, err, "backprop: Train: Checkpoint "+path+`: tensor "0.weight" has an element that is not finite`)
+	mustHold(t, path, value(os.ReadFile(path))(t))
+	if _, err := Load(path); err != nil {
+		t.Error(err)
+	}
+	fails(t, train(named("ReLU"), no), "backprop: Train: Checkpoint "+path+": "+name)
+}
+
+// A step breaks the parameters, and training is cancelled before the loss shows it.
+func TestCancellationBehindABrokenStepKeepsTheLastFiniteParameters(t *testing.T) {
+	net := newNetwork(t, 2, Dense{Units: 1})
+	before := stateOf(net)
+	broken := stepFunc(func(params, grad []float64, eta float64) { params[1] = math.NaN() })
+	_, err := net.Train(&countdown{t.Context(), 1}, pattern(4, 2), pattern(4, 1), TrainConfig{LearningRate: 0.1, Epochs: 1, BatchSize: 1, Optimizer: broken})
+	fails(t, err, "backprop: Train: cancelled in epoch 0: context canceled")
+	before.mustEqual(t, net)
+}
+
+func TestNewBoundsTheLayers(t *testing.T) {
+	_, err := New(1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14+1)...)
+	fails(t, err, "backprop: New: 16385 layers, want at most 16384")
+	mustComeBack2(t, newNetwork(t, 1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14)...))
+}
+
 // A gradient whose square overflows leaves an infinity in the optimizer, of
 // which the parameters know nothing.
 func TestAnInfiniteStateIsTakenUp(t *testing.T) {
