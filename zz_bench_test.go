@@ -9,6 +9,7 @@ import (
 	"runtime/metrics"
 	"slices"
 	"testing"
+	"time"
 
 	. "example.com/backprop"
 	"gonum.org/v1/gonum/mat"
@@ -164,46 +165,72 @@ func BenchmarkPredictTo(b *testing.B) {
 	}
 }
 
-// How long the garbage collector stops the world while a wide network trains:
-// it has to wait for the kernel that is running.
+// How long the garbage collector waits for a wide network's training to stop,
+// which it cannot do within a kernel, and for a plain loop to stop, which it can:
+// what that takes is the machine's.
 func BenchmarkPausesOfTheGarbageCollector(b *testing.B) {
 	net, x, y := newNetwork(b, 512, append(slices.Clip(wideLayers), Dense{Units: 10, Activation: Softmax})...), pattern(2048, 512), classes(2048, 10)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.GC()
+	for name, work := range map[string]func(){
+		"Training": func() {
+			value(net.Train(b.Context(), x, y, TrainConfig{LearningRate: 1e-4, Epochs: 1, BatchSize: 256}))(b)
+		},
+		"Loop": func() {
+			for v, i := 1.0, 0; i < 1e8; i++ {
+				v = math.Sqrt(v + float64(i))
 			}
-		}
-	}()
-	before := gcPauses()
-	for b.Loop() {
-		value(net.Train(b.Context(), x, y, TrainConfig{LearningRate: 1e-4, Epochs: 2, BatchSize: 256}))(b)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(time.Millisecond):
+						runtime.GC()
+					}
+				}
+			}()
+			before := gcPauses()
+			for b.Loop() {
+				work()
+			}
+			close(stop)
+			<-stopped
+			after := gcPauses()
+			for i, n := range before.Counts {
+				after.Counts[i] -= n
+			}
+			b.ReportMetric(1e6*quantile(after, 0.5), "µs/median")
+			b.ReportMetric(1e6*quantile(after, 0.99), "µs/99%")
+			b.ReportMetric(1e6*quantile(after, 1), "µs/longest")
+		})
 	}
-	after := gcPauses()
-	close(stop)
-	<-stopped
-	count, longest := uint64(0), 0.0
-	for i := range after.Counts {
-		if n := after.Counts[i] - before.Counts[i]; n > 0 {
-			count += n
-			longest = after.Buckets[i+1] // a pause's upper bound
-		}
-	}
-	b.ReportMetric(1e6*longest, "µs/longest-pause")
-	b.ReportMetric(float64(count), "pauses")
 }
 
-// gcPauses is how often the garbage collector has stopped the world for how
-// many seconds.
-func gcPauses() *metrics.Float64Histogram {
-	s := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
+// gcPauses is how often the garbage collector took how many seconds to stop the
+// world.
+func gcPauses() metrics.Float64Histogram {
+	s := []metrics.Sample{{Name: "/sched/pauses/stopping/gc:seconds"}}
 	metrics.Read(s)
 	h := *s[0].Value.Float64Histogram()
 	h.Counts = slices.Clone(h.Counts)
-	return &h
+	return h
+}
+
+// quantile is the upper bound of the first bucket up to which a share q of all
+// lies.
+func quantile(h metrics.Float64Histogram, q float64) float64 {
+	all, sum := uint64(0), uint64(0)
+	for _, n := range h.Counts {
+		all += n
+	}
+	for i, n := range h.Counts {
+		if sum += n; sum > 0 && float64(sum) >= q*float64(all) {
+			return h.Buckets[i+1]
+		}
+	}
+	return 0
 }
