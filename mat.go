@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"unsafe"
 
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -426,9 +427,13 @@ func nilPointer(v reflect.Value) bool {
 
 func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// shareMemory reports whether two slices may lie in the same array.
+// shareMemory reports whether two slices have an element in common.
 func shareMemory(a, b []float64) bool {
-	return cap(a) > 0 && cap(b) > 0 && &a[:cap(a)][cap(a)-1] == &b[:cap(b)][cap(b)-1]
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
+	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
 }
 
 // OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
@@ -438,8 +443,8 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 	if len(labels) == 0 {
 		return nil, fmt.Errorf("backprop: OneHot: no labels")
 	}
-	if classes < 2 || classes > maxSize {
-		return nil, fmt.Errorf("backprop: OneHot: %d classes, want 2 to %d", classes, maxSize)
+	if most := maxSize / len(labels); classes < 2 || classes > most {
+		return nil, fmt.Errorf("backprop: OneHot: classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
 	}
 	for i, c := range labels {
 		if c < 0 || c >= classes {

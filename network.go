@@ -89,6 +89,7 @@ package backprop
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -627,25 +628,31 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	value := n.meanLoss(xm, ym, l)
+	value, err := n.meanLoss(context.Background(), xm, ym, l)
+	if err != nil {
+		return 0, err
+	}
 	if !isFinite(value) {
-		return 0, fmt.Errorf("backprop: Loss: the loss is %v: %w", value, ErrDiverged)
+		return 0, fmt.Errorf("backprop: Loss: %w: it is %v", ErrDiverged, value)
 	}
 	return value, nil
 }
 
-// meanLoss is the loss in inference mode.
-func (n *Network) meanLoss(x, y matrix, l Loss) float64 {
+// meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
+func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, error) {
 	p := n.take(&n.inference, min(x.Rows, inferenceRows))
 	defer n.inference.Put(p)
 	sum := 0.0
 	for lo := 0; lo < x.Rows; lo += inferenceRows {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		hi := min(lo+inferenceRows, x.Rows)
 		xPart, yPart := x.slice(lo, hi), y.slice(lo, hi)
 		p.forward(&xPart)
 		sum += p.value(l, &yPart) * float64(hi-lo)
 	}
-	return sum / float64(x.Rows)
+	return sum / float64(x.Rows), nil
 }
 
 // Gradient returns the mean loss over all samples and its derivatives by the
@@ -699,7 +706,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	p.bind(dst)
 	value = p.lossGradient(l, &xm, &ym)
 	if !isFinite(value) || !kernel.Finite(dst) {
-		return 0, nil, fmt.Errorf("backprop: %s: the loss is %v, its gradient is not finite: %w", string(where), value, ErrDiverged)
+		return 0, nil, fmt.Errorf("backprop: %s: %w: the loss is %v", string(where), ErrDiverged, value)
 	}
 	return value, dst, nil
 }

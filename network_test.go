@@ -2288,7 +2288,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Loss negative label", loss(x, with(y, 2, 0, -0.25), BinaryCrossEntropy),
 			"backprop: Loss: y row 2, column 0 is -0.25, want 0 to 1 for BinaryCrossEntropy"},
 		{"Loss overflow", on(scaledNetwork(t), loss(mat.NewDense(1, 1, []float64{1}), mat.NewDense(1, 1, []float64{1}), nil)),
-			"backprop: Loss: the loss is +Inf: loss or gradient is not finite"},
+			"backprop: Loss: loss or gradient is not finite: it is +Inf"},
 		{"Huber negative", loss(x, y, Huber{-1}), "backprop: Loss: Huber Delta is -1, want a finite number above 0"},
 		{"Huber nil pointer", loss(x, y, (*Huber)(nil)), "backprop: Loss: a *backprop.Huber is nil, want a value"},
 		{"classes do not sum to 1", on(softmax, loss(x, mat.NewDense(6, 3, slices.Repeat([]float64{0.5, 0.25, 0}, 6)), nil)),
@@ -2302,12 +2302,12 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Gradient of one sample", gradient(nil, pattern(1, 2), probabilities(1, 1), nil),
 			"backprop: Gradient: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
 		{"Gradient NaN of an activation", on(nans, gradient(nil, x, y, nil)),
-			"backprop: Gradient: the loss is NaN, its gradient is not finite: loss or gradient is not finite"},
+			"backprop: Gradient: loss or gradient is not finite: the loss is NaN"},
 		{"CheckGradient wrong columns", check(pattern(6, 5), y, nil), "backprop: CheckGradient: x is 6×5, want N×2"},
 		{"CheckGradient of one sample", check(pattern(1, 2), probabilities(1, 1), nil),
 			"backprop: CheckGradient: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
 		{"CheckGradient NaN of an activation", on(nans, check(x, y, nil)),
-			"backprop: CheckGradient: the loss is NaN, its gradient is not finite: loss or gradient is not finite"},
+			"backprop: CheckGradient: loss or gradient is not finite: the loss is NaN"},
 		{"CheckGradient zero network", on(new(Network), check(x, y, nil)),
 			"backprop: CheckGradient: the network has no layers; New makes one"},
 
@@ -2381,12 +2381,12 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: Momentum Mu is 1, want 0 to 1, 1 not included"},
 		{"RMSProp all wrong", train(func(c *TrainConfig) { c.Optimizer = &RMSProp{Alpha: 2, Epsilon: nan, Momentum: -1} }),
 			"backprop: Train: RMSProp Alpha is 2, want 0 to 1, 1 not included\n" +
-				"RMSProp Momentum is -1, want 0 to 1, 1 not included\n" +
-				"RMSProp Epsilon is NaN, want a finite number above 0"},
+				"backprop: Train: RMSProp Momentum is -1, want 0 to 1, 1 not included\n" +
+				"backprop: Train: RMSProp Epsilon is NaN, want a finite number above 0"},
 		{"Adam all wrong", train(func(c *TrainConfig) { c.Optimizer = &Adam{Beta1: 1, Beta2: -1, Epsilon: -1} }),
 			"backprop: Train: Adam Beta1 is 1, want 0 to 1, 1 not included\n" +
-				"Adam Beta2 is -1, want 0 to 1, 1 not included\n" +
-				"Adam Epsilon is -1, want a finite number above 0"},
+				"backprop: Train: Adam Beta2 is -1, want 0 to 1, 1 not included\n" +
+				"backprop: Train: Adam Epsilon is -1, want a finite number above 0"},
 		{"AdaGrad wrong", train(func(c *TrainConfig) { c.Optimizer = &AdaGrad{Epsilon: math.Inf(1)} }),
 			"backprop: Train: AdaGrad Epsilon is +Inf, want a finite number above 0"},
 		{"another network's optimizer", train(func(c *TrainConfig) { c.Optimizer = used }),
@@ -2403,10 +2403,10 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: ExponentialDecay Factor is NaN, want a finite number above 0"},
 		{"CosineDecay of 0 epochs", train(func(c *TrainConfig) { c.Schedule = CosineDecay{Min: -1} }),
 			"backprop: Train: CosineDecay Epochs is 0, want 1 or more\n" +
-				"CosineDecay Min is -1, want a finite number above 0"},
+				"backprop: Train: CosineDecay Min is -1, want a finite number, 0 or more"},
 		{"Warmup of 0 epochs", train(func(c *TrainConfig) { c.Schedule = Warmup{Start: 2} }),
 			"backprop: Train: Warmup Epochs is 0, want 1 or more\n" +
-				"Warmup Start is 2, want 0 to 1"},
+				"backprop: Train: Warmup Start is 2, want 0 to 1"},
 		{"Warmup into a bad schedule", train(func(c *TrainConfig) { c.Schedule = Warmup{Epochs: 1, Then: StepDecay{}} }),
 			"backprop: Train: StepDecay Every is 0, want 1 or more"},
 		{"Warmup into a nil schedule", train(func(c *TrainConfig) { c.Schedule = Warmup{Epochs: 1, Then: (*StepDecay)(nil)} }),
@@ -2415,9 +2415,9 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			c.Schedule = ReduceOnPlateau{Factor: 1, Threshold: -1, Min: -1, Patience: -1, Cooldown: -2}
 		}),
 			"backprop: Train: ReduceOnPlateau Factor is 1, want 0 to 1, 1 not included\n" +
-				"ReduceOnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
-				"ReduceOnPlateau Min is -1, want a finite number above 0\n" +
-				"ReduceOnPlateau Patience is -1 and Cooldown -2, want 0 or more"},
+				"backprop: Train: ReduceOnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
+				"backprop: Train: ReduceOnPlateau Min is -1, want a finite number, 0 or more\n" +
+				"backprop: Train: ReduceOnPlateau Patience is -1 and Cooldown -2, want 0 or more"},
 		{"Huber in Train", train(func(c *TrainConfig) { c.Loss = Huber{nan} }),
 			"backprop: Train: Huber Delta is NaN, want a finite number above 0"},
 		{"nil pointer to a loss in Train", train(func(c *TrainConfig) { c.Loss = (*Huber)(nil) }),
@@ -2438,9 +2438,9 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"R2 overflow", metric(R2, y, with(y, 1, 0, 1e200)),
 			"backprop: R2: the sum of squares is not finite; scale the data down"},
 		{"OneHot no labels", oneHot(nil, 3), "backprop: OneHot: no labels"},
-		{"OneHot one class", oneHot([]int{0}, 1), "backprop: OneHot: 1 classes, want 2 to 1073741824"},
+		{"OneHot one class", oneHot([]int{0}, 1), "backprop: OneHot: classes is 1, want 2 to 1073741824 for 1 labels"},
 		{"OneHot overflowing classes", oneHot([]int{0}, math.MaxInt),
-			fmt.Sprintf("backprop: OneHot: %d classes, want 2 to 1073741824", math.MaxInt)},
+			fmt.Sprintf("backprop: OneHot: classes is %d, want 2 to 1073741824 for 1 labels", math.MaxInt)},
 		{"OneHot label", oneHot([]int{0, 3}, 3), "backprop: OneHot: label 1 is 3, want 0 to 2"},
 		{"OneHot negative label", oneHot([]int{-1}, 3), "backprop: OneHot: label 0 is -1, want 0 to 2"},
 		{"RegisterActivation nil", register(nil), "backprop: RegisterActivation: the activation is nil"},

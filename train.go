@@ -90,7 +90,7 @@ const (
 	StopOnEpoch   StopReason = "stopped by OnEpoch"  // it returned ErrStop or an error
 	StopCancelled StopReason = "cancelled"           // the context ended
 	StopDiverged  StopReason = "diverged"            // the error wraps ErrDiverged
-	StopFailed    StopReason = "failed" // by the schedule or the checkpoint, as the error says
+	StopFailed    StopReason = "failed"              // by the schedule or the checkpoint, as the error says
 )
 
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
@@ -240,7 +240,7 @@ func (t *trainer) check() error {
 		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
 	}
 	for _, v := range []any{t.Optimizer, t.Schedule} {
-		if err := checkParameter(v); err != nil {
+		for _, err := range leaves(checkParameter(v)) {
 			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
 		}
 	}
@@ -253,6 +253,19 @@ func (t *trainer) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// leaves lists what errors.Join has joined.
+func leaves(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return slices.DeleteFunc([]error{err}, func(err error) bool { return err == nil })
+	}
+	var list []error
+	for _, err := range joined.Unwrap() {
+		list = append(list, leaves(err)...)
+	}
+	return list
 }
 
 // plan divides the samples into batches and takes the memory for one.
@@ -376,7 +389,9 @@ func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
 		}
 	}
 	if t.validX.Data != nil {
-		e.ValidationLoss = t.net.meanLoss(t.validX, t.validY, t.Loss)
+		if e.ValidationLoss, err = t.net.meanLoss(ctx, t.validX, t.validY, t.Loss); err != nil {
+			return e, t.cancelled(n, err)
+		}
 	}
 	if !isFinite(e.ValidationLoss) || !t.net.finite() {
 		return e, t.diverged(n, t.batches-1)
@@ -799,6 +814,13 @@ func checkEpsilon(name string, v float64) error {
 	return nil
 }
 
+func checkMin(name string, v float64) error {
+	if !isFinite(v) || v < 0 {
+		return fmt.Errorf("%s is %v, want a finite number, 0 or more", name, v)
+	}
+	return nil
+}
+
 // A Schedule gives η of the next epoch, number len(history), from the
 // configured learning rate and the epochs so far. It keeps nothing of its
 // own, so that a training can be taken up at any epoch.
@@ -854,7 +876,7 @@ type CosineDecay struct {
 }
 
 func (s CosineDecay) check() error {
-	return errors.Join(checkEpochs("CosineDecay Epochs", s.Epochs), checkEpsilon("CosineDecay Min", s.Min))
+	return errors.Join(checkEpochs("CosineDecay Epochs", s.Epochs), checkMin("CosineDecay Min", s.Min))
 }
 
 // Rate is Min + (base−Min)·(1 + cos(π·n/Epochs))/2 in epoch n.
@@ -907,7 +929,7 @@ type ReduceOnPlateau struct {
 func (s ReduceOnPlateau) check() error {
 	errs := []error{
 		checkDecay("ReduceOnPlateau Factor", s.Factor), checkDecay("ReduceOnPlateau Threshold", s.Threshold),
-		checkEpsilon("ReduceOnPlateau Min", s.Min),
+		checkMin("ReduceOnPlateau Min", s.Min),
 	}
 	if s.Patience < 0 || s.Cooldown < 0 {
 		errs = append(errs, fmt.Errorf("ReduceOnPlateau Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown))
