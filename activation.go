@@ -339,8 +339,8 @@ func init() {
 }
 
 // RegisterActivation makes f known to [Load] and [Read] under the name
-// f.String(), so that networks with it can be loaded; the package's own
-// activations are known already. A nil f, an empty name, one that is longer
+// f.String(), so that networks with it can be loaded afterwards; the package's
+// own activations are known already. A nil f, an empty name, one that is longer
 // than 200 bytes, and one that is taken are errors.
 func RegisterActivation(f Activation) error {
 	if isNil(f) {

@@ -655,9 +655,10 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 	return sum / float64(x.Rows), nil
 }
 
-// Gradient returns the mean loss over all samples and its derivatives by the
-// parameters, in the order of [Network.Params], by backpropagation. They are
-// stored in dst, which is as long as the parameters or nil, and then made.
+// Gradient returns the mean loss over the samples in the rows of x, with the
+// targets in the rows of y, and its derivatives by the parameters, in the order
+// of [Network.Params], by backpropagation. They are stored in dst, which is as
+// long as the parameters or nil, and then made.
 // Batch norm uses the batch's own statistics and leaves the running ones
 // alone; dropout is inactive. A nil l is chosen as by [Network.Loss]. A loss or
 // a gradient that is not finite is an error that wraps [ErrDiverged].
@@ -811,7 +812,7 @@ func (n *Network) clone() *Network {
 //
 // A network with a NaN or an infinity in it is an error. One with an
 // activation that is not the package's own can be loaded by programs that have
-// called [RegisterActivation].
+// called [RegisterActivation] with it.
 func (n *Network) Save(path string) error {
 	file, err := n.file("Save")
 	if err != nil {
@@ -840,7 +841,7 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 // Load reads a network that [Network.Save] has written, or a checkpoint of its
 // training, or another program in the same form with tensors of type F64 or
 // F32. The file is not trusted: whatever is wrong with it is an error that says
-// what and where.
+// what and where. That of a file that does not exist wraps [fs.ErrNotExist].
 func Load(path string) (*Network, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -112,6 +112,7 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // give the same bits, whatever GOMAXPROCS is; without shuffling and with a
 // single batch the seed matters to dropout only.
 //
+// A second training goes on from the parameters that the first has left.
 // A first training lets a [Standardize] learn its statistics from x. With
 // Patience, training that ends without an error leaves the parameters of the
 // epoch with the lowest validation loss.
@@ -577,7 +578,8 @@ func (t *trainer) diverged(n, b int) error {
 // remembers between steps is kept in the value: handed to another training it
 // goes on, a new one starts afresh.
 //
-// The formulas and defaults of the package's optimizers are PyTorch's. Their
+// The formulas and defaults of the package's optimizers are PyTorch's. They are
+// handed over as pointers, as &Adam{}, a zero field meaning its default. Their
 // Step panics if params and grad differ in length, or have not the length of the
 // steps before.
 type Optimizer interface {
@@ -841,7 +843,8 @@ func (f ScheduleFunc) check() error {
 // Rate calls f.
 func (f ScheduleFunc) Rate(base float64, history []Epoch) float64 { return f(base, history) }
 
-// StepDecay multiplies η by Factor after every Every epochs.
+// StepDecay multiplies η by Factor after every Every epochs, as PyTorch's
+// StepLR.
 type StepDecay struct {
 	Every  int     // 1 or more
 	Factor float64 // above 0; 0 means 0.1
@@ -856,7 +859,8 @@ func (s StepDecay) Rate(base float64, history []Epoch) float64 {
 	return base * math.Pow(cmp.Or(s.Factor, 0.1), float64(len(history)/s.Every))
 }
 
-// ExponentialDecay multiplies η by Factor after every epoch.
+// ExponentialDecay multiplies η by Factor after every epoch, as PyTorch's
+// ExponentialLR.
 type ExponentialDecay struct {
 	Factor float64 // above 0; 0 means 0.95
 }
@@ -869,7 +873,8 @@ func (s ExponentialDecay) Rate(base float64, history []Epoch) float64 {
 }
 
 // CosineDecay takes η along half a cosine from its base to Min in Epochs
-// epochs, and leaves it there (Loshchilov and Hutter 2017).
+// epochs, as PyTorch's CosineAnnealingLR, and leaves it there (Loshchilov and
+// Hutter 2017).
 type CosineDecay struct {
 	Epochs int     // 1 or more
 	Min    float64 // the lowest η; 0 or more
@@ -886,7 +891,7 @@ func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
 }
 
 // Warmup raises η linearly from Start·base in the first epoch to base after
-// Epochs epochs, and then follows Then, which sees the history from there on.
+// Epochs epochs, as PyTorch's LinearLR, and then follows Then, which sees the history from there on.
 type Warmup struct {
 	Epochs int      // 1 or more
 	Start  float64  // in (0, 1]; 0 means 1/3
@@ -917,7 +922,8 @@ func (s Warmup) Rate(base float64, history []Epoch) float64 {
 // ReduceOnPlateau multiplies η by Factor when the validation loss, or without
 // validation the loss, has not fallen below (1−Threshold) times its lowest for
 // more than Patience epochs. After each reduction Cooldown epochs do not count.
-// A change below 1e-8 is not made, as in PyTorch.
+// A change below 1e-8 is not made. All this is as in PyTorch's
+// ReduceLROnPlateau.
 type ReduceOnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
