@@ -9,6 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"maps"
@@ -1158,6 +1161,79 @@ func TestAnInfiniteRunningVarianceIsDivergence(t *testing.T) {
 	before.mustEqual(t, net)
 }
 
+// ─── A good guest ────────────────────────────────────────────────────────────
+
+// The library never prints of its own accord, exits, recovers a panic, draws
+// from a source that is not seeded or changes gonum's BLAS. Its text is looked
+// through for the names of what would.
+func TestTheLibraryNeverUsesWhatAGuestDoesNot(t *testing.T) {
+	seeded := map[string]bool{"New": true, "NewPCG": true, "Rand": true, "PCG": true}
+	forbidden := func(of, name string) bool {
+		switch of {
+		case "":
+			return name == "recover" || name == "print" || name == "println"
+		case "os":
+			return name == "Exit" || name == "Stdout" || name == "Stderr"
+		case "fmt":
+			return strings.HasPrefix(name, "Print")
+		case "rand":
+			return !seeded[name]
+		case "blas64", "lapack64":
+			return name == "Use"
+		}
+		return of == "log" || of == "slog"
+	}
+	files := slices.Concat(value(filepath.Glob("*.go"))(t), value(filepath.Glob("internal/*/*.go"))(t))
+	looked := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		looked++
+		tree := value(parser.ParseFile(token.NewFileSet(), file, nil, 0))(t)
+		ast.Inspect(tree, func(n ast.Node) bool {
+			of, name := "", ""
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok {
+					of, name = x.Name, n.Sel.Name
+				}
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.Ident); ok {
+					name = f.Name
+				}
+			}
+			if forbidden(of, name) {
+				t.Errorf("%s uses %s.%s", file, of, name)
+			}
+			return true
+		})
+	}
+	if looked < 6 {
+		t.Errorf("only %d files", looked)
+	}
+}
+
+// The panic of a caller's own code comes out as it is, and leaves nothing running.
+func TestPanicsOfTheCallersCodeAreNotRecovered(t *testing.T) {
+	net := newNetwork(t, 64, Dense{Units: 256}, Dense{Units: 1})
+	x, y := pattern(256, 64), pattern(256, 1)
+	before := runtime.NumGoroutine()
+	mine := &counting{Loss: MSE, every: func() { panic("mine") }}
+	panics(t, "mine", func() { net.Train(t.Context(), x, y, TrainConfig{LearningRate: 1, Epochs: 1, Loss: mine}) })
+	panics(t, "mine", func() { net.Loss(x, y, mine) })
+	panics(t, "mine", func() { net.Predict(panicking{x}) })
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines, were %d", n, before)
+	}
+	if _, err := net.Predict(x); err != nil {
+		t.Error(err)
+	}
+}
+
 // ─── A long run ──────────────────────────────────────────────────────────────
 
 // Everything that a server does with networks, again and again: memory stays
@@ -1652,6 +1728,11 @@ func (o *heavyBall) SetState(state []float64) error {
 	}
 	return nil
 }
+
+// panicking is a matrix that panics when it is read.
+type panicking struct{ mat.Matrix }
+
+func (panicking) At(i, j int) float64 { panic("mine") }
 
 // wideLoss has fields of many kinds, and leads to itself.
 type wideLoss struct {
