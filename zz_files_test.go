@@ -836,6 +836,29 @@ func TestACheckpointIsANetworkToo(t *testing.T) {
 	stateOf(net).mustEqual(t, loaded)
 }
 
+// otherConfigurations are not that of training 5.
+var otherConfigurations = []struct {
+	change func(*TrainConfig)
+	want   string
+}{
+	{func(c *TrainConfig) { c.LearningRate = 0.03 }, `its LearningRate is "0.02", want "0.03"`},
+	{func(c *TrainConfig) { c.BatchSize = 9 }, `its BatchSize is "8", want "9"`},
+	{func(c *TrainConfig) { c.KeepOrder = true }, `its KeepOrder is "false", want "true"`},
+	{func(c *TrainConfig) { c.Loss = MSE }, `its Loss is "backprop.crossEntropy{}", want "backprop.mse{}"`},
+	{func(c *TrainConfig) { c.Optimizer = nil }, `its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "none"`},
+	{func(c *TrainConfig) { c.Optimizer = &Adam{Beta1: 0.8} },
+		`its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "backprop.Adam{Beta1:0.8 Beta2:0 Epsilon:0}"`},
+	{func(c *TrainConfig) { c.Schedule = ExponentialDecay{} }, `its Schedule is "backprop.Warmup{Epochs:3 Start:0 ` +
+		`Then:backprop.ReduceOnPlateau{Factor:0 Patience:1 Threshold:0 Cooldown:0 Min:0}}", want "backprop.ExponentialDecay{Factor:0}"`},
+	{func(c *TrainConfig) { c.Seed = 6 }, `its Seed is "5", want "6"`},
+	{func(c *TrainConfig) { c.L2 = 1 }, `its L2 is "0", want "1"`},
+	{func(c *TrainConfig) { c.WeightDecay = 1 }, `its WeightDecay is "0", want "1"`},
+	{func(c *TrainConfig) { c.ClipNorm = 1 }, `its ClipNorm is "0", want "1"`},
+	{func(c *TrainConfig) { c.ClipValue = 1 }, `its ClipValue is "0", want "1"`},
+	{func(c *TrainConfig) { c.Patience = 1 }, `its Patience is "3", want "1"`},
+	{func(c *TrainConfig) { c.TargetLoss = 1e-5 }, `its TargetLoss is "0", want "1e-05"`},
+}
+
 func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	start := func() (*Network, *mat.Dense, *mat.Dense, TrainConfig) {
@@ -858,27 +881,7 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 		before.mustEqual(t, net)
 		mustHold(t, path, file)
 	}
-	for _, m := range []struct {
-		change func(*TrainConfig)
-		want   string
-	}{
-		{func(c *TrainConfig) { c.LearningRate = 0.03 }, `its LearningRate is "0.02", want "0.03"`},
-		{func(c *TrainConfig) { c.BatchSize = 9 }, `its BatchSize is "8", want "9"`},
-		{func(c *TrainConfig) { c.KeepOrder = true }, `its KeepOrder is "false", want "true"`},
-		{func(c *TrainConfig) { c.Loss = MSE }, `its Loss is "backprop.crossEntropy{}", want "backprop.mse{}"`},
-		{func(c *TrainConfig) { c.Optimizer = nil }, `its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "none"`},
-		{func(c *TrainConfig) { c.Optimizer = &Adam{Beta1: 0.8} },
-			`its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "backprop.Adam{Beta1:0.8 Beta2:0 Epsilon:0}"`},
-		{func(c *TrainConfig) { c.Schedule = ExponentialDecay{} }, `its Schedule is "backprop.Warmup{Epochs:3 Start:0 ` +
-			`Then:backprop.ReduceOnPlateau{Factor:0 Patience:1 Threshold:0 Cooldown:0 Min:0}}", want "backprop.ExponentialDecay{Factor:0}"`},
-		{func(c *TrainConfig) { c.Seed = 6 }, `its Seed is "5", want "6"`},
-		{func(c *TrainConfig) { c.L2 = 1 }, `its L2 is "0", want "1"`},
-		{func(c *TrainConfig) { c.WeightDecay = 1 }, `its WeightDecay is "0", want "1"`},
-		{func(c *TrainConfig) { c.ClipNorm = 1 }, `its ClipNorm is "0", want "1"`},
-		{func(c *TrainConfig) { c.ClipValue = 1 }, `its ClipValue is "0", want "1"`},
-		{func(c *TrainConfig) { c.Patience = 1 }, `its Patience is "3", want "1"`},
-		{func(c *TrainConfig) { c.TargetLoss = 1e-5 }, `its TargetLoss is "0", want "1e-05"`},
-	} {
+	for _, m := range otherConfigurations {
 		net, x, y, c := start()
 		m.change(&c)
 		refused(net, x, y, c, "another configuration: "+m.want)
@@ -927,43 +930,45 @@ func TestConfigurationsAreComparedByTheirValues(t *testing.T) {
 	noError(t, train(l))
 }
 
-// tampered is a training's checkpoint with something changed.
+// damages are done to a finished checkpoint.
+var damages = []struct {
+	name   string
+	change func(metadata map[string]string, tensors map[string]*rawTensor)
+	want   string
+}{
+	{"no checkpoint", func(m map[string]string, _ map[string]*rawTensor) { delete(m, "backprop.checkpoint") },
+		`tensor "checkpoint.best_params" belongs to no layer`},
+	{"JSON", func(m map[string]string, _ map[string]*rawTensor) { m["backprop.checkpoint"] = "{" }, "backprop.checkpoint: unexpected EOF"},
+	{"no history", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.history") }, "its best epoch is damaged"},
+	{"short history", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].cut() }, "its history is damaged"},
+	{"NaN in the history", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].data[1] = math.NaN() },
+		"its history is damaged"},
+	{"wrong epoch", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].data[0] = 1 }, "its history is damaged"},
+	{"best beyond", func(m map[string]string, _ map[string]*rawTensor) { edit(m, `"best":`, `"best":5`) }, "its best epoch is damaged"},
+	{"best before", func(m map[string]string, _ map[string]*rawTensor) { edit(m, `"best":`, `"best":-`) }, "its best epoch is damaged"},
+	{"no best", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.best_params") }, "its best epoch is damaged"},
+	{"no best statistics", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.best_statistics") }, "its best epoch is damaged"},
+	{"NaN in the best", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.best_params"].data[3] = math.NaN() }, "its best epoch is damaged"},
+	{"infinite best statistics", func(_ map[string]string, s map[string]*rawTensor) {
+		s["checkpoint.best_statistics"].data[3] = math.Inf(1)
+	}, "its best epoch is damaged"},
+	{"short state", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].cut() },
+		"the optimizer remembers 187 values of another training, want 188 for 94 parameters"},
+	{"only the steps", func(_ map[string]string, s map[string]*rawTensor) {
+		s["checkpoint.optimizer"].data, s["checkpoint.optimizer"].shape = []float64{3}, []int{1}
+	}, "backprop: SetState: this is not the state of an optimizer"},
+	{"half a step", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[0] = 0.5 },
+		"backprop: SetState: this is not the state of an optimizer"},
+	{"endless steps", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[0] = math.Inf(1) },
+		"backprop: SetState: this is not the state of an optimizer"},
+	{"NaN in the state", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[7] = math.NaN() },
+		"backprop: SetState: this is not the state of an optimizer"},
+	{"NaN in the network", func(_ map[string]string, s map[string]*rawTensor) { s["1.weight"].data[2] = math.NaN() },
+		`tensor "1.weight" has NaN at index 2, want finite numbers`},
+}
+
 func TestDamagedCheckpointsAreRefused(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(metadata map[string]string, tensors map[string]*rawTensor)
-		want   string
-	}{
-		{"no checkpoint", func(m map[string]string, _ map[string]*rawTensor) { delete(m, "backprop.checkpoint") },
-			`tensor "checkpoint.best_params" belongs to no layer`},
-		{"JSON", func(m map[string]string, _ map[string]*rawTensor) { m["backprop.checkpoint"] = "{" }, "backprop.checkpoint: unexpected EOF"},
-		{"no history", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.history") }, "its best epoch is damaged"},
-		{"short history", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].cut() }, "its history is damaged"},
-		{"NaN in the history", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].data[1] = math.NaN() },
-			"its history is damaged"},
-		{"wrong epoch", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.history"].data[0] = 1 }, "its history is damaged"},
-		{"best beyond", func(m map[string]string, _ map[string]*rawTensor) { edit(m, `"best":`, `"best":5`) }, "its best epoch is damaged"},
-		{"best before", func(m map[string]string, _ map[string]*rawTensor) { edit(m, `"best":`, `"best":-`) }, "its best epoch is damaged"},
-		{"no best", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.best_params") }, "its best epoch is damaged"},
-		{"no best statistics", func(_ map[string]string, s map[string]*rawTensor) { delete(s, "checkpoint.best_statistics") }, "its best epoch is damaged"},
-		{"NaN in the best", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.best_params"].data[3] = math.NaN() }, "its best epoch is damaged"},
-		{"infinite best statistics", func(_ map[string]string, s map[string]*rawTensor) {
-			s["checkpoint.best_statistics"].data[3] = math.Inf(1)
-		}, "its best epoch is damaged"},
-		{"short state", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].cut() },
-			"the optimizer remembers 187 values of another training, want 188 for 94 parameters"},
-		{"only the steps", func(_ map[string]string, s map[string]*rawTensor) {
-			s["checkpoint.optimizer"].data, s["checkpoint.optimizer"].shape = []float64{3}, []int{1}
-		}, "backprop: SetState: this is not the state of an optimizer"},
-		{"half a step", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[0] = 0.5 },
-			"backprop: SetState: this is not the state of an optimizer"},
-		{"endless steps", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[0] = math.Inf(1) },
-			"backprop: SetState: this is not the state of an optimizer"},
-		{"NaN in the state", func(_ map[string]string, s map[string]*rawTensor) { s["checkpoint.optimizer"].data[7] = math.NaN() },
-			"backprop: SetState: this is not the state of an optimizer"},
-		{"NaN in the network", func(_ map[string]string, s map[string]*rawTensor) { s["1.weight"].data[2] = math.NaN() },
-			`tensor "1.weight" has NaN at index 2, want finite numbers`},
-	} {
+	for _, c := range damages {
 		t.Run(c.name, func(t *testing.T) {
 			net, x, y, config := training(t, 5)
 			config.Checkpoint, config.Epochs = filepath.Join(t.TempDir(), "checkpoint"), 3
@@ -1125,7 +1130,7 @@ func TestCancellationBehindABrokenStepKeepsTheLastFiniteParameters(t *testing.T)
 func TestNewBoundsTheLayers(t *testing.T) {
 	_, err := New(1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14+1)...)
 	fails(t, err, "backprop: New: 16385 layers, want at most 16384")
-	mustComeBack2(t, newNetwork(t, 1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14)...))
+	mustReadBack(t, newNetwork(t, 1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14)...))
 }
 
 // A gradient whose square overflows leaves an infinity in the optimizer, of
@@ -1327,7 +1332,7 @@ func FuzzTrain(f *testing.F) {
 			y = y.Grow(rowsOf(x)-rowsOf(y), 0).(*mat.Dense)
 		}
 		config := d.config(x, y)
-		started, untrained := mustComeBack2(t, net), mustComeBack2(t, net)
+		started, untrained := mustReadBack(t, net), mustReadBack(t, net)
 		h, err := trainAny(t, net, x, y, config)
 		if err == nil {
 			again := config
@@ -1340,8 +1345,8 @@ func FuzzTrain(f *testing.F) {
 		if _, stateful := config.Optimizer.(Stateful); err == nil && stateful && d.roll(32) == 32 {
 			mustResume(t, untrained, net, x, y, config)
 		}
-		mustComeBack2(t, net)
-		mustPredict(t, net, mustComeBack2(t, net), x, y, config.Loss)
+		mustReadBack(t, net)
+		mustPredict(t, net, mustReadBack(t, net), x, y, config.Loss)
 	})
 }
 
@@ -1386,8 +1391,8 @@ func mustResume(t *testing.T, net, want *Network, x, y *mat.Dense, c TrainConfig
 	stateOf(want).mustEqual(t, net)
 }
 
-// mustComeBack2 saves and loads, in memory.
-func mustComeBack2(t *testing.T, net *Network) *Network {
+// mustReadBack is mustComeBack in memory.
+func mustReadBack(t *testing.T, net *Network) *Network {
 	t.Helper()
 	file := bytesOf(t, net)
 	loaded, err := Read(bytes.NewReader(file))
