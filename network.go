@@ -669,7 +669,10 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 //	problem := optimize.Problem{
 //		Func: func(params []float64) float64 {
 //			copy(net.Params(), params)
-//			loss, _, _ := net.Gradient(nil, x, y, nil)
+//			loss, err := net.Loss(x, y, nil)
+//			if err != nil {
+//				return math.Inf(1) // the step was too long
+//			}
 //			return loss
 //		},
 //		Grad: func(grad, params []float64) {
@@ -677,7 +680,8 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 //			net.Gradient(grad, x, y, nil)
 //		},
 //	}
-//	result, err := optimize.Minimize(problem, slices.Clone(net.Params()), nil, &optimize.LBFGS{})
+//	settings := &optimize.Settings{MajorIterations: 200}
+//	result, err := optimize.Minimize(problem, slices.Clone(net.Params()), settings, &optimize.LBFGS{})
 //	if err == nil {
 //		copy(net.Params(), result.X)
 //	}

@@ -112,8 +112,8 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // give the same bits, whatever GOMAXPROCS is; without shuffling and with a
 // single batch the seed matters to dropout only.
 //
-// A second training goes on from the parameters that the first has left.
-// A first training lets a [Standardize] learn its statistics from x. With
+// A first training lets a [Standardize] learn its statistics from x; another
+// one goes on from there, with the parameters that the first has left. With
 // Patience, training that ends without an error leaves the parameters of the
 // epoch with the lowest validation loss.
 //
