@@ -173,7 +173,8 @@ func gradientNorms(net *backprop.Network, s set) ([]float64, error) {
 
 // compareRemedies trains from an ordinary beginning with each remedy and with
 // all of them, and then from the orthogonal one with fewer and fewer. Each η is
-// the best of three, a factor of ten apart.
+// the best of three for 300 layers: 1e-3, 1e-2 and 1e-1 for gradient descent,
+// 2e-5, 1e-4 and 1e-3 for Adam.
 func compareRemedies(w io.Writer, depth int, train, test set) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%d hidden layers\ttraining\tη\ttest accuracy\n", depth)
