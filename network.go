@@ -669,7 +669,7 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 //	problem := optimize.Problem{
 //		Func: func(params []float64) float64 {
 //			copy(net.Params(), params)
-//			loss, err := net.Loss(x, y, nil)
+//			loss, _, err := net.Gradient(nil, x, y, nil)
 //			if err != nil {
 //				return math.Inf(1) // the step was too long
 //			}
