@@ -376,12 +376,12 @@ func TestReadRefusesAFileCutAtAnyByte(t *testing.T) {
 	}
 }
 
-// Every bit of a file is turned over. Most make it unreadable, some another
+// Bits of every byte of a file are turned over. Most make it unreadable, some another
 // network; none panics, and what is read is a network.
-func TestReadOutlivesEveryFlippedBit(t *testing.T) {
+func TestReadOutlivesFlippedBits(t *testing.T) {
 	file := bytesOf(t, newNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{}, Dense{Units: 1}))
 	for i := range file {
-		for bit := range 8 {
+		for bit := i % 3; bit < 8; bit += 3 {
 			damaged := bytes.Clone(file)
 			damaged[i] ^= 1 << bit
 			if net, err := Read(bytes.NewReader(damaged)); err == nil {
@@ -419,7 +419,9 @@ func TestReadAllocatesInProportionToTheFile(t *testing.T) {
 		if total > uint64(factor*len(file)+constant) {
 			t.Errorf("%d bytes allocated for a file of %d, %v", total, len(file), err)
 		}
-		t.Logf("%d bytes allocated for %d, %.1f: %v", total, len(file), float64(total)/float64(len(file)), err)
+		if len(file) > constant {
+			t.Logf("%d bytes allocated for %d, %.1f: %v", total, len(file), float64(total)/float64(len(file)), err)
+		}
 	}
 }
 
@@ -1130,7 +1132,8 @@ func TestCancellationBehindABrokenStepKeepsTheLastFiniteParameters(t *testing.T)
 func TestNewBoundsTheLayers(t *testing.T) {
 	_, err := New(1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14+1)...)
 	fails(t, err, "backprop: New: 16385 layers, want at most 16384")
-	mustReadBack(t, newNetwork(t, 1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14)...))
+	_, err = Read(bytes.NewReader(bytesOf(t, newNetwork(t, 1, slices.Repeat([]Layer{Dense{Units: 1}}, 1<<14)...))))
+	noError(t, err)
 }
 
 // A gradient whose square overflows leaves an infinity in the optimizer, of
@@ -1246,7 +1249,7 @@ func TestPanicsOfTheCallersCodeAreNotRecovered(t *testing.T) {
 // "10m"; without it some rounds are made.
 func TestALongRunStaysFlat(t *testing.T) {
 	long, _ := time.ParseDuration(os.Getenv("BACKPROP_LONG"))
-	rounds, start := 30, time.Now()
+	rounds, start := 18, time.Now()
 	if testing.Short() {
 		rounds = 9
 	}
