@@ -810,9 +810,13 @@ func (n *Network) clone() *Network {
 
 // Save writes the network to a file, which at any moment holds what it held
 // before or all of the new network: the network is written to path + ".tmp",
-// which is then renamed. The file is a standard safetensors file, with tensors
-// named as PyTorch's nn.Sequential names them; the layers are described in its
-// metadata. The same network always gives the same bytes.
+// which is then renamed. A symbolic link is followed; a path that holds anything
+// but a regular file is an error. The file is a standard safetensors file, with
+// tensors named as PyTorch's nn.Sequential names them; the layers are described in
+// its metadata. The same network always gives the same bytes.
+//
+// One path may be saved to from several goroutines at once, but not from several
+// processes.
 //
 // A network with a NaN or an infinity in it is an error. One with an
 // activation that is not the package's own can be loaded by programs that have
