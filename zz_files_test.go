@@ -891,7 +891,7 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 		m.change(&c)
 		refused(net, x, y, c, "another configuration: "+m.want)
 	}
-	net, x, y, c = start()
+	_, x, y, c = start()
 	refused(newNetwork(t, 5, Dense{Units: 3}), x, y, c, `another network, {"inputs":5,"layers":[{"type":"Standardize"},`+
 		`{"type":"Dense","units":6,"activation":"LeakyReLU(0.01)"},{"type":"Dropout","rate":0.2},{"type":"Dense","units":5,"no_bias":true},`+
 		`{"type":"BatchNorm","activation":"Tanh"},{"type":"Dense","units":3,"activation":"Softmax"}]}, `+
