@@ -291,22 +291,29 @@ type softmax struct{}
 
 func (softmax) String() string { return "Softmax" }
 
-// The largest z is subtracted first, so that no exponential overflows.
-func (softmax) Forward(a, z []float64) {
-	top := math.Inf(-1)
-	for _, v := range z {
-		top = max(top, v)
-	}
-	for i, v := range z {
-		a[i] = v - top
+func (f softmax) Forward(a, z []float64) { f.forwardRows(a, z, len(z)) }
+
+// forwardRows is Forward of every row of out elements, with one call for all
+// exponentials. A row's largest z is subtracted first, so that none overflows.
+func (softmax) forwardRows(a, z []float64, out int) {
+	for i := 0; i < len(z); i += out {
+		row, top := z[i:i+out], math.Inf(-1)
+		for _, v := range row {
+			top = max(top, v)
+		}
+		for j, v := range row {
+			a[i+j] = v - top
+		}
 	}
 	kernel.Exp(a, a)
-	sum := 0.0
-	for _, v := range a {
-		sum += v
-	}
-	for i := range a {
-		a[i] /= sum
+	for i := 0; i < len(a); i += out {
+		row, sum := a[i:i+out], 0.0
+		for _, v := range row {
+			sum += v
+		}
+		for j := range row {
+			row[j] /= sum
+		}
 	}
 }
 

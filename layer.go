@@ -68,6 +68,10 @@ func (s *state) activate() {
 	if s.activation == Identity {
 		return
 	}
+	if f, ok := s.activation.(softmax); ok {
+		f.forwardRows(s.a.Data, s.z.Data, s.out)
+		return
+	}
 	if !s.rowwise {
 		s.activation.Forward(s.a.Data, s.z.Data)
 		return

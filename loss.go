@@ -126,7 +126,7 @@ type logitLoss interface {
 	Loss
 	output() Activation
 	valueZ(z, a, y []float64) float64
-	gradientZ(dz, a, y []float64)
+	terms(rows, cols int) int // of which the batch's loss is the mean
 	checkTargets(where door, name string, y matrix) error
 }
 
@@ -174,12 +174,7 @@ func binaryCrossEntropyZ(z, y float64) float64 {
 	return -z*y + math.Log1p(math.Exp(z))
 }
 
-// dz = a − y
-func (binaryCrossEntropy) gradientZ(dz, a, y []float64) {
-	for i, a := range a {
-		dz[i] = (a - y[i]) / float64(len(dz))
-	}
-}
+func (binaryCrossEntropy) terms(rows, cols int) int { return rows * cols }
 
 func (binaryCrossEntropy) checkTargets(where door, name string, y matrix) error {
 	for i := range y.Rows {
@@ -233,12 +228,7 @@ func (crossEntropy) valueZ(z, a, y []float64) float64 {
 	return math.Log1p(rest/a[m]) + sum
 }
 
-// dz = a − y
-func (crossEntropy) gradientZ(dz, a, y []float64) {
-	for i, a := range a {
-		dz[i] = a - y[i]
-	}
-}
+func (crossEntropy) terms(rows, _ int) int { return rows }
 
 func (crossEntropy) checkTargets(where door, name string, y matrix) error {
 	for i := range y.Rows {

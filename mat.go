@@ -107,6 +107,16 @@ func sumRows(db []float64, dz *matrix) {
 	kernel.SumRows(db, dz.Data, dz.Stride, dz.Rows, dz.Cols)
 }
 
+// subtract computes D = (A − Y)·factor.
+func subtract(d, a, y *matrix, factor float64) {
+	for i := range y.Rows {
+		d, a, y := d.row(i), a.row(i), y.row(i)
+		for j, v := range y {
+			d[j] = (a[j] - v) * factor
+		}
+	}
+}
+
 // columnMoments computes the mean and the population variance of each column
 // of x, in two passes.
 func columnMoments(mean, variance []float64, x matrix) {
@@ -323,6 +333,20 @@ func digest(matrices ...matrix) string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// duplicate copies src to dst, piece by piece: the garbage collector would have
+// to wait for the end of a single copy, however long.
+func duplicate(dst, src []float64) {
+	const piece = 1 << 16
+	for len(src) > piece {
+		duplicatePiece(dst[:piece], src[:piece])
+		dst, src = dst[piece:], src[piece:]
+	}
+	copy(dst, src)
+}
+
+//go:noinline
+func duplicatePiece(dst, src []float64) { copy(dst, src) }
 
 // scale computes x ← α·x.
 func scale(alpha float64, x []float64) {

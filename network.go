@@ -474,17 +474,17 @@ func (p *pass) value(l Loss, y *matrix) float64 {
 // layer's a in its da, or by z where the loss knows that.
 func (p *pass) outputError(l Loss, y *matrix) {
 	s := &p.states[len(p.states)-1]
-	gradient := l.Gradient
 	fused := fuse(l, s.activation)
 	if s.dzIn = fused != nil; s.dzIn {
-		gradient = fused.gradientZ
+		subtract(&s.da, &s.a, y, 1/float64(fused.terms(y.Rows, y.Cols))) // dZ = (A − Y)/terms
+		return
 	}
 	if elementwise(l) && y.contiguous() {
-		gradient(s.da.Data, s.a.Data, y.all())
+		l.Gradient(s.da.Data, s.a.Data, y.all())
 		return
 	}
 	for i := range y.Rows {
-		gradient(s.da.row(i), s.a.row(i), y.row(i))
+		l.Gradient(s.da.row(i), s.a.row(i), y.row(i))
 	}
 	scale(1/float64(y.Rows), s.da.Data)
 }

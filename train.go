@@ -163,8 +163,11 @@ type trainer struct {
 type snapshot struct{ params, statistics []float64 }
 
 func (n *Network) snapshot(s *snapshot) {
-	s.params = append(s.params[:0], n.params...)
-	s.statistics = append(s.statistics[:0], n.statistics...)
+	if len(s.params) != len(n.params) {
+		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
+	}
+	duplicate(s.params, n.params)
+	duplicate(s.statistics, n.statistics)
 }
 
 // finite tells whether all that training changes has stayed finite. A running
@@ -172,8 +175,8 @@ func (n *Network) snapshot(s *snapshot) {
 func (n *Network) finite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
 
 func (n *Network) restore(s snapshot) {
-	copy(n.params, s.params)
-	copy(n.statistics, s.statistics)
+	duplicate(n.params, s.params)
+	duplicate(n.statistics, s.statistics)
 }
 
 func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig) (*trainer, error) {
