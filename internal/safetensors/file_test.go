@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,12 @@ func TestReplaceKeepsTheOldFileOnError(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Join(blocked+".tmp", "full"), 0o777), os.Symlink(loop, loop)); err != nil {
 		t.Skip(err)
 	}
+	socket := filepath.Join(folder, "socket")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer listener.Close()
 	for _, c := range []struct {
 		file *File
 		path string
@@ -41,7 +48,7 @@ func TestReplaceKeepsTheOldFileOnError(t *testing.T) {
 		{small(), filepath.Join(path, "below"), ""},
 		{small(), filepath.Join(folder, "gone", "f"), ""},
 		{small(), folder, "is not a regular file"},
-		{small(), os.DevNull, "is not a regular file"},
+		{small(), socket, "is not a regular file"}, // not one of the system's devices, lest the test itself replaces it
 		{small(), blocked, ""},
 		{small(), loop, ""},
 	} {
