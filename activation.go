@@ -299,7 +299,9 @@ func (softmax) forwardRows(a, z []float64, out int) {
 	for i := 0; i < len(z); i += out {
 		row, top := z[i:i+out], math.Inf(-1)
 		for _, v := range row {
-			top = max(top, v)
+			if v > top {
+				top = v
+			}
 		}
 		for j, v := range row {
 			a[i+j] = v - top
@@ -311,9 +313,7 @@ func (softmax) forwardRows(a, z []float64, out int) {
 		for _, v := range row {
 			sum += v
 		}
-		for j := range row {
-			row[j] /= sum
-		}
+		scale(1/sum, row)
 	}
 }
 
