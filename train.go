@@ -152,6 +152,7 @@ type trainer struct {
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
 	finite, best   snapshot
+	lowest         float64 // the best epoch's loss
 	start          time.Time
 	began          time.Duration // when the epoch began, after start
 	progress       *progress
@@ -511,11 +512,11 @@ func (p *pass) learn() {
 
 // noteBest keeps the best epoch, and its parameters if they may be wanted.
 func (t *trainer) noteBest(e Epoch) {
-	h := &t.history
-	if h.Best >= 0 && !(t.watched(e) < t.watched(h.Epochs[h.Best])) {
+	loss := t.watched(e)
+	if t.history.Best >= 0 && !(loss < t.lowest) {
 		return
 	}
-	h.Best = e.N
+	t.history.Best, t.lowest = e.N, loss
 	if t.Patience > 0 {
 		t.net.snapshot(&t.best)
 	}
@@ -1196,6 +1197,9 @@ func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON
 	t.checkpoint.Initial = c.Fingerprint.Initial
 	t.best = best
 	t.history = History{Epochs: history, Best: c.Best, Stopped: c.Stopped}
+	if c.Best >= 0 {
+		t.lowest = t.watched(history[c.Best])
+	}
 	if n := len(history); n > 0 && c.Stopped != StopOnEpoch {
 		t.history.Stopped = t.done(history[n-1]) // Epochs may have been raised
 	}
