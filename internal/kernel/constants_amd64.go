@@ -6,6 +6,8 @@ import "math"
 
 // constants are the numbers of the elementwise functions, each in the four lanes of a vector;
 // constants_amd64.h names the rows for the assembly.
+//
+//lint:ignore U1000 the assembly reads them
 var constants = [...][4]float64{
 	lanes4(math.Log2E),
 	lanes4(0x1.62e42fefa39efp-1),  // ln 2
@@ -35,7 +37,10 @@ var constants = [...][4]float64{
 	lanes4(1 - 0x1p-12), // up to here 1 − a, of an a good to 2 ulp, is good to 2⁻⁴⁰
 }
 
+//lint:ignore U1000 constants are made of it
 func lanes4(x float64) [4]float64 { return [4]float64{x, x, x, x} }
 
 // lanes holds the masks of 256-bit vectors: one for t lanes begins t words before the middle.
+//
+//lint:ignore U1000 the assembly reads them
 var lanes = [8]int64{-1, -1, -1, -1}
