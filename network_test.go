@@ -277,7 +277,7 @@ type oracleSchedule struct {
 
 // Every run of the oracle, step by step. A step is observed as an epoch of its
 // own: training goes on with the same optimizer, batch by batch. The bound is
-// 1e-12 relative, for elements near zero relative to a hundredth of the largest.
+// 1e-12 relative; for elements near zero, relative to 0.005 of the largest.
 func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
@@ -287,19 +287,19 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 			copy(net.Params(), o.Initial[run.Initial])
 			losses := run.train(t, net, x, y, o)
 			near(t, "losses", losses, run.Losses, 0)
-			near(t, "parameters", net.Params(), run.Params, 0.01)
+			near(t, "parameters", net.Params(), run.Params, 0.005)
 			p, err := net.Predict(x)
 			noError(t, err)
 			for i, want := range run.Predictions {
-				near(t, "prediction", p.RawRowView(i), want, 0.01)
+				near(t, "prediction", p.RawRowView(i), want, 0.005)
 			}
 			loss, err := net.Loss(x, y, lossByName(t, run.Loss))
 			noError(t, err)
 			near(t, "loss in inference", []float64{loss}, []float64{run.EvalLoss}, 0)
 			for _, s := range run.Statistics {
 				mean, variance := net.Statistics(s.Layer)
-				near(t, "mean", mean, s.Mean, 0.01)
-				near(t, "variance", variance, s.Variance, 0.01)
+				near(t, "mean", mean, s.Mean, 0.005)
+				near(t, "variance", variance, s.Variance, 0.005)
 			}
 		})
 	}
@@ -344,7 +344,7 @@ func TestOneTrainingEqualsItsBatches(t *testing.T) {
 				L2: run.L2, WeightDecay: run.WeightDecay, ClipNorm: run.ClipNorm, ClipValue: run.ClipValue,
 			})
 			noError(t, err)
-			near(t, "parameters", net.Params(), run.Params, 0.01)
+			near(t, "parameters", net.Params(), run.Params, 0.005)
 			l := run.Losses
 			mean := (8*l[len(l)-3] + 8*l[len(l)-2] + 7*l[len(l)-1]) / 23
 			near(t, "last epoch's loss", []float64{h.Epochs[o.Epochs-1].Loss}, []float64{mean}, 0)
