@@ -356,6 +356,10 @@ func (n *Network) output() *slot { return n.slots[len(n.slots)-1] }
 type pass struct {
 	capacity int
 	states   []state
+
+	loss        Loss
+	fused       logitLoss // the loss, if it has a closed form in the last layer's z
+	elementwise bool      // the loss can take a batch in one call
 }
 
 // newPass makes a pass for inference or for training.
@@ -449,22 +453,32 @@ func (p *pass) backward() {
 	}
 }
 
+// use makes l the loss of the passes to come.
+func (p *pass) use(l Loss) {
+	p.loss, p.fused, p.elementwise = l, nil, elementwise(l)
+	if f, ok := l.(logitLoss); ok && f.output() == p.output().activation {
+		p.fused = f
+	}
+}
+
+// output is the last layer's state.
+func (p *pass) output() *state { return &p.states[len(p.states)-1] }
+
 // value is the mean loss over the batch that went forward last.
-func (p *pass) value(l Loss, y *matrix) float64 {
-	s := &p.states[len(p.states)-1]
-	fused := fuse(l, s.activation)
-	if elementwise(l) && y.contiguous() {
-		if fused != nil {
-			return fused.valueZ(s.z.Data, s.a.Data, y.all())
+func (p *pass) value(y *matrix) float64 {
+	s := p.output()
+	if p.elementwise && y.contiguous() {
+		if p.fused != nil {
+			return p.fused.valueZ(s.z.Data, s.a.Data, y.all())
 		}
-		return l.Value(s.a.Data, y.all())
+		return p.loss.Value(s.a.Data, y.all())
 	}
 	sum := 0.0
 	for i := range y.Rows {
-		if fused != nil {
-			sum += fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
+		if p.fused != nil {
+			sum += p.fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
 		} else {
-			sum += l.Value(s.a.row(i), y.row(i))
+			sum += p.loss.Value(s.a.row(i), y.row(i))
 		}
 	}
 	return sum / float64(y.Rows)
@@ -472,37 +486,28 @@ func (p *pass) value(l Loss, y *matrix) float64 {
 
 // outputError stores the derivative of the batch's mean loss by the last
 // layer's a in its da, or by z where the loss knows that.
-func (p *pass) outputError(l Loss, y *matrix) {
-	s := &p.states[len(p.states)-1]
-	fused := fuse(l, s.activation)
-	if s.dzIn = fused != nil; s.dzIn {
-		subtract(&s.da, &s.a, y, 1/float64(fused.terms(y.Rows, y.Cols))) // dZ = (A − Y)/terms
+func (p *pass) outputError(y *matrix) {
+	s := p.output()
+	if s.dzIn = p.fused != nil; s.dzIn {
+		subtract(&s.da, &s.a, y, 1/float64(p.fused.terms(y.Rows, y.Cols))) // dZ = (A − Y)/terms
 		return
 	}
-	if elementwise(l) && y.contiguous() {
-		l.Gradient(s.da.Data, s.a.Data, y.all())
+	if p.elementwise && y.contiguous() {
+		p.loss.Gradient(s.da.Data, s.a.Data, y.all())
 		return
 	}
 	for i := range y.Rows {
-		l.Gradient(s.da.row(i), s.a.row(i), y.row(i))
+		p.loss.Gradient(s.da.row(i), s.a.row(i), y.row(i))
 	}
 	scale(1/float64(y.Rows), s.da.Data)
 }
 
-// fuse is l if it has a closed form in z behind the activation, else nil.
-func fuse(l Loss, f Activation) logitLoss {
-	if fused, ok := l.(logitLoss); ok && fused.output() == f {
-		return fused
-	}
-	return nil
-}
-
 // lossGradient runs a batch forward and backward: the mean loss, and its
 // gradient in what the pass is bound to.
-func (p *pass) lossGradient(l Loss, x, y *matrix) float64 {
+func (p *pass) lossGradient(x, y *matrix) float64 {
 	p.forward(x)
-	value := p.value(l, y)
-	p.outputError(l, y)
+	value := p.value(y)
+	p.outputError(y)
 	p.backward()
 	return value
 }
@@ -642,6 +647,7 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, error) {
 	p := n.take(&n.inference, min(x.Rows, inferenceRows))
 	defer n.inference.Put(p)
+	p.use(l)
 	sum := 0.0
 	for lo := 0; lo < x.Rows; lo += inferenceRows {
 		if err := ctx.Err(); err != nil {
@@ -650,7 +656,7 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 		hi := min(lo+inferenceRows, x.Rows)
 		xPart, yPart := x.slice(lo, hi), y.slice(lo, hi)
 		p.forward(&xPart)
-		sum += p.value(l, &yPart) * float64(hi-lo)
+		sum += p.value(&yPart) * float64(hi-lo)
 	}
 	return sum / float64(x.Rows), nil
 }
@@ -709,7 +715,8 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	p := n.take(&n.training, xm.Rows)
 	defer n.training.Put(p)
 	p.bind(dst)
-	value = p.lossGradient(l, &xm, &ym)
+	p.use(l)
+	value = p.lossGradient(&xm, &ym)
 	if !isFinite(value) || !kernel.Finite(dst) {
 		return 0, nil, fmt.Errorf("backprop: %s: %w: the loss is %v", string(where), ErrDiverged, value)
 	}
@@ -756,12 +763,13 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) 
 	}
 	c := n.clone()
 	p := c.newPass(xm.Rows, true)
+	p.use(l)
 	lossAt := func(i int, v float64) float64 {
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
 		p.forward(&xm)
-		return p.value(l, &ym)
+		return p.value(&ym)
 	}
 	largest := 0.0
 	for _, g := range grad {

@@ -294,6 +294,7 @@ func (t *trainer) plan() error {
 	}
 	t.pass, t.grad = t.net.newPass(capacity, true), make([]float64, len(t.net.params))
 	t.pass.bind(t.grad)
+	t.pass.use(t.Loss)
 	t.pcg = rand.NewPCG(0, 0)
 	t.rng = rand.New(t.pcg)
 	for i := range t.pass.states {
@@ -451,7 +452,7 @@ func (t *trainer) batch(b int) (x, y *matrix) {
 // before the update and the gradient's norm where that is asked for: for
 // clipping, and of the last batch.
 func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
-	loss = t.pass.lossGradient(t.Loss, x, y)
+	loss = t.pass.lossGradient(x, y)
 	if !isFinite(loss) {
 		return loss, 0
 	}
