@@ -1456,6 +1456,28 @@ func TestDropoutIsDrawnFromTheSeed(t *testing.T) {
 	}
 }
 
+// Initial weights and dropout of the same seed must not be the same random
+// numbers: the units dropped first would be those of the lower weights.
+func TestDropoutDoesNotGoByTheInitialWeights(t *testing.T) {
+	const units = 256
+	var seen []float64
+	net := newNetwork(t, 1, Dense{Units: units}, Dropout{},
+		Dense{Units: units, NoBias: true, Activation: observed{Identity, func(a, z []float64) { seen = append(seen, z...) }}})
+	setIdentity(net.Weights(2))
+	one, targets := mat.NewDense(1, 1, []float64{1}), mat.NewDense(1, units, nil)
+	value(net.Train(t.Context(), one, targets, TrainConfig{LearningRate: 1, Epochs: 1, Optimizer: still{}}))(t)
+	agree := 0.0
+	for i, w := range net.Weights(0).RawMatrix().Data {
+		if (w < 0) == (seen[i] == 0) {
+			agree++
+		}
+	}
+	// Binomial, p = 1/2: five deviations.
+	if math.Abs(agree-units/2) > 5*math.Sqrt(units/4) {
+		t.Errorf("%v of %d units are dropped by the sign of their weight", agree, units)
+	}
+}
+
 func TestStandardizeLearnsFromTheFirstTrainingData(t *testing.T) {
 	var seen []float64
 	net := newNetwork(t, 3, Standardize{}, Dense{Units: 3, NoBias: true,

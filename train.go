@@ -427,6 +427,9 @@ func (t *trainer) shuffle(n int) {
 		t.order[i] = i
 	}
 	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	// Dropout draws from a stream of its own: the one above has drawn the weights
+	// too, if Init was given the same seed, and would drop units by their weights.
+	t.pcg.Seed(t.Seed, ^uint64(n))
 }
 
 // batch is batch b of the epoch.
