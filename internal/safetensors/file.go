@@ -14,8 +14,9 @@ var replacing sync.Mutex
 
 // Replace writes f to the file at path, which at any moment holds what it held before or all of f, whatever
 // happens: f is written to path + ".tmp" and synced, then renamed. If path is a symbolic link, the file it
-// leads to is replaced; what is not a regular file, a device or a folder, is not. After an error nothing is
-// left of the new file. Calls may be concurrent, but not from several processes to one path.
+// leads to is replaced; what is not a regular file, a device or a folder, is not. The new file's permissions
+// are the old one's, but for the umask. After an error nothing is left of the new file. Calls may be
+// concurrent, but not from several processes to one path.
 func (f *File) Replace(path string) (err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -24,14 +25,18 @@ func (f *File) Replace(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", target)
+	mode := fs.FileMode(0o666)
+	if info, err := os.Stat(target); err == nil {
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", target)
+		}
+		mode = info.Mode().Perm() // a file kept from others stays so
 	}
 	replacing.Lock()
 	defer replacing.Unlock()
 	temporary := target + ".tmp"
 	os.Remove(temporary) // that of a killed process; and what stands there is not followed if it is a link
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -90,6 +91,16 @@ func TestReplaceFollowsALinkToItsFile(t *testing.T) {
 	holds(t, path, write(t, small()))
 	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		t.Error(err, "the link is gone")
+	}
+}
+
+func TestReplaceKeepsAFileFromOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), small().Replace(path)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Error(err, info.Mode())
 	}
 }
 

@@ -43,7 +43,7 @@ const (
 )
 
 // A dtype is a type of elements. Decode turns the bits of an element into its value and reports whether that
-// is the exact one; types without it are recognised but not read.
+// is the exact one; types without it are recognized but not read.
 type dtype struct {
 	name   string
 	size   int // bytes
