@@ -347,15 +347,15 @@ func init() {
 
 // RegisterActivation makes f known to [Load] and [Read] under the name
 // f.String(), so that networks with it can be loaded afterwards; the package's
-// own activations are known already. A nil f, an empty name, one that is longer
-// than 200 bytes, and one that is taken are errors.
+// own activations are known already. A nil f, a name that is not 1 to 200 bytes
+// of UTF-8, and one that is taken are errors.
 func RegisterActivation(f Activation) error {
 	if isNil(f) {
 		return fmt.Errorf("backprop: RegisterActivation: the activation is nil")
 	}
 	name := f.String()
-	if name == "" || len(name) > 200 {
-		return fmt.Errorf("backprop: RegisterActivation: the name %.50q is %d bytes long, want 1 to 200", name, len(name))
+	if !savable(name) {
+		return fmt.Errorf("backprop: RegisterActivation: the name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
 	}
 	registry.Lock()
 	defer registry.Unlock()
@@ -373,11 +373,13 @@ func loadedActivation(name string) (Activation, error) {
 	return activationByName(name)
 }
 
+func savable(name string) bool { return name != "" && len(name) <= 200 && utf8.ValidString(name) }
+
 // savedName is the error of an activation whose name would be read back as
 // another one, or not at all.
 func savedName(f Activation) error {
 	name := f.String()
-	if name == "" || len(name) > 200 || !utf8.ValidString(name) {
+	if !savable(name) {
 		return fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
 	}
 	known, err := loadedActivation(name)

@@ -284,6 +284,9 @@ func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
 		return nil, err
 	}
 	n := max(p.Cols, 2)
+	if n > maxSize/n {
+		return nil, fmt.Errorf("backprop: ConfusionMatrix: %d×%d counts for %d classes, want at most %d counts", n, n, n, maxSize)
+	}
 	m := mat.NewDense(n, n, nil)
 	for i := range p.Rows {
 		r, c := class(y.row(i)), class(p.row(i))
@@ -306,7 +309,7 @@ func R2(predicted, actual mat.Matrix) (float64, error) {
 		sum += columnR2(p.column(j), y.column(j))
 	}
 	if !isFinite(sum) {
-		return 0, fmt.Errorf("backprop: R2: the sum of squares is not finite; scale the data down")
+		return 0, fmt.Errorf("backprop: R2: the sum of squares leaves the range of a float64; scale the data")
 	}
 	return sum / float64(p.Cols), nil
 }

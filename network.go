@@ -706,8 +706,8 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	if len(dst) != len(n.params) {
 		return 0, nil, fmt.Errorf("backprop: %s: dst has %d elements, want %d", string(where), len(dst), len(n.params))
 	}
-	if shareMemory(dst, n.params) {
-		return 0, nil, fmt.Errorf("backprop: %s: dst is the network's Params, want other memory", string(where))
+	if shareMemory(dst, n.params) || shareMemory(dst, xm.Data) || shareMemory(dst, ym.Data) {
+		return 0, nil, fmt.Errorf("backprop: %s: dst overlaps the network's Params, x or y, want other memory", string(where))
 	}
 	if err := n.batchNormRows(where, xm.Rows); err != nil {
 		return 0, nil, err
@@ -747,7 +747,8 @@ type GradientCheck struct {
 // difference, extrapolated from two steps: with D(h) = (L(θ+h) − L(θ−h))/2h it
 // is (4·D(h/2) − D(h))/3, exact to O(h⁴). The difference of the two is taken
 // relative to the larger of them, or to a thousandth of the gradient's largest
-// element if that is more, because below it rounding hides what is compared.
+// element if that is more, because below it rounding hides what is compared. At
+// a minimum the whole gradient is rounding: check elsewhere.
 //
 // A correct gradient gives some 1e-9. It gives more where a step leads across a
 // kink, as ReLU has at 0. The cost is four losses a parameter. Arguments are

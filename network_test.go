@@ -2468,6 +2468,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		nilVector  *mat.VecDense
 		nilNetwork *Network
 		x, y       = pattern(6, 2), probabilities(6, 1)
+		x16, y16   = pattern(16, 2), probabilities(16, 1)
 		nan        = math.NaN()
 	)
 	build := func(inputs int, layers ...Layer) func(*Network) error {
@@ -2632,7 +2633,11 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Gradient short dst", gradient(make([]float64, 3), x, y, nil), "backprop: Gradient: dst has 3 elements, want 16"},
 		{"Gradient empty dst", gradient([]float64{}, x, y, nil), "backprop: Gradient: dst has 0 elements, want 16"},
 		{"Gradient into Params", func(net *Network) error { return gradient(net.Params(), x, y, nil)(net) },
-			"backprop: Gradient: dst is the network's Params, want other memory"},
+			"backprop: Gradient: dst overlaps the network's Params, x or y, want other memory"},
+		{"Gradient into x", func(net *Network) error { return gradient(x16.RawMatrix().Data[:16], x16, y16, nil)(net) },
+			"backprop: Gradient: dst overlaps the network's Params, x or y, want other memory"},
+		{"Gradient into y", func(net *Network) error { return gradient(y16.RawMatrix().Data[:16], x16, y16, nil)(net) },
+			"backprop: Gradient: dst overlaps the network's Params, x or y, want other memory"},
 		{"Gradient of one sample", gradient(nil, pattern(1, 2), probabilities(1, 1), nil),
 			"backprop: Gradient: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
 		{"Gradient NaN of an activation", on(nans, gradient(nil, x, y, nil)),
@@ -2767,10 +2772,14 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: ConfusionMatrix: predicted is 0×0, want N×M"},
 		{"ConfusionMatrix lengths", metric(confusion, y, probabilities(5, 1)),
 			"backprop: ConfusionMatrix: actual is 5×1, want 6×1"},
+		{"ConfusionMatrix huge", metric(confusion, mat.NewDense(1, 1<<15+1, nil), mat.NewDense(1, 1<<15+1, nil)),
+			"backprop: ConfusionMatrix: 32769×32769 counts for 32769 classes, want at most 1073741824 counts"},
 		{"R2 infinity", metric(R2, y, with(y, 1, 0, math.Inf(1))),
 			"backprop: R2: actual row 1, column 0 is +Inf, want a finite number"},
 		{"R2 overflow", metric(R2, y, with(y, 1, 0, 1e200)),
-			"backprop: R2: the sum of squares is not finite; scale the data down"},
+			"backprop: R2: the sum of squares leaves the range of a float64; scale the data"},
+		{"R2 underflow", metric(R2, mat.NewDense(2, 1, []float64{0, 1}), mat.NewDense(2, 1, []float64{0, 1e-200})),
+			"backprop: R2: the sum of squares leaves the range of a float64; scale the data"},
 		{"OneHot no labels", oneHot(nil, 3), "backprop: OneHot: no labels"},
 		{"OneHot one class", oneHot([]int{0}, 1), "backprop: OneHot: classes is 1, want 2 to 1073741824 for 1 labels"},
 		{"OneHot overflowing classes", oneHot([]int{0}, math.MaxInt),
@@ -2783,9 +2792,11 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"RegisterActivation with a parameter", register(LeakyReLU{0.5}),
 			`backprop: RegisterActivation: the name "LeakyReLU(0.5)" is taken`},
 		{"RegisterActivation no name", register(named("")),
-			`backprop: RegisterActivation: the name "" is 0 bytes long, want 1 to 200`},
+			`backprop: RegisterActivation: the name "" cannot be saved, want 1 to 200 bytes of UTF-8`},
+		{"RegisterActivation no UTF-8", register(named("\xff")),
+			`backprop: RegisterActivation: the name "\xff" cannot be saved, want 1 to 200 bytes of UTF-8`},
 		{"RegisterActivation long name", register(named(strings.Repeat("x", 201))),
-			"backprop: RegisterActivation: the name \"" + strings.Repeat("x", 50) + "\" is 201 bytes long, want 1 to 200"},
+			"backprop: RegisterActivation: the name \"" + strings.Repeat("x", 50) + "\" cannot be saved, want 1 to 200 bytes of UTF-8"},
 		{"SetState", func(*Network) error { return new(Adam).SetState([]float64{0.5, 1}) },
 			"backprop: SetState: this is not the state of an optimizer"},
 		{"SetState NaN", func(*Network) error { return new(Momentum).SetState([]float64{1, nan}) },
