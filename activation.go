@@ -22,8 +22,9 @@ import (
 // and whatever else is needed of da, before writing dz[i].
 //
 // String is the name under which the activation is saved; see
-// [RegisterActivation]. The methods may be called from several goroutines at
-// once.
+// [RegisterActivation]. It carries the activation's parameters, if there are
+// any, as "LeakyReLU(0.01)" does. The methods may be called from several
+// goroutines at once.
 type Activation interface {
 	Forward(a, z []float64)
 	Backward(dz, da, z, a []float64)
@@ -68,13 +69,13 @@ var (
 	Softmax Activation = softmax{}
 )
 
-// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01
-// (Maas et al. 2013).
-type LeakyReLU struct{ Slope float64 }
-
 // ELU is the exponential linear unit: z for z > 0 and Alpha·(eᶻ−1) otherwise.
 // Alpha is finite and above 0; 0 means 1 (Clevert et al. 2015).
 type ELU struct{ Alpha float64 }
+
+// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01
+// (Maas et al. 2013).
+type LeakyReLU struct{ Slope float64 }
 
 // elementwise reports whether an activation or a loss treats each element by
 // itself, so that it can take a whole batch in one call. A user's own is called

@@ -59,6 +59,7 @@ type state struct {
 	training                   bool       // use the batch's own statistics
 	xhat                       matrix     // N×out: batch norm's normalized input
 	batchMean, batchVar, scale []float64  // out: batch norm's statistics and 1/√(σ²+ε)
+	idle                       bool       // a dropout that passes x on, in inference
 	mask                       matrix     // N×out: dropout's factors
 	rng                        *rand.Rand // dropout's source; nil leaves it inactive
 }
@@ -189,8 +190,6 @@ func (b BatchNorm) forward(s *state) {
 	s.activate()
 }
 
-// With μ and σ² functions of the batch,
-// dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz ⊙ x̂)).
 func (b BatchNorm) backward(s *state) {
 	dz, gamma := s.chain(), s.w.Data
 	dgamma, dbeta := s.dw.Data, s.db
@@ -205,6 +204,8 @@ func (b BatchNorm) backward(s *state) {
 	if s.dx.Data == nil {
 		return
 	}
+	// μ and σ² are functions of the batch too, so that
+	// dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz ⊙ x̂)).
 	n := float64(dz.Rows)
 	for i := range dz.Rows {
 		dx, xhat := s.dx.row(i), s.xhat.row(i)

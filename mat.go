@@ -18,8 +18,9 @@ import (
 )
 
 // This file is the dense-matrix core: the products of a dense layer, the
-// movements of rows, and the checks at the library's door. It is the only one
-// that knows how a matrix lies in memory.
+// movements of rows, the checks at the library's door, and last the goroutines
+// that share a large product. It alone knows how a matrix lies in memory; the
+// other files see its rows, or all its elements at once.
 //
 // Dimension letters, used everywhere: N is the number of samples in a batch,
 // in and out are a layer's numbers of inputs and units. Rows are samples.
@@ -110,9 +111,9 @@ func sumRows(db []float64, dz *matrix) {
 // subtract computes D = (A − Y)·factor.
 func subtract(d, a, y *matrix, factor float64) {
 	for i := range y.Rows {
-		d, a, y := d.row(i), a.row(i), y.row(i)
-		for j, v := range y {
-			d[j] = (a[j] - v) * factor
+		di, ai := d.row(i), a.row(i)
+		for j, v := range y.row(i) {
+			di[j] = (ai[j] - v) * factor
 		}
 	}
 }
@@ -159,6 +160,171 @@ func gather(dst, src matrix, index []int) {
 	for i, r := range index {
 		copy(dst.row(i), src.row(r))
 	}
+}
+
+// digest is the SHA-256 of the shapes and elements of matrices.
+func digest(matrices ...matrix) string {
+	h := sha256.New()
+	var buf []byte
+	for _, m := range matrices {
+		buf = fmt.Appendf(buf[:0], "%d×%d\n", m.Rows, m.Cols)
+		for i := range m.Rows {
+			for _, v := range m.row(i) {
+				buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(v))
+			}
+			h.Write(buf)
+			buf = buf[:0]
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// duplicate copies src to dst, piece by piece: the garbage collector would have
+// to wait for the end of a single copy, however long.
+func duplicate(dst, src []float64) {
+	const piece = 1 << 16
+	for len(src) > piece {
+		duplicatePiece(dst[:piece], src[:piece])
+		dst, src = dst[piece:], src[piece:]
+	}
+	copy(dst, src)
+}
+
+//go:noinline
+func duplicatePiece(dst, src []float64) { copy(dst, src) }
+
+// scale computes x ← α·x.
+func scale(alpha float64, x []float64) {
+	for i := range x {
+		x[i] *= alpha
+	}
+}
+
+// norm2 is the Euclidean norm of x. The squares are summed as they are, or
+// scaled first where they would leave the range of a float64.
+func norm2(x []float64) float64 {
+	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
+		return math.Sqrt(sum)
+	}
+	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
+}
+
+// A ShapeError reports a matrix or a vector of the wrong shape.
+type ShapeError struct {
+	Func, Name         string // the function and its argument, such as "Predict" and "x"
+	Rows, Cols         int    // what came
+	WantRows, WantCols int    // what was expected; -1 stands for any number above zero
+}
+
+// Error says which argument of which function came with which shape, and
+// which was expected.
+func (e *ShapeError) Error() string {
+	rows, cols := fmt.Sprint(e.WantRows), fmt.Sprint(e.WantCols)
+	if e.WantRows < 0 {
+		rows = "N"
+	}
+	if e.WantCols < 0 {
+		cols = "M"
+	}
+	return fmt.Sprintf("backprop: %s: %s is %d×%d, want %s×%s", e.Func, e.Name, e.Rows, e.Cols, rows, cols)
+}
+
+// A ValueError reports an element that cannot be used: a NaN or an infinity,
+// or a target that does not fit the loss.
+type ValueError struct {
+	Func, Name string // the function and its argument, such as "Train" and "x"
+	Row, Col   int    // where it stands, both from 0; Col is -1 where the whole row is meant
+	Value      float64
+	Want       string // what was expected
+}
+
+// Error says where the element stands, what it is and what was expected.
+func (e *ValueError) Error() string {
+	if e.Col < 0 {
+		return fmt.Sprintf("backprop: %s: %s row %d sums to %v, want %s", e.Func, e.Name, e.Row, e.Value, e.Want)
+	}
+	return fmt.Sprintf("backprop: %s: %s row %d, column %d is %v, want %s", e.Func, e.Name, e.Row, e.Col, e.Value, e.Want)
+}
+
+// door checks what a caller hands in. It carries the name of the function for
+// its errors.
+type door string
+
+// matrix views m without copying where its layout is known, and copies it
+// otherwise. Rows or cols below zero accept any number.
+func (d door) matrix(name string, m mat.Matrix, rows, cols int) (matrix, error) {
+	if isNil(m) {
+		return matrix{}, fmt.Errorf("backprop: %s: %s is nil, want a matrix", string(d), name)
+	}
+	r, c := m.Dims()
+	if r <= 0 || c <= 0 || rows >= 0 && r != rows || cols >= 0 && c != cols {
+		return matrix{}, &ShapeError{string(d), name, r, c, rows, cols}
+	}
+	switch m := m.(type) {
+	case mat.RawMatrixer:
+		return matrix(m.RawMatrix()), nil
+	case mat.RawVectorer:
+		v := m.RawVector()
+		return matrix{Rows: r, Cols: 1, Stride: v.Inc, Data: v.Data}, nil
+	}
+	return matrix(mat.DenseCopyOf(m).RawMatrix()), nil
+}
+
+// finite is an error if an element of m is NaN or infinite.
+func (d door) finite(name string, m matrix) error {
+	for i := range m.Rows {
+		if kernel.Finite(m.row(i)) {
+			continue
+		}
+		for j, v := range m.row(i) {
+			if !isFinite(v) {
+				return &ValueError{string(d), name, i, j, v, "a finite number"}
+			}
+		}
+	}
+	return nil
+}
+
+// isNil reports whether v is nil or holds a nil pointer.
+func isNil(v any) bool {
+	return v == nil || nilPointer(reflect.ValueOf(v))
+}
+
+func nilPointer(v reflect.Value) bool {
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// shareMemory reports whether two slices have an element in common.
+func shareMemory(a, b []float64) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
+	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
+}
+
+// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
+// labels[i] and 0 elsewhere: targets for [CrossEntropy]. A label outside
+// [0, classes) is an error, and so are no labels and fewer than two classes.
+func OneHot(labels []int, classes int) (*mat.Dense, error) {
+	if len(labels) == 0 {
+		return nil, fmt.Errorf("backprop: OneHot: no labels")
+	}
+	if most := maxSize / len(labels); classes < 2 || classes > most {
+		return nil, fmt.Errorf("backprop: OneHot: classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
+	}
+	for i, c := range labels {
+		if c < 0 || c >= classes {
+			return nil, fmt.Errorf("backprop: OneHot: label %d is %d, want 0 to %d", i, c, classes-1)
+		}
+	}
+	m := mat.NewDense(len(labels), classes, nil)
+	for i, c := range labels {
+		m.Set(i, c, 1)
+	}
+	return m, nil
 }
 
 // A crew is a number of goroutines that share one large operation, each
@@ -331,169 +497,4 @@ func (c *crew) update(u update) {
 		return
 	}
 	c.share(job{op: opUpdate, size: len(u.params), update: u})
-}
-
-// digest is the SHA-256 of the shapes and elements of matrices.
-func digest(matrices ...matrix) string {
-	h := sha256.New()
-	var buf []byte
-	for _, m := range matrices {
-		buf = fmt.Appendf(buf[:0], "%d×%d\n", m.Rows, m.Cols)
-		for i := range m.Rows {
-			for _, v := range m.row(i) {
-				buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(v))
-			}
-			h.Write(buf)
-			buf = buf[:0]
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// duplicate copies src to dst, piece by piece: the garbage collector would have
-// to wait for the end of a single copy, however long.
-func duplicate(dst, src []float64) {
-	const piece = 1 << 16
-	for len(src) > piece {
-		duplicatePiece(dst[:piece], src[:piece])
-		dst, src = dst[piece:], src[piece:]
-	}
-	copy(dst, src)
-}
-
-//go:noinline
-func duplicatePiece(dst, src []float64) { copy(dst, src) }
-
-// scale computes x ← α·x.
-func scale(alpha float64, x []float64) {
-	for i := range x {
-		x[i] *= alpha
-	}
-}
-
-// norm2 is the Euclidean norm of x. The squares are summed as they are, or
-// scaled first where they would leave the range of a float64.
-func norm2(x []float64) float64 {
-	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
-		return math.Sqrt(sum)
-	}
-	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
-}
-
-// A ShapeError reports a matrix or a vector of the wrong shape.
-type ShapeError struct {
-	Func, Name         string // the function and its argument, such as "Predict" and "x"
-	Rows, Cols         int    // what came
-	WantRows, WantCols int    // what was expected; -1 stands for any number above zero
-}
-
-// Error says which argument of which function came with which shape, and
-// which was expected.
-func (e *ShapeError) Error() string {
-	rows, cols := fmt.Sprint(e.WantRows), fmt.Sprint(e.WantCols)
-	if e.WantRows < 0 {
-		rows = "N"
-	}
-	if e.WantCols < 0 {
-		cols = "M"
-	}
-	return fmt.Sprintf("backprop: %s: %s is %d×%d, want %s×%s", e.Func, e.Name, e.Rows, e.Cols, rows, cols)
-}
-
-// A ValueError reports an element that cannot be used: a NaN or an infinity,
-// or a target that does not fit the loss.
-type ValueError struct {
-	Func, Name string // the function and its argument, such as "Train" and "x"
-	Row, Col   int    // where it stands, both from 0; Col is -1 where the whole row is meant
-	Value      float64
-	Want       string // what was expected
-}
-
-// Error says where the element stands, what it is and what was expected.
-func (e *ValueError) Error() string {
-	if e.Col < 0 {
-		return fmt.Sprintf("backprop: %s: %s row %d sums to %v, want %s", e.Func, e.Name, e.Row, e.Value, e.Want)
-	}
-	return fmt.Sprintf("backprop: %s: %s row %d, column %d is %v, want %s", e.Func, e.Name, e.Row, e.Col, e.Value, e.Want)
-}
-
-// door checks what a caller hands in. It carries the name of the function for
-// its errors.
-type door string
-
-// matrix views m without copying where its layout is known, and copies it
-// otherwise. Rows or cols below zero accept any number.
-func (d door) matrix(name string, m mat.Matrix, rows, cols int) (matrix, error) {
-	if isNil(m) {
-		return matrix{}, fmt.Errorf("backprop: %s: %s is nil, want a matrix", string(d), name)
-	}
-	r, c := m.Dims()
-	if r <= 0 || c <= 0 || rows >= 0 && r != rows || cols >= 0 && c != cols {
-		return matrix{}, &ShapeError{string(d), name, r, c, rows, cols}
-	}
-	switch m := m.(type) {
-	case mat.RawMatrixer:
-		return matrix(m.RawMatrix()), nil
-	case mat.RawVectorer:
-		v := m.RawVector()
-		return matrix{Rows: r, Cols: 1, Stride: v.Inc, Data: v.Data}, nil
-	}
-	return matrix(mat.DenseCopyOf(m).RawMatrix()), nil
-}
-
-// finite is an error if an element of m is NaN or infinite.
-func (d door) finite(name string, m matrix) error {
-	for i := range m.Rows {
-		if kernel.Finite(m.row(i)) {
-			continue
-		}
-		for j, v := range m.row(i) {
-			if !isFinite(v) {
-				return &ValueError{string(d), name, i, j, v, "a finite number"}
-			}
-		}
-	}
-	return nil
-}
-
-// isNil reports whether v is nil or holds a nil pointer.
-func isNil(v any) bool {
-	return v == nil || nilPointer(reflect.ValueOf(v))
-}
-
-func nilPointer(v reflect.Value) bool {
-	return v.Kind() == reflect.Pointer && v.IsNil()
-}
-
-func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
-// shareMemory reports whether two slices have an element in common.
-func shareMemory(a, b []float64) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
-	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
-}
-
-// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
-// labels[i] and 0 elsewhere: targets for [CrossEntropy]. A label outside
-// [0, classes) is an error, and so are no labels and fewer than two classes.
-func OneHot(labels []int, classes int) (*mat.Dense, error) {
-	if len(labels) == 0 {
-		return nil, fmt.Errorf("backprop: OneHot: no labels")
-	}
-	if most := maxSize / len(labels); classes < 2 || classes > most {
-		return nil, fmt.Errorf("backprop: OneHot: classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
-	}
-	for i, c := range labels {
-		if c < 0 || c >= classes {
-			return nil, fmt.Errorf("backprop: OneHot: label %d is %d, want 0 to %d", i, c, classes-1)
-		}
-	}
-	m := mat.NewDense(len(labels), classes, nil)
-	for i, c := range labels {
-		m.Set(i, c, 1)
-	}
-	return m, nil
 }

@@ -53,7 +53,8 @@
 //   - A zero field of a struct means the default that its comment names.
 //   - Layers are counted from 0, as given to [New], and epochs and batches from 0.
 //   - Everything random comes from a seed, 0 by default, and never from a clock:
-//     the same program gives the same bits, on any number of processors.
+//     the same program gives the same bits, on any number of processors of the
+//     same kind.
 //   - What a caller hands in is never changed; [Network.Params],
 //     [Network.Weights] and [Network.Biases] are views to be written to.
 //   - What depends on data fails with an error, not a panic: a [*ShapeError] for
@@ -140,8 +141,9 @@ type Network struct {
 }
 
 // New makes a network for samples of the given number of inputs, 1 or more. The
-// last layer, a [Dense] or a [BatchNorm], gives the output. Parameters are drawn as by
-// [Network.Init](0), so the same program always gets the same network.
+// last layer, a [Dense] or a [BatchNorm], gives the output. Parameters are
+// drawn as by [Network.Init](0), so the same program always gets the same
+// network.
 //
 // All layers that cannot be used are reported in one error, by their index. A
 // network has at most 2¹⁴ layers and 2³⁰ parameters.
@@ -374,6 +376,10 @@ func (n *Network) newPass(capacity int, training bool) *pass {
 	for i, l := range n.slots {
 		s := &p.states[i]
 		s.slot, s.training = l, training
+		_, dropout := l.Layer.(Dropout)
+		if s.idle = dropout && !training; s.idle {
+			continue
+		}
 		s.a = newMatrix(capacity, l.out)
 		s.z = s.a
 		if l.activation != Identity {
@@ -387,7 +393,7 @@ func (n *Network) newPass(capacity int, training bool) *pass {
 		if !training {
 			continue
 		}
-		if _, ok := l.Layer.(Dropout); ok {
+		if dropout {
 			s.mask = newMatrix(capacity, l.out)
 		}
 		s.da = matrixOf(turns[i%2], capacity, l.out)
@@ -437,6 +443,9 @@ func (s *state) resize(x *matrix) {
 func (p *pass) forward(x *matrix) (a *matrix) {
 	for i := range p.states {
 		s := &p.states[i]
+		if s.idle {
+			continue
+		}
 		s.resize(x)
 		s.forward(s)
 		x = &s.a
@@ -559,6 +568,9 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	if err != nil {
 		return err
 	}
+	if shareMemory(out.Data, n.params) {
+		return fmt.Errorf("backprop: %s: dst overlaps the network's Params, want other memory", string(where))
+	}
 	if shareMemory(out.Data, xm.Data) {
 		xm = xm.clone()
 	}
@@ -624,10 +636,10 @@ func (n *Network) targets(where door, name string, y mat.Matrix, rows int, l Los
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the
-// targets in the rows of y, N×outputs, in inference mode. A nil l is what belongs to the
-// output's activation: CrossEntropy for Softmax, BinaryCrossEntropy for
-// Sigmoid, MSE for any other. A loss that is not finite is an error that wraps
-// [ErrDiverged].
+// targets in the rows of y, N×outputs, in inference mode. A nil l is what
+// belongs to the output's activation: CrossEntropy for Softmax,
+// BinaryCrossEntropy for Sigmoid, MSE for any other. A loss that is not finite
+// is an error that wraps [ErrDiverged].
 func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 	xm, ym, l, err := n.batch("Loss", x, y, l)
 	if err != nil {
@@ -704,7 +716,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 		dst = make([]float64, len(n.params))
 	}
 	if len(dst) != len(n.params) {
-		return 0, nil, fmt.Errorf("backprop: %s: dst has %d elements, want %d", string(where), len(dst), len(n.params))
+		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
 	if shareMemory(dst, n.params) || shareMemory(dst, xm.Data) || shareMemory(dst, ym.Data) {
 		return 0, nil, fmt.Errorf("backprop: %s: dst overlaps the network's Params, x or y, want other memory", string(where))

@@ -2610,6 +2610,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"PredictTo nil", predictTo(nil, x), "backprop: PredictTo: dst is nil, want a matrix"},
 		{"PredictTo too few rows", predictTo(mat.NewDense(5, 1, nil), x), "backprop: PredictTo: dst is 5×1, want 6×1"},
 		{"PredictTo too many columns", predictTo(mat.NewDense(6, 2, nil), x), "backprop: PredictTo: dst is 6×2, want 6×1"},
+		{"PredictTo its parameters", func(net *Network) error { return net.PredictTo(mat.NewDense(6, 1, net.Params()[:6]), x) },
+			"backprop: PredictTo: dst overlaps the network's Params, want other memory"},
 		{"PredictTo nil x", predictTo(mat.NewDense(6, 1, nil), nil), "backprop: PredictTo: x is nil, want a matrix"},
 		{"PredictTo zero network", on(new(Network), predictTo(new(mat.Dense), x)),
 			"backprop: PredictTo: the network has no layers; New makes one"},
@@ -2630,8 +2632,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Loss: y row 0 sums to 0.75, want 1 for CrossEntropy"},
 		{"class above 1", on(softmax, loss(x, mat.NewDense(6, 3, slices.Repeat([]float64{2, -1, 0}, 6)), nil)),
 			"backprop: Loss: y row 0, column 0 is 2, want 0 to 1 for CrossEntropy"},
-		{"Gradient short dst", gradient(make([]float64, 3), x, y, nil), "backprop: Gradient: dst has 3 elements, want 16"},
-		{"Gradient empty dst", gradient([]float64{}, x, y, nil), "backprop: Gradient: dst has 0 elements, want 16"},
+		{"Gradient short dst", gradient(make([]float64, 3), x, y, nil), "backprop: Gradient: dst is 3×1, want 16×1"},
+		{"Gradient empty dst", gradient([]float64{}, x, y, nil), "backprop: Gradient: dst is 0×1, want 16×1"},
 		{"Gradient into Params", func(net *Network) error { return gradient(net.Params(), x, y, nil)(net) },
 			"backprop: Gradient: dst overlaps the network's Params, x or y, want other memory"},
 		{"Gradient into x", func(net *Network) error { return gradient(x16.RawMatrix().Data[:16], x16, y16, nil)(net) },
@@ -4595,6 +4597,9 @@ func TestREADMEShowsTheXORExampleAndItsOutput(t *testing.T) {
 
 // Every piece of code in its tables stands in a file that a test compiles.
 func TestREADMEShowsCodeThatIsCompiled(t *testing.T) {
+	if gap := regexp.MustCompile(`@[A-Z]+@`).FindString(read(t, "README.md")); gap != "" {
+		t.Errorf("%s is still to be written", gap)
+	}
 	var sources strings.Builder
 	noError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".go") {

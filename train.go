@@ -49,12 +49,13 @@ type TrainConfig struct {
 	// Checkpoint is the path of a file that keeps the training, written at its
 	// beginning, at the end of epochs as often as takes no more than a few per
 	// cent of the time, and when training ends; "" means none. Where the file
-	// exists, training goes on from it, and ends with the same bits as if it had
-	// not been interrupted; a training that had ended returns at once, unless
-	// Epochs has been raised. Epochs done before are not shown to OnEpoch again. A
-	// file of another network, configuration or data is an error, and not
-	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared.
-	// The optimizer must be Stateful.
+	// exists, training goes on from it, and (on the same kind of processor)
+	// ends with the same bits as if it had not been interrupted; a training
+	// that had ended returns at once, unless Epochs has been raised. Epochs
+	// done before are not shown to OnEpoch again. A file of another network,
+	// configuration or data is an error, and not overwritten. A Schedule, Loss
+	// or OnEpoch that is a function is not compared. The optimizer must be
+	// Stateful.
 	Checkpoint string
 }
 
@@ -103,14 +104,15 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // Train minimizes the mean loss over the samples in the rows of x, with their
 // targets in the rows of y, by gradient descent on mini-batches or by another
-// optimizer: x is N×inputs, y N×outputs. It returns the history, which is nil only if nothing could begin.
+// optimizer: x is N×inputs, y N×outputs. It returns the history, which is nil
+// only if nothing could begin.
 //
 // x and y are not changed, nor copied if they are a *mat.Dense. The last, short
 // batch of an epoch is used; where the network has batch norm, a single
 // left-over sample joins the batch before it. Gradients are means, so η does
 // not depend on the batch size. The same network, data, configuration and seed
-// give the same bits, whatever GOMAXPROCS is; without shuffling and with a
-// single batch the seed matters to dropout only.
+// give the same bits on the same kind of processor, whatever GOMAXPROCS is;
+// without shuffling and with a single batch the seed matters to dropout only.
 //
 // A first training lets a [Standardize] learn its statistics from x; another
 // one goes on from there, with the parameters that the first has left. With
@@ -125,7 +127,10 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // last seen finite at the beginning of an epoch; an optimizer with SetState
 // is made to start afresh. An error that OnEpoch returns is wrapped.
 //
-// During Train nothing else may use the network, but for OnEpoch.
+// Products of more than half a million multiplications are shared among
+// GOMAXPROCS goroutines, which spin for some 100 µs after each before they
+// sleep. None outlives the call. During Train nothing else may use the network,
+// but for OnEpoch.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
 	t, err := n.newTrainer(ctx, x, y, config)
 	if err != nil {
@@ -351,6 +356,9 @@ func (t *trainer) run(ctx context.Context) error {
 		if err := errors.Join(err, t.checkpoint.write(t, err != nil || t.history.Stopped != "")); err != nil {
 			t.history.Stopped = cmp.Or(t.history.Stopped, stop, StopFailed)
 			return err
+		}
+		if t.checkpoint != nil {
+			t.began = time.Since(t.start)
 		}
 	}
 	if t.Patience > 0 {
@@ -899,7 +907,8 @@ func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
 }
 
 // Warmup raises η linearly from Start·base in the first epoch to base after
-// Epochs epochs, as PyTorch's LinearLR, and then follows Then, which sees the history from there on.
+// Epochs epochs, as PyTorch's LinearLR, and then follows Then, which sees the
+// history from there on.
 type Warmup struct {
 	Epochs int      // 1 or more
 	Start  float64  // in (0, 1]; 0 means 1/3
@@ -931,7 +940,7 @@ func (s Warmup) Rate(base float64, history []Epoch) float64 {
 // validation the loss, has not fallen below (1−Threshold) times its lowest for
 // more than Patience epochs. After each reduction Cooldown epochs do not count.
 // A change below 1e-8 is not made. All this is as in PyTorch's
-// ReduceLROnPlateau.
+// ReduceLROnPlateau. Every epoch costs a walk through the history.
 type ReduceOnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
@@ -1231,7 +1240,8 @@ func (t *trainer) compare(kept *Network, best snapshot, f fingerprint) error {
 	if f.Data != t.checkpoint.Data {
 		return errors.New("it belongs to other data")
 	}
-	// The network is as it was when that training began, or as that training left it.
+	// The network is as it was when that training began, or as that training
+	// left it.
 	switch t.checkpoint.Initial {
 	case f.Initial, snapshot{kept.params, kept.statistics}.digest(), best.digest():
 		return nil
