@@ -125,8 +125,8 @@ func (h Huber) Gradient(da, a, y []float64) {
 type logitLoss interface {
 	Loss
 	output() Activation
-	valueZ(z, a, y []float64) float64
-	terms(rows, cols int) int // of which the batch's loss is the mean
+	valueZ(z, a, y []float64, out int) float64 // the mean over samples of out units
+	terms(rows, cols int) int                  // of which the batch's loss is the mean
 	checkTargets(where door, name string, y matrix) error
 }
 
@@ -157,7 +157,7 @@ func (binaryCrossEntropy) Gradient(da, a, y []float64) {
 func (binaryCrossEntropy) output() Activation { return Sigmoid }
 
 // L = max(z,0) − z·y + log(1+e^−|z|)
-func (binaryCrossEntropy) valueZ(z, _, y []float64) float64 {
+func (binaryCrossEntropy) valueZ(z, _, y []float64, _ int) float64 {
 	sum := 0.0
 	for i, z := range z {
 		sum += binaryCrossEntropyZ(z, y[i])
@@ -209,23 +209,28 @@ func (crossEntropy) Gradient(da, a, y []float64) {
 func (crossEntropy) output() Activation { return Softmax }
 
 // L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is
-// zₘ + log(1 + Σ e^(zᵢ−zₘ) over i≠m), and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no
-// exponential is taken twice and a small loss keeps its digits.
-func (crossEntropy) valueZ(z, a, y []float64) float64 {
-	m := 0
-	for i, v := range z {
-		if v > z[m] {
-			m = i
+// zₘ + log(1+r), where r = Σ e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that
+// no exponential is taken twice and a small loss keeps its digits. Nor is a
+// logarithm taken for each sample: Σ log(1+r) is log(1+p) with 1+p = Π(1+r).
+func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
+	sum, p := 0.0, 0.0
+	for lo := 0; lo < len(z); lo += out {
+		z, a, y := z[lo:lo+out], a[lo:lo+out], y[lo:lo+out]
+		m := class(z)
+		rest := 0.0
+		for i, v := range z {
+			if i != m {
+				rest += a[i]
+				sum += y[i] * (z[m] - v)
+			}
+		}
+		r := rest / a[m]
+		if p += r + p*r; p > 1e100 {
+			sum += math.Log1p(p)
+			p = 0
 		}
 	}
-	rest, sum := 0.0, 0.0
-	for i := range z {
-		if i != m {
-			rest += a[i]
-			sum += y[i] * (z[m] - z[i])
-		}
-	}
-	return math.Log1p(rest/a[m]) + sum
+	return (sum + math.Log1p(p)) / float64(len(z)/out)
 }
 
 func (crossEntropy) terms(rows, _ int) int { return rows }

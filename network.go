@@ -476,16 +476,16 @@ func (p *pass) output() *state { return &p.states[len(p.states)-1] }
 // value is the mean loss over the batch that went forward last.
 func (p *pass) value(y *matrix) float64 {
 	s := p.output()
-	if p.elementwise && y.contiguous() {
-		if p.fused != nil {
-			return p.fused.valueZ(s.z.Data, s.a.Data, y.all())
-		}
+	switch {
+	case p.fused != nil && y.contiguous():
+		return p.fused.valueZ(s.z.Data, s.a.Data, y.all(), y.Cols)
+	case p.elementwise && y.contiguous():
 		return p.loss.Value(s.a.Data, y.all())
 	}
 	sum := 0.0
 	for i := range y.Rows {
 		if p.fused != nil {
-			sum += p.fused.valueZ(s.z.row(i), s.a.row(i), y.row(i))
+			sum += p.fused.valueZ(s.z.row(i), s.a.row(i), y.row(i), y.Cols)
 		} else {
 			sum += p.loss.Value(s.a.row(i), y.row(i))
 		}
