@@ -229,3 +229,9 @@ func fill(c []float64, ldc int, b []float64, m, n int) {
 		}
 	}
 }
+
+// The benchmarks compare with these.
+
+func peakAVX512(n int)
+
+func peakAVX2(n int)

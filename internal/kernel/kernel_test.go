@@ -24,7 +24,7 @@ type arena []float64
 
 // matrix returns room for rows×cols of stride ld, full of guards.
 func (a arena) matrix(rows, cols, ld int) []float64 {
-	size := (rows-1)*ld + cols
+	size := max(0, (rows-1)*ld+cols)
 	for i := range min(size+64, len(a)) {
 		a[len(a)-1-i] = guard
 	}
@@ -173,6 +173,141 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestProductsOfSpecialValues puts NaN, ±Inf, −0, subnormals and zeros everywhere: a zero factor must not hide a NaN or an Inf.
+func TestProductsOfSpecialValues(t *testing.T) {
+	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, 0x1p-1074, -0x1p-1060, math.MaxFloat64, 1, -1}
+	const m, n, k = 9, 26, 3
+	each(t, func(t *testing.T) {
+		for _, p := range products {
+			for round := range 200 {
+				r := rand.New(rand.NewPCG(uint64(round), 13))
+				a, b, c := make([]float64, m*k), make([]float64, n*k), make([]float64, m*n)
+				for _, x := range [][]float64{a, b} {
+					for i := range x {
+						x[i] = r.NormFloat64()
+						if r.IntN(8) == 0 {
+							x[i] = special[r.IntN(len(special))]
+						}
+					}
+				}
+				_, lda := p.a(m, n, k)
+				_, ldb := p.b(m, n, k)
+				p.run(c, n, a, lda, b, ldb, nil, m, n, k)
+				for i := range m {
+					for j := range n {
+						at := func(l int) float64 { return p.at(a, lda, i, l) }
+						bt := func(l int) float64 { return p.bt(b, ldb, l, j) }
+						want := chain(0, k, at, bt)
+						if active == &generic {
+							want = 0
+							for l := range k {
+								want += at(l) * bt(l)
+							}
+						}
+						got := c[i*n+j]
+						if !same(got, want) && (active != &generic || math.Abs(got-want) > 1e-14*math.Abs(want)+1e-14) {
+							t.Fatalf("%s: element (%d, %d) = %v, want %v", p.name, i, j, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestSumRowsAddsInOrder(t *testing.T) {
+	da, ba := arena(newArena(t, 1<<15)), arena(newArena(t, 256))
+	each(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(14, 15))
+		for _, n := range []int{0, 1, 2, 7, 600} {
+			for out := 1; out <= 50; out++ {
+				ld := out + n%2
+				dz, db := draw(r, da.matrix(n, out, ld), n, out, ld), ba.matrix(1, out, out)
+				SumRows(db, dz, ld, n, out)
+				ba.check(t, "SumRows", 1, out, out)
+				for j := range out {
+					var want float64
+					for i := range n {
+						want += dz[i*ld+j]
+					}
+					if !same(db[j], want) {
+						t.Fatalf("%d rows: sum %d of %d is %v, want %v", n, j, out, db[j], want)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestProductsWithoutTerms gives sums over nothing: the bias, or zero.
+func TestProductsWithoutTerms(t *testing.T) {
+	each(t, func(t *testing.T) {
+		z := []float64{7, 7, 7, 7}
+		Affine(z, 2, nil, 0, nil, 0, []float64{1, 2}, 2, 0, 2)
+		if z[0] != 1 || z[1] != 2 || z[2] != 1 || z[3] != 2 {
+			t.Errorf("bias alone gives %v", z)
+		}
+		MulNN(z, 2, nil, 0, nil, 2, 2, 2, 0)
+		if z[0] != 0 || z[3] != 0 {
+			t.Errorf("no terms give %v, want zeros", z)
+		}
+		Affine(nil, 2, nil, 3, z, 1, nil, 0, 1, 2)
+		MulTN(nil, 2, nil, 0, z, 2, 0, 2, 2)
+	})
+}
+
+// TestImpossibleSizesPanic before anything is written.
+func TestImpossibleSizesPanic(t *testing.T) {
+	x := func(n int) []float64 { return make([]float64, n) }
+	const huge = math.MaxInt / 2
+	calls := map[string]func(){
+		"short z":        func() { Affine(x(5), 3, x(4), 2, x(6), 2, x(3), 2, 2, 3) },
+		"short x":        func() { Affine(x(6), 3, x(3), 2, x(6), 2, x(3), 2, 2, 3) },
+		"short w":        func() { Affine(x(6), 3, x(4), 2, x(5), 2, x(3), 2, 2, 3) },
+		"short bias":     func() { Affine(x(6), 3, x(4), 2, x(6), 2, x(2), 2, 2, 3) },
+		"short dw":       func() { MulTN(x(5), 2, x(6), 3, x(4), 2, 3, 2, 2) },
+		"short dx":       func() { MulNN(x(3), 2, x(6), 3, x(6), 2, 2, 2, 3) },
+		"narrow stride":  func() { MulNN(x(9), 1, x(9), 3, x(9), 2, 2, 2, 3) },
+		"negative size":  func() { MulNN(x(9), 2, x(9), 3, x(9), 2, -2, 2, 3) },
+		"overflow":       func() { MulNN(x(9), huge, x(9), 3, x(9), 2, huge, 2, 3) },
+		"negative ld":    func() { MulNN(x(9), -4, x(9), 3, x(9), 2, 2, 2, 3) },
+		"short db":       func() { SumRows(x(2), x(9), 3, 3, 3) },
+		"short src":      func() { Exp(x(3), x(2)) },
+		"short da":       func() { TanhBackward(x(3), x(2), x(3), x(3)) },
+		"short gradient": func() { Adam(x(3), x(2), x(3), x(3), AdamStep{}) },
+		"short y":        func() { Dot(x(3), x(2)) },
+	}
+	each(t, func(t *testing.T) {
+		for name, call := range calls {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s does not panic", name)
+					}
+				}()
+				call()
+			}()
+		}
+	})
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	x, w, z := make([]float64, 64*50), make([]float64, 30*50), make([]float64, 64*30)
+	each(t, func(t *testing.T) {
+		if n := testing.AllocsPerRun(20, func() {
+			Affine(z, 30, x, 50, w, 50, nil, 64, 50, 30)
+			MulTN(w, 50, z, 30, x, 50, 30, 50, 64)
+			MulNN(x, 50, z, 30, w, 50, 64, 50, 30)
+			SumRows(w, z, 30, 64, 30)
+			Tanh(z, z)
+			Adam(x, x, x, x, AdamStep{})
+			Dot(x, x)
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
 		}
 	})
 }

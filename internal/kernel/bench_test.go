@@ -30,3 +30,33 @@ func BenchmarkProducts(b *testing.B) {
 		run("MulNN", func() { MulNN(dx, in, z, out, w, in, n, in, out) })
 	}
 }
+
+// BenchmarkElementwise reports ns per element, of a slice that fits the second level of cache and of a short one.
+func BenchmarkElementwise(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{8192, 16, 4} {
+		x, y, z, a := make([]float64, n), make([]float64, n), draw(r, make([]float64, n), 1, n, n), make([]float64, n)
+		run := func(name string, f func()) {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					f()
+				}
+				b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*n), "ns/element")
+			})
+		}
+		run("Exp", func() { Exp(x, z) })
+		run("Sigmoid", func() { Sigmoid(a, z) })
+		run("SigmoidBackward", func() { SigmoidBackward(x, y, z, a) })
+		run("Tanh", func() { Tanh(a, z) })
+		run("TanhBackward", func() { TanhBackward(x, y, z, a) })
+		run("ReLU", func() { ReLU(a, z) })
+		run("ReLUBackward", func() { ReLUBackward(x, y, z) })
+		run("Adam", func() {
+			Adam(x, z, y, a, AdamStep{Beta1: 0.9, Beta2: 0.999, Step: 0.001, Scale: 1.1, Epsilon: 1e-8})
+		})
+		run("Axpy", func() { Axpy(0.1, x, y) })
+		run("Dot", func() { Dot(x, y) })
+		run("Finite", func() { Finite(x) })
+		run("SumRows", func() { SumRows(a[:n/4], x, n/4, 4, n/4) })
+	}
+}

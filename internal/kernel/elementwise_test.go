@@ -1,0 +1,426 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Numbers of twice float64's precision, as an unevaluated sum, are the reference for exp, σ and tanh.
+type double struct{ hi, lo float64 }
+
+func (x double) add(y double) double {
+	s := x.hi + y.hi
+	t := s - x.hi
+	e := (x.hi - (s - t)) + (y.hi - t) + x.lo + y.lo
+	return double{s + e, e - (s + e - s)}
+}
+
+func (x double) mul(y double) double {
+	p := x.hi * y.hi
+	e := math.FMA(x.hi, y.hi, -p) + x.hi*y.lo + x.lo*y.hi
+	return double{p + e, e - (p + e - p)}
+}
+
+func (x double) div(y double) double {
+	q := double{x.hi / y.hi, 0}
+	for range 2 {
+		r := x.add(q.mul(y).scale(-1))
+		q = q.add(double{r.hi / y.hi, 0})
+	}
+	return q
+}
+
+// scale multiplies by a power of two, or −1, exactly.
+func (x double) scale(s float64) double { return double{x.hi * s, x.lo * s} }
+
+// reference is value·2^exponent.
+type reference struct {
+	value    double
+	exponent int
+}
+
+func (r reference) plain() double {
+	return double{math.Ldexp(r.value.hi, r.exponent), math.Ldexp(r.value.lo, r.exponent)}
+}
+
+var ln2 = double{0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56}
+
+// exp sums the Taylor series of e^(r/64), squared six times.
+func refExp(x double) reference {
+	k := math.Round(x.hi / math.Ln2)
+	r := x.add(ln2.mul(double{-k, 0})).scale(1. / 64)
+	sum, term := double{1, 0}, double{1, 0}
+	for i := 1; i <= 14; i++ {
+		term = term.mul(r).div(double{float64(i), 0})
+		sum = sum.add(term)
+	}
+	for range 6 {
+		sum = sum.mul(sum)
+	}
+	return reference{sum, int(k)}
+}
+
+func refSigmoid(x double) reference {
+	one := double{1, 0}
+	if x.hi < -100 {
+		return refExp(x) // e^x/(1+e^x), which to this precision is e^x
+	}
+	return reference{one.div(one.add(refExp(x.scale(-1)).plain())), 0}
+}
+
+func refTanh(x double) reference {
+	switch one := (double{1, 0}); {
+	case math.Abs(x.hi) < 0x1p-30: // x − x³/3; scaled, lest parts of it vanish
+		y := x.scale(0x1p100)
+		cube := x.mul(x).mul(y).div(double{-3, 0})
+		return reference{y.add(cube), -100}
+	case math.Abs(x.hi) > 40:
+		return reference{double{math.Copysign(1, x.hi), 0}, 0}
+	default:
+		e := refExp(x.scale(2)).plain()
+		return reference{e.add(double{-1, 0}).div(e.add(one)), 0}
+	}
+}
+
+// ulps is the distance of got from the reference, in units of the reference's last place.
+func ulps(got float64, want reference) float64 {
+	_, e := math.Frexp(want.value.hi)
+	unit := max(e-53, -1074-want.exponent)
+	// Two steps, since 2^−exponent alone may overflow.
+	half := -want.exponent / 2
+	scaled := math.Ldexp(math.Ldexp(got, half), -want.exponent-half)
+	return math.Abs(math.Ldexp(scaled-want.value.hi-want.value.lo, -unit))
+}
+
+// points covers each range of a function's argument that its computation treats differently.
+func points() []float64 {
+	r := rand.New(rand.NewPCG(3, 4))
+	var x []float64
+	for _, limit := range []float64{0.4, 2, 25, 45, 700, 746} {
+		for range 15000 {
+			x = append(x, limit*(2*r.Float64()-1))
+		}
+	}
+	for range 15000 {
+		x = append(x, math.Copysign(math.Exp2(-1074*r.Float64()), r.Float64()-0.5))
+	}
+	for k := -1075; k <= 1024; k++ { // where n jumps
+		x = append(x, (float64(k)+0.5)*math.Ln2)
+	}
+	for i := range 2000 { // underflow and overflow
+		x = append(x, -745.2+float64(i)*0.02, 709.7+float64(i)*0.00004)
+	}
+	return x
+}
+
+func TestExpSigmoidTanhAreWithinTheirBounds(t *testing.T) {
+	functions := []struct {
+		name      string
+		f         func(dst, src []float64)
+		reference func(double) reference
+		bound     float64
+	}{
+		{"Exp", Exp, refExp, 1.1},
+		{"Sigmoid", Sigmoid, refSigmoid, 2.3},
+		{"Tanh", Tanh, refTanh, 2.6},
+	}
+	x := points()
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			want := make([]reference, len(x))
+			for i, v := range x {
+				want[i] = f.reference(double{v, 0})
+			}
+			got := make([]float64, len(x))
+			each(t, func(t *testing.T) {
+				f.f(got, x)
+				var worst, at float64
+				for i, g := range got {
+					if k := want[i].exponent; k > 1024 || k == 1024 && want[i].value.hi >= 1 {
+						if !math.IsInf(g, 1) {
+							t.Errorf("%v gives %v, want +Inf", x[i], g)
+						}
+						continue
+					}
+					if u := ulps(g, want[i]); !(u <= worst) {
+						worst, at = u, x[i]
+					}
+				}
+				t.Logf("at most %.3f ulp, at %v", worst, at)
+				bound := f.bound
+				if active == &generic {
+					bound = max(bound, 2.2)
+				}
+				if !(worst <= bound) {
+					t.Errorf("off by %.3f ulp at %v, want at most %v", worst, at, bound)
+				}
+			})
+		})
+	}
+}
+
+func TestElementwiseSpecialValues(t *testing.T) {
+	inf, nan, negZero, tiny := math.Inf(1), math.NaN(), math.Copysign(0, -1), 0x1p-1074
+	tests := []struct {
+		name    string
+		f       func(dst, src []float64)
+		x, want []float64
+	}{
+		{"Exp", Exp,
+			[]float64{nan, inf, -inf, 0, negZero, tiny, -tiny, 709.782712893384, 709.782712893385, 1e308, -745.13321910194110, -745.13321910194123, -746, -1e308},
+			[]float64{nan, inf, 0, 1, 1, 1, 1, 1.7976931348622732e308, inf, inf, tiny, 0, 0, 0}},
+		{"Sigmoid", Sigmoid,
+			[]float64{nan, inf, -inf, 0, negZero, tiny, -tiny, 40, 1e308, -1e308, -746},
+			[]float64{nan, 1, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 0, 0}},
+		{"Tanh", Tanh,
+			[]float64{nan, inf, -inf, 0, negZero, tiny, -tiny, 0x1.8p-1022, -0x1.8p-1023, 20, -20, 1e308, -1e308},
+			[]float64{nan, 1, -1, 0, negZero, tiny, -tiny, 0x1.8p-1022, -0x1.8p-1023, 1, -1, 1, -1}},
+		{"ReLU", ReLU,
+			[]float64{nan, inf, -inf, 0, negZero, tiny, -tiny, 3, -3},
+			[]float64{nan, inf, 0, 0, 0, tiny, 0, 3, 0}},
+	}
+	each(t, func(t *testing.T) {
+		for _, test := range tests {
+			for i, x := range test.x {
+				want := test.want[i]
+				got := []float64{x}
+				test.f(got, got)
+				if !same(got[0], want) && !(test.name == "Exp" && math.Abs(got[0]/want-1) < 0x1p-52) {
+					t.Errorf("%s(%v) = %v, want %v", test.name, x, got[0], want)
+				}
+			}
+		}
+	})
+}
+
+// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at a time, between guards.
+func TestElementwiseIgnoresPosition(t *testing.T) {
+	const most = 41
+	r := rand.New(rand.NewPCG(5, 6))
+	inputs := [4][]float64{}
+	for i := range inputs {
+		for range most {
+			inputs[i] = append(inputs[i], 4*r.NormFloat64())
+		}
+	}
+	z, a := inputs[2], inputs[3]
+	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0x1p-1060, 800, -800, 14, -14, 25}
+	for i, v := range special {
+		z[3*i] = v
+		inputs[1][(5*i+2)%most] = v
+	}
+	// f works on dst, which holds inputs[0] before, and three more.
+	functions := []struct {
+		name string
+		f    func(dst, x, y, w []float64)
+		a    func(a, z []float64) // what the fourth input is to the third
+	}{
+		{"Exp", func(dst, x, _, _ []float64) { Exp(dst, x) }, nil},
+		{"Sigmoid", func(dst, x, _, _ []float64) { Sigmoid(dst, x) }, nil},
+		{"SigmoidBackward", SigmoidBackward, Sigmoid},
+		{"Tanh", func(dst, x, _, _ []float64) { Tanh(dst, x) }, nil},
+		{"TanhBackward", TanhBackward, Tanh},
+		{"ReLU", func(dst, x, _, _ []float64) { ReLU(dst, x) }, nil},
+		{"ReLUBackward", func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) }, nil},
+		{"Axpy", func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) }, nil},
+		{"Adam parameters", func(dst, x, y, w []float64) { adamOf(dst, x, y, w) }, func(a, z []float64) { Exp(a, z) }},
+		{"Adam first moments", func(dst, x, y, w []float64) { adamOf(y, x, dst, w) }, func(a, z []float64) { Exp(a, z) }},
+		{"Adam second moments", func(dst, x, y, w []float64) { Exp(dst, dst); adamOf(y, x, w, dst) }, nil},
+	}
+	arenas := [4]arena{}
+	for i := range arenas {
+		arenas[i] = newArena(t, 128)
+	}
+	for _, f := range functions {
+		var previous []float64
+		each(t, func(t *testing.T) {
+			if f.a != nil {
+				f.a(a, z)
+			}
+			single := make([]float64, most)
+			for i := range single {
+				var in [4][]float64
+				for k := range in {
+					in[k] = []float64{inputs[k][i]}
+				}
+				f.f(in[0], in[1], in[2], in[3])
+				single[i] = in[0][0]
+			}
+			for n := 0; n <= most; n++ {
+				var in [4][]float64
+				for k := range in {
+					in[k] = arenas[k].matrix(1, n, n)
+					copy(in[k], inputs[k][most-n:])
+				}
+				f.f(in[0], in[1], in[2], in[3])
+				for k := range in {
+					if n > 0 {
+						arenas[k].check(t, f.name, 1, n, n)
+					}
+				}
+				for i, got := range in[0] {
+					if want := single[most-n+i]; !same(got, want) {
+						t.Fatalf("%s: element %d of %d is %v, alone %v", f.name, i, n, got, want)
+					}
+				}
+			}
+			if active != &generic {
+				for i, v := range previous {
+					if !same(v, single[i]) {
+						t.Fatalf("%s: element %d is %v, by the implementation before %v", f.name, i, single[i], v)
+					}
+				}
+				previous = single
+			}
+		})
+	}
+}
+
+func adamOf(params, grad, m, v []float64) {
+	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Scale: 1.3, Epsilon: 1e-8})
+}
+
+// TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels nowhere.
+func TestDerivativesAreAccurateWhereTheFunctionSaturates(t *testing.T) {
+	z := points()
+	da, a, dz := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
+	for i := range da {
+		da[i] = 1
+	}
+	functions := []struct {
+		name     string
+		f        func(a, z []float64)
+		backward func(dz, da, z, a []float64)
+		factor   float64
+	}{
+		{"SigmoidBackward", Sigmoid, SigmoidBackward, 1},
+		{"TanhBackward", Tanh, TanhBackward, 2},
+	}
+	each(t, func(t *testing.T) {
+		for _, f := range functions {
+			f.f(a, z)
+			f.backward(dz, da, z, a)
+			for i, got := range dz {
+				e := math.Exp(-f.factor * math.Abs(z[i]))
+				want := f.factor * f.factor * e / ((1 + e) * (1 + e))
+				if math.Abs(got-want) > 0x1p-39*want+0x1p-1073 {
+					t.Fatalf("%s at %v gives %v, want %v", f.name, z[i], got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestReLUBackwardPassesWhereInputIsPositive(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	z := []float64{1, -1, 0, math.Copysign(0, -1), nan, inf, -inf, 0x1p-1074, -0x1p-1074}
+	want := []float64{5, 0, 0, 0, 0, 5, 0, 5, 0}
+	da := []float64{5, nan, 5, inf, 5, 5, nan, 5, 5}
+	each(t, func(t *testing.T) {
+		dz := make([]float64, len(z))
+		ReLUBackward(dz, da, z)
+		for i := range dz {
+			if !same(dz[i], want[i]) {
+				t.Errorf("z = %v: %v, want %v", z[i], dz[i], want[i])
+			}
+		}
+	})
+}
+
+func TestAdamFollowsItsFormula(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	const n = chunk + 13
+	each(t, func(t *testing.T) {
+		params, grad, m, v := draw(r, make([]float64, n), 1, n, n), make([]float64, n), make([]float64, n), make([]float64, n)
+		theta, m1, v1 := append([]float64(nil), params...), make([]float64, n), make([]float64, n)
+		s := AdamStep{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+		for step := 1; step <= 3; step++ {
+			draw(r, grad, 1, n, n)
+			c1, c2 := 1-math.Pow(0.9, float64(step)), 1-math.Pow(0.999, float64(step))
+			s.Step, s.Scale = 0.01/c1, 1/math.Sqrt(c2)
+			Adam(params, grad, m, v, s)
+			for i, g := range grad {
+				m1[i] = 0.9*m1[i] + (1-0.9)*g
+				v1[i] = 0.999*v1[i] + (1-0.999)*g*g
+				theta[i] -= 0.01 / c1 * m1[i] / (math.Sqrt(v1[i])/math.Sqrt(c2) + 1e-8)
+				if math.Abs(params[i]-theta[i]) > 1e-15*max(1, math.Abs(theta[i])) {
+					t.Fatalf("step %d: parameter %d is %v, want %v", step, i, params[i], theta[i])
+				}
+			}
+		}
+	})
+}
+
+func TestAxpyAddsAMultiple(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const n = chunk + 5
+	x, y := draw(r, make([]float64, n), 1, n, n), draw(r, make([]float64, n), 1, n, n)
+	each(t, func(t *testing.T) {
+		got := append([]float64(nil), y...)
+		Axpy(-0.1, x, got)
+		for i := range got {
+			if want := math.FMA(-0.1, x[i], y[i]); math.Abs(got[i]-want) > 0x1p-52*(math.Abs(x[i])+math.Abs(y[i])) {
+				t.Fatalf("element %d is %v, want %v", i, got[i], want)
+			}
+		}
+	})
+}
+
+// TestDotIsTheSameEverywhere spells the documented order out.
+func TestDotIsTheSameEverywhere(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	xs, ys := arena(newArena(t, chunk+100)), arena(newArena(t, chunk+100))
+	lengths := []int{chunk, chunk + 31, chunk + 64}
+	for n := 0; n <= 100; n++ {
+		lengths = append(lengths, n)
+	}
+	each(t, func(t *testing.T) {
+		for _, n := range lengths {
+			x, y := draw(r, xs.matrix(1, n, n), 1, n, n), draw(r, ys.matrix(1, n, n), 1, n, n)
+			var sums [32]float64
+			for i := range x {
+				product := x[i] * y[i]
+				sums[i%32] += product
+			}
+			for half := 16; half > 0; half /= 2 {
+				for i := range half {
+					sums[i] += sums[i+half]
+				}
+			}
+			if got := Dot(x, y); !same(got, sums[0]) {
+				t.Fatalf("length %d: %v, want %v", n, got, sums[0])
+			}
+		}
+	})
+}
+
+func TestFiniteFindsEveryElement(t *testing.T) {
+	xs := arena(newArena(t, chunk+50))
+	each(t, func(t *testing.T) {
+		for n := 0; n <= 70; n++ {
+			x := xs.matrix(1, n, n)
+			for i := range x {
+				x[i] = math.MaxFloat64 * math.Pow(-1, float64(i))
+			}
+			if !Finite(x) {
+				t.Fatalf("%d finite elements are said not to be", n)
+			}
+			for i := range x {
+				for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+					good := x[i]
+					x[i] = bad
+					if Finite(x) {
+						t.Fatalf("%v at %d of %d was missed", bad, i, n)
+					}
+					x[i] = good
+				}
+			}
+		}
+		long := xs.matrix(1, chunk+50, chunk+50)
+		clear(long)
+		if long[chunk+20] = math.Inf(1); Finite(long) {
+			t.Error("+Inf in the second chunk was missed")
+		}
+	})
+}

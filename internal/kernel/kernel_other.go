@@ -1,0 +1,17 @@
+//go:build !amd64 || purego
+
+package kernel
+
+var implementations = []*implementation{&generic}
+
+func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
+}
+
+func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
+	multiplyGeneric(c, ldc, a, ars, acs, b, ldb, m, n, k)
+}
+
+func dot(sums *[32]float64, x, y []float64) { dotGeneric(sums, x, y) }
+
+func finite(x []float64) bool { return finiteGeneric(x) }
