@@ -7,6 +7,13 @@
 // slices share, CX what is left, and K1 selects all lanes, but for the last time round only
 // those that are left.
 
+// At most four elements are left to the AVX2 loop, which computes the same bits: they were often just written, next to others
+// that were, and a load of 64 bytes has to wait for all stores within its reach.
+#define SHORT(f) \
+	CMPQ CX, $4; \
+	JGT  2(PC);  \
+	JMP  f(SB)
+
 #define EACH \
 	XORL   BX, BX;     \
 	KXNORW K1, K1, K1; \
@@ -67,6 +74,7 @@ done:              \
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
+	SHORT(·expAVX2)
 	MOVQ src_base+24(FP), SI
 	VBROADCASTSD LARGE, Z16
 	VBROADCASTSD SMALL, Z17
@@ -84,6 +92,7 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
+	SHORT(·sigmoidAVX2)
 	MOVQ src_base+24(FP), SI
 	VBROADCASTSD SMALL, Z17
 	VBROADCASTSD ONE, Z18
@@ -106,6 +115,7 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ dst_len+8(FP), CX
+	SHORT(·tanhAVX2)
 	MOVQ src_base+24(FP), SI
 	VBROADCASTSD TANH_ONE, Z17
 	VBROADCASTSD ONE, Z18
@@ -131,6 +141,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ dz_base+0(FP), DI
 	MOVQ dz_len+8(FP), CX
+	SHORT(·sigmoidBackwardAVX2)
 	MOVQ da_base+24(FP), SI
 	MOVQ z_base+48(FP), R8
 	MOVQ a_base+72(FP), R9
@@ -165,6 +176,7 @@ store:
 TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ dz_base+0(FP), DI
 	MOVQ dz_len+8(FP), CX
+	SHORT(·tanhBackwardAVX2)
 	MOVQ da_base+24(FP), SI
 	MOVQ z_base+48(FP), R8
 	MOVQ a_base+72(FP), R9
@@ -201,6 +213,7 @@ store:
 TEXT ·reluAVX512(SB), NOSPLIT, $0-48
 	MOVQ   dst_base+0(FP), DI
 	MOVQ   dst_len+8(FP), CX
+	SHORT(·reluAVX2)
 	MOVQ   src_base+24(FP), SI
 	VXORPD X15, X15, X15
 	EACH
@@ -214,6 +227,7 @@ TEXT ·reluAVX512(SB), NOSPLIT, $0-48
 TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ   dz_base+0(FP), DI
 	MOVQ   dz_len+8(FP), CX
+	SHORT(·reluBackwardAVX2)
 	MOVQ   da_base+24(FP), SI
 	MOVQ   z_base+48(FP), R8
 	VXORPD X15, X15, X15

@@ -50,16 +50,17 @@ func (p *panel) put() {
 	}
 }
 
-// split returns the width of the first of the equal panels, in whole vectors, that cover n columns, and the vector's lanes.
-// Nine to twelve columns fill three vectors of four better than two of eight.
+// split returns the width of the equal panels, in whole vectors, that cover n columns, and whether the vectors
+// are of eight lanes. Nine to twelve columns fill vectors of four better.
 func split(n int) (width int, wide bool) {
 	lanes := 4
-	if active == &avx512 && (n <= 8 || n > 12) {
+	wide = active == &avx512 && (n <= 8 || n > 12)
+	if wide {
 		lanes = 8
 	}
 	vectors := (n + lanes - 1) / lanes
 	count := (vectors + 2) / 3
-	return (vectors + count - 1) / count * lanes, lanes == 8
+	return (vectors + count - 1) / count * lanes, wide
 }
 
 // block computes C = C₀ + A·B for one block. It is a function of its own so that the goroutine
@@ -74,6 +75,15 @@ func block(wide bool, c *float64, ldc int, a *float64, ars, acs int, b *float64,
 	}
 }
 
+// direct computes C = 1·c₀ᵀ + A·B of at most twelve columns and one block.
+func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, m, n, k int) {
+	if active == &avx512 {
+		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
+	} else {
+		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
+	}
+}
+
 // multiply computes C = A·B  (m×k · k×n), element (i, l) of A being a[i*ars+l*acs].
 func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
 	if active == &generic {
@@ -82,6 +92,10 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 	}
 	if k == 0 {
 		fill(c, ldc, nil, m, n)
+		return
+	}
+	if n <= 4 && m <= blockM && k <= blockK {
+		direct(c, ldc, a, ars, acs, b, ldb, &zero[0], m, n, k)
 		return
 	}
 	width, wide := split(n)
@@ -112,7 +126,7 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 		fill(z, ldz, b, n, out)
 		return
 	}
-	if in*out <= len(tiny{}) && out <= 8 {
+	if in*out <= len(tiny{}) && out <= 12 && n <= blockM {
 		affineTiny(z, ldz, x, ldx, w, ldw, b, n, in, out)
 		return
 	}
@@ -145,22 +159,24 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 }
 
 // tiny is Wᵀ of a layer so small that a call should cost nanoseconds.
-type tiny [32]float64
+type tiny [16]float64
 
 func affineTiny(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	var t tiny
-	for j := range out {
-		for l, v := range w[j*ldw : j*ldw+in] {
-			t[l*out+j] = v
-		}
-	}
 	c0 := &zero[0]
 	if b != nil {
 		c0 = &b[0]
 	}
-	for i := 0; i < n; i += blockM {
-		block(active == &avx512, &z[i*ldz], ldz, &x[i*ldx], ldx, 1, &t[0], out, c0, 0, min(blockM, n-i), out, in)
+	if out == 1 {
+		direct(z, ldz, x, ldx, 1, w, 1, c0, n, 1, in) // Wᵀ as it is
+		return
 	}
+	var t tiny
+	for j := range out {
+		for l, v := range w[j*ldw : j*ldw+in] {
+			t[(l*out+j)&15] = v
+		}
+	}
+	direct(z, ldz, x, ldx, 1, t[:], out, c0, n, out, in)
 }
 
 // affineRow computes z = W·x + b for one sample and at least four units.

@@ -44,7 +44,28 @@
 	OP((R15)(R9*2), Z18, Z19, Z20);  \
 	OP((R15)(R14*1), Z21, Z22, Z23)
 
-// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C.
+// The same for rows of at most four columns, which use half of each register: so narrow a matrix is
+// often just written, and a load that reaches beyond what a store wrote has to wait for it.
+#define HALVES1(OP) \
+	OP((AX), Y0, Y1, Y2)
+#define HALVES2(OP) \
+	HALVES1(OP);                  \
+	OP((AX)(R9*1), Y3, Y4, Y5)
+#define HALVES4(OP) \
+	HALVES2(OP);                  \
+	OP((AX)(R9*2), Y6, Y7, Y8);   \
+	OP((AX)(R14*1), Y9, Y10, Y11)
+#define HALVES8(OP) \
+	HALVES4(OP);                     \
+	OP((R15), Y12, Y13, Y14);        \
+	OP((R15)(R9*1), Y15, Y16, Y17);  \
+	OP((R15)(R9*2), Y18, Y19, Y20);  \
+	OP((R15)(R14*1), Y21, Y22, Y23)
+
+// Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C.
+#define START0(a, c0, c1, c2) \
+	VMOVUPD.Z (BX), K1, c0; \
+	ADDQ      R12, BX
 #define START1(a, c0, c1, c2) \
 	VMOVUPD.Z (BX), K1, c0; \
 	ADDQ      R12, BX
@@ -58,6 +79,9 @@
 	VMOVUPD.Z 128(BX), K1, c2; \
 	ADDQ      R12, BX
 
+#define FMA0(a, c0, c1, c2) \
+	VBROADCASTSD a, Y27;       \
+	VFMADD231PD  Y24, Y27, c0
 #define FMA1(a, c0, c1, c2) \
 	VBROADCASTSD a, Z27;       \
 	VFMADD231PD  Z24, Z27, c0
@@ -68,6 +92,9 @@
 	FMA2(a, c0, c1, c2);      \
 	VFMADD231PD Z26, Z27, c2
 
+#define STORE0(a, c0, c1, c2) \
+	VMOVUPD c0, K1, (DI); \
+	ADDQ    R8, DI
 #define STORE1(a, c0, c1, c2) \
 	VMOVUPD c0, K1, (DI); \
 	ADDQ    R8, DI
@@ -81,6 +108,8 @@
 	VMOVUPD c2, K1, 128(DI); \
 	ADDQ    R8, DI
 
+#define LOADB0 \
+	VMOVUPD.Z (DX), K1, Y24
 #define LOADB1 \
 	VMOVUPD.Z (DX), K1, Z24
 #define LOADB2 \
@@ -109,7 +138,7 @@ loop:                     \
 	ROWS(STORE)
 
 // All rows: eights, then what is left.
-#define PANEL(eights, loop8, less8, loop4, less4, loop2, less2, loop1, START, LOADB, FMA, STORE) \
+#define PANEL(eights, loop8, less8, loop4, less4, loop2, less2, loop1, ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, STORE) \
 eights:                                          \
 	SUBQ  $8, R13;                               \
 	JLT   less8;                                 \
@@ -159,20 +188,25 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
 	SHLQ  CX, AX
 	DECQ  AX
 	KMOVW AX, K1
+	CMPQ  DX, $4
+	JLE   half
 	CMPQ  DX, $8
 	JLE   one
 	CMPQ  DX, $16
 	JLE   two
 	JMP   three
 
+half:
+	PANEL(eights0, loop80, less80, loop40, less40, loop20, less20, loop10, HALVES8, HALVES4, HALVES2, HALVES1, START0, LOADB0, FMA0, STORE0)
+
 one:
-	PANEL(eights1, loop81, less81, loop41, less41, loop21, less21, loop11, START1, LOADB1, FMA1, STORE1)
+	PANEL(eights1, loop81, less81, loop41, less41, loop21, less21, loop11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, STORE1)
 
 two:
-	PANEL(eights2, loop82, less82, loop42, less42, loop22, less22, loop12, START2, LOADB2, FMA2, STORE2)
+	PANEL(eights2, loop82, less82, loop42, less42, loop22, less22, loop12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, STORE2)
 
 three:
-	PANEL(eights3, loop83, less83, loop43, less43, loop23, less23, loop13, START3, LOADB3, FMA3, STORE3)
+	PANEL(eights3, loop83, less83, loop43, less43, loop23, less23, loop13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, STORE3)
 
 done:
 	VZEROUPPER

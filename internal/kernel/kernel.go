@@ -65,7 +65,14 @@ func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int,
 func SumRows(db []float64, dz []float64, lddz, n, out int) {
 	checkMatrix(dz, lddz, n, out)
 	db = db[:out]
-	if out == 0 {
+	if n*out <= 16 {
+		for j := range db {
+			var sum float64
+			for i := range n {
+				sum += dz[i*lddz+j]
+			}
+			db[j] = sum
+		}
 		return
 	}
 	multiply(db, out, one[:], 0, 0, dz, lddz, 1, out, n)
