@@ -11,8 +11,8 @@ import (
 // element at a time: some 50 µs, after which the goroutine can be preempted. What a panel reads again and
 // again, blockK rows of B, then stays in the first two levels of cache.
 const (
-	blockM = 256
-	blockK = 256
+	blockM = 128
+	blockK = 512
 )
 
 //go:noescape
@@ -22,29 +22,38 @@ func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb i
 func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
 
 //go:noescape
+func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)
+
+//go:noescape
 func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
 
 //go:noescape
 func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
 
-// A panel of packed operand.
-type panel [blockK * maxPanel]float64
-
-// Panels not in use. More than this many at once, and the garbage collector has the others.
-var panels [16]atomic.Pointer[panel]
-
-func takePanel() *panel {
-	for i := range panels {
-		if p := panels[i].Swap(nil); p != nil {
-			return p
-		}
-	}
-	return new(panel)
+// scratch is memory for packed operands: a panel of B and, made when first needed, a block of A, [l][i].
+type scratch struct {
+	b [blockK * maxPanel]float64
+	a []float64
 }
 
-func (p *panel) put() {
-	for i := range panels {
-		if panels[i].CompareAndSwap(nil, p) {
+// lda is the stride of a packed A: no power of two, which would put its rows into few lines of the cache.
+const lda = blockM + 8
+
+// Scratch not in use. If more than this many are taken at once, the garbage collector gets the others.
+var free [16]atomic.Pointer[scratch]
+
+func takeScratch() *scratch {
+	for i := range free {
+		if s := free[i].Swap(nil); s != nil {
+			return s
+		}
+	}
+	return new(scratch)
+}
+
+func (s *scratch) put() {
+	for i := range free {
+		if free[i].CompareAndSwap(nil, s) {
 			return
 		}
 	}
@@ -99,17 +108,33 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 		return
 	}
 	width, wide := split(n)
+	// A column of A, read along l, would miss the cache at every step if A is wide.
+	var s *scratch
+	if acs > 1 && ars == 1 && m >= blockM && n >= 256 && k >= 64 {
+		s = takeScratch()
+		if s.a == nil {
+			s.a = make([]float64, blockK*lda)
+		}
+		defer s.put()
+	}
 	for l := 0; l < k; l += blockK {
 		lk := min(blockK, k-l)
-		for j := 0; j < n; j += width {
-			nj := min(width, n-j)
-			for i := 0; i < m; i += blockM {
+		for i := 0; i < m; i += blockM {
+			mi := min(blockM, m-i)
+			ai, acs := a[i*ars+l*acs:], acs
+			if s != nil {
+				for r := range lk {
+					copy(s.a[r*lda:r*lda+mi], ai[r*acs:])
+				}
+				ai, acs = s.a, lda
+			}
+			for j := 0; j < n; j += width {
 				ci := &c[i*ldc+j]
 				c0, ldc0 := &zero[0], 0
 				if l > 0 {
 					c0, ldc0 = ci, ldc
 				}
-				block(wide, ci, ldc, &a[i*ars+l*acs], ars, acs, &b[l*ldb+j], ldb, c0, ldc0, min(blockM, m-i), nj, lk)
+				block(wide, ci, ldc, &ai[0], ars, acs, &b[l*ldb+j], ldb, c0, ldc0, mi, min(width, n-j), lk)
 			}
 		}
 	}
@@ -136,13 +161,18 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 		}
 		return
 	}
-	p := takePanel()
+	first := 0
+	if active == &avx512 && out >= 16 && n <= NTMAX {
+		first = in &^ 3
+		affineInPlace(z, ldz, x, ldx, w, ldw, b, n, first, out)
+	}
+	s := takeScratch()
 	width, wide := split(out)
-	for l := 0; l < in; l += blockK {
+	for l := first; l < in; l += blockK {
 		lk := min(blockK, in-l)
 		for j := 0; j < out; j += width {
 			nj := min(width, out-j)
-			transpose(p[:], width, w[j*ldw+l:], ldw, nj, lk)
+			transpose(s.b[:], width, w[j*ldw+l:], ldw, nj, lk)
 			for i := 0; i < n; i += blockM {
 				zi := &z[i*ldz+j]
 				c0, ldc0 := &zero[0], 0
@@ -151,11 +181,38 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 				} else if b != nil {
 					c0 = &b[j]
 				}
-				block(wide, zi, ldz, &x[i*ldx+l], ldx, 1, &p[0], width, c0, ldc0, min(blockM, n-i), nj, lk)
+				block(wide, zi, ldz, &x[i*ldx+l], ldx, 1, &s.b[0], width, c0, ldc0, min(blockM, n-i), nj, lk)
 			}
 		}
 	}
-	p.put()
+	s.put()
+}
+
+var NTMAX = 128
+
+// affineInPlace is affine for at least sixteen units and a multiple of four inputs. The last panel of sixteen may
+// overlap the one before, whose elements are then computed twice.
+func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	for j := 0; j < out; j += 16 {
+		j := min(j, out-16)
+		for l := 0; l < in; l += blockK {
+			for i := 0; i < n; i += blockM {
+				zi := &z[i*ldz+j]
+				c0, ldc0 := &zero[0], 0
+				if l > 0 {
+					c0, ldc0 = zi, ldz
+				} else if b != nil {
+					c0 = &b[j]
+				}
+				blockT(zi, ldz, &x[i*ldx+l], ldx, &w[j*ldw+l], ldw, c0, ldc0, min(blockM, n-i), min(blockK, in-l))
+			}
+		}
+	}
+}
+
+//go:noinline
+func blockT(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int) {
+	gemmtAVX512(c, ldc, a, lda, b, ldb, c0, ldc0, m, k)
 }
 
 // tiny is Wᵀ of a layer so small that a call should cost nanoseconds.

@@ -74,6 +74,7 @@
 	VMOVUPD.Z 64(BX), K1, c1; \
 	ADDQ      R12, BX
 #define START3(a, c0, c1, c2) \
+	PREFETCHT0 (CX); PREFETCHT0 64(CX); PREFETCHT0 128(CX); ADDQ R8, CX; \
 	VMOVUPD   (BX), c0;        \
 	VMOVUPD   64(BX), c1;      \
 	VMOVUPD.Z 128(BX), K1, c2; \
@@ -118,14 +119,18 @@
 #define LOADB3 \
 	VMOVUPD   (DX), Z24;        \
 	VMOVUPD   64(DX), Z25;      \
-	VMOVUPD.Z 128(DX), K1, Z26
+	VMOVUPD.Z 128(DX), K1, Z26; \
+	PREFETCHT0 (DX)(R11*8);     \
+	PREFETCHT0 64(DX)(R11*8);   \
+	PREFETCHT0 128(DX)(R11*8)
 
 #define TILE(loop, ROWS, START, LOADB, FMA, STORE) \
 	MOVQ b+40(FP), DX;    \
-	MOVQ k+88(FP), CX;    \
+	MOVQ DI, CX; \
 	MOVQ SI, AX;          \
 	LEAQ (SI)(R9*4), R15; \
 	ROWS(START);          \
+	MOVQ k+88(FP), CX;    \
 	PCALIGN $32;          \
 loop:                     \
 	LOADB;                \
