@@ -155,16 +155,26 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 		affineTiny(z, ldz, x, ldx, w, ldw, b, n, in, out)
 		return
 	}
-	if n <= 3 && out >= 4 {
+	// What of the inner dimension the kernel that transposes in registers can do.
+	first := 0
+	if active == &avx512 {
+		switch {
+		case out >= 16 && n > 1 && spread(ldw):
+			first = in &^ 3
+			affineInPlace(z, ldz, x, ldx, w, ldw, b, n, first, out)
+		case NARROW && 4 < out && out < 16 && n >= 16 && in%4 == 0 && spread(ldx):
+			affineNarrow(z, ldz, x, ldx, w, ldw, b, n, in, out)
+			return
+		}
+	}
+	if first == 0 && n <= 3 && out >= 4 {
 		for i := range n {
 			affineRow(z[i*ldz:i*ldz+out], x[i*ldx:i*ldx+in], w, ldw, b)
 		}
 		return
 	}
-	first := 0
-	if active == &avx512 && out >= 16 && n <= NTMAX {
-		first = in &^ 3
-		affineInPlace(z, ldz, x, ldx, w, ldw, b, n, first, out)
+	if first == in {
+		return
 	}
 	s := takeScratch()
 	width, wide := split(out)
@@ -188,7 +198,11 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	s.put()
 }
 
-var NTMAX = 128
+var NARROW = true
+
+// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They cannot
+// if they are about a multiple of 2048 bytes apart and so share its sets.
+func spread(ld int) bool { return (ld+8)%256 > 16 }
 
 // affineInPlace is affine for at least sixteen units and a multiple of four inputs. The last panel of sixteen may
 // overlap the one before, whose elements are then computed twice.
@@ -208,6 +222,29 @@ func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw 
 			}
 		}
 	}
+}
+
+// affineNarrow is affine for few units, at least sixteen samples and a multiple of four inputs. It computes
+// Zᵀ = W·Xᵀ, so that the vectors lie along the samples and are full, in panels of sixteen samples.
+func affineNarrow(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	s := takeScratch()
+	bias, t := s.b[:16*out], s.b[16*out:32*out]
+	clear(bias)
+	for j, v := range b {
+		for i := range 16 {
+			bias[16*j+i] = v
+		}
+	}
+	for i := 0; i < n; i += 16 {
+		i := min(i, n-16)
+		c0 := &bias[0]
+		for l := 0; l < in; l += blockK {
+			blockT(&t[0], 16, &w[l], ldw, &x[i*ldx+l], ldx, c0, 16, out, min(blockK, in-l))
+			c0 = &t[0]
+		}
+		transpose(z[i*ldz:], ldz, t, 16, out, 16)
+	}
+	s.put()
 }
 
 //go:noinline

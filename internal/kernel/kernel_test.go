@@ -133,7 +133,8 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	for n := 28; n <= 50; n++ {
 		shapes = append(shapes, [3]int{1, n, 6}, [3]int{5, n, 9})
 	}
-	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001})
+	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
+		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515})
 	ca, aa, ba, za := newArena(t, 1<<15), newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 256)
 	each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
