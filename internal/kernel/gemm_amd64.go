@@ -7,28 +7,235 @@ import (
 	"sync/atomic"
 )
 
-// The assembly is entered for one panel of at most maxPanel columns, blockM rows and blockK products per
-// element at a time: some 50 µs, after which the goroutine can be preempted. What a panel reads again and
-// again, blockK rows of B, then stays in the first two levels of cache.
+// The assembly is entered for one panel of at most maxPanel columns, blockM rows and blockK products per element
+// at a time: at most 60 µs, after which the goroutine can be preempted. What a panel reads again
+// and again, blockK rows of B and blockM of A, stays in the second level of cache.
 const (
 	blockM = 128
 	blockK = 512
 )
 
-//go:noescape
-func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+// affine is Affine for shapes already checked. Its product needs rows of Wᵀ: the kernels either transpose W in registers
+// or are given a transposed panel.
+func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	wide := active == &avx512
+	switch {
+	case active == &generic:
+		affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	case in == 0:
+		fill(z, ldz, b, n, out)
+	case out <= 12 && in*out <= len(tiny{}) && n <= blockM:
+		affineTiny(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	case wide && out >= 16 && n > 1 && spread(ldw):
+		affineInPlace(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	case wide && 4 < out && out < 16 && n >= 16 && in%4 == 0 && spread(ldx):
+		affineNarrow(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	case n <= 3 && out >= 4:
+		for i := range n {
+			affineRow(z[i*ldz:i*ldz+out], x[i*ldx:i*ldx+in], w, ldw, b)
+		}
+	default:
+		affineFrom(0, z, ldz, x, ldx, w, ldw, b, n, in, out)
+	}
+}
 
-//go:noescape
-func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+// tiny is Wᵀ of a layer so small that a call should cost nanoseconds.
+type tiny [16]float64
 
-//go:noescape
-func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)
+func affineTiny(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	c0 := &zero[0]
+	if b != nil {
+		c0 = &b[0]
+	}
+	if out == 1 {
+		direct(z, ldz, x, ldx, 1, w, 1, c0, n, 1, in) // Wᵀ as it is
+		return
+	}
+	var t tiny
+	for j := range out {
+		for l, v := range w[j*ldw : j*ldw+in] {
+			t[(l*out+j)%len(t)] = v
+		}
+	}
+	direct(z, ldz, x, ldx, 1, t[:], out, c0, n, out, in)
+}
 
-//go:noescape
-func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
+// direct computes C = 1·c₀ᵀ + A·B of at most twelve columns and one block, at once.
+func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, m, n, k int) {
+	if active == &avx512 {
+		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
+	} else {
+		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
+	}
+}
 
-//go:noescape
-func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
+// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They cannot
+// if they are about a multiple of 2048 bytes apart and so share its sets.
+func spread(ld int) bool { return (ld+8)%256 > 16 }
+
+// affineInPlace is affine for at least sixteen units, in panels of sixteen. The last one may overlap the one before,
+// whose elements are then computed twice.
+func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	whole := in &^ 3
+	for j := 0; j < out; j += 16 {
+		j := min(j, out-16)
+		for l := 0; l < whole; l += blockK {
+			for i := 0; i < n; i += blockM {
+				zi := z[i*ldz+j:]
+				c0, ldc0 := start(l, zi, ldz, b, j)
+				blockT(zi, ldz, x[i*ldx+l:], ldx, w[j*ldw+l:], ldw, c0, ldc0, min(blockM, n-i), min(blockK, whole-l))
+			}
+		}
+	}
+	affineFrom(whole, z, ldz, x, ldx, w, ldw, b, n, in, out)
+}
+
+// affineNarrow is affine for few units, at least sixteen samples and a multiple of four inputs. It computes
+// Zᵀ = W·Xᵀ, so that the vectors lie along the samples and are full, in panels of sixteen samples.
+func affineNarrow(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	s := takeScratch()
+	bias, zt := s.b[:16*out], s.b[16*out:32*out]
+	clear(bias)
+	for j, v := range b {
+		for i := range 16 {
+			bias[16*j+i] = v
+		}
+	}
+	for i := 0; i < n; i += 16 {
+		i := min(i, n-16)
+		c0 := &bias[0]
+		for l := 0; l < in; l += blockK {
+			blockT(zt, 16, w[l:], ldw, x[i*ldx+l:], ldx, c0, 16, out, min(blockK, in-l))
+			c0 = &zt[0]
+		}
+		transpose(z[i*ldz:], ldz, zt, 16, out, 16)
+	}
+	s.put()
+}
+
+// affineRow computes z = W·x + b for one sample and at least four units.
+func affineRow(z, x []float64, w []float64, ldw int, b []float64) {
+	in, out := len(x), len(z)
+	fill(z, out, b, 1, out)
+	for j, rows := 0, 0; j < out; j += rows {
+		rows = min(16, out-j)
+		if left := out - j - rows; 0 < left && left < 4 {
+			rows = 12
+		}
+		const most = 16 * blockK
+		for l := 0; l+4 <= in; l += most {
+			matvec(z[j:j+rows], w[j*ldw+l:], ldw, x[l:min(l+most, in&^3)])
+		}
+		for r := j; r < j+rows; r++ {
+			for l := in &^ 3; l < in; l++ {
+				z[r] = math.FMA(x[l], w[r*ldw+l], z[r])
+			}
+		}
+	}
+}
+
+// affineFrom continues affine from the inner dimension first on, with panels of W transposed in memory.
+func affineFrom(first int, z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	if first == in {
+		return
+	}
+	s := takeScratch()
+	width, wide := split(out)
+	for l := first; l < in; l += blockK {
+		lk := min(blockK, in-l)
+		for j := 0; j < out; j += width {
+			nj := min(width, out-j)
+			transpose(s.b[:], width, w[j*ldw+l:], ldw, nj, lk)
+			for i := 0; i < n; i += blockM {
+				zi := z[i*ldz+j:]
+				c0, ldc0 := start(l, zi, ldz, b, j)
+				block(wide, zi, ldz, x[i*ldx+l:], ldx, 1, s.b[:], width, c0, ldc0, min(blockM, n-i), nj, lk)
+			}
+		}
+	}
+	s.put()
+}
+
+// start returns what the chains of c continue from at inner dimension l: b from j on, zero if that is nil, or c itself.
+func start(l int, c []float64, ldc int, b []float64, j int) (c0 *float64, ldc0 int) {
+	switch {
+	case l > 0:
+		return &c[0], ldc
+	case b != nil:
+		return &b[j], 0
+	default:
+		return &zero[0], 0
+	}
+}
+
+// multiply computes C = A·B  (m×k · k×n), element (i, l) of A being a[i*ars+l*acs].
+func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
+	switch {
+	case active == &generic:
+		multiplyGeneric(c, ldc, a, ars, acs, b, ldb, m, n, k)
+		return
+	case k == 0:
+		fill(c, ldc, nil, m, n)
+		return
+	case n <= 4 && m <= blockM && k <= blockK:
+		direct(c, ldc, a, ars, acs, b, ldb, &zero[0], m, n, k)
+		return
+	}
+	width, wide := split(n)
+	// Columns of A, if those of a wide matrix, and with narrow panels rows of B would miss the cache at every step.
+	packA := acs > 1 && m >= blockM && n >= 256 && k >= 64
+	packB := width == 12 && m >= 64 && n*k >= 1<<16
+	var s *scratch
+	if packA || packB {
+		s = takeScratch()
+		defer s.put()
+	}
+	for l := 0; l < k; l += blockK {
+		lk := min(blockK, k-l)
+		for i := 0; i < m; i += blockM {
+			mi := min(blockM, m-i)
+			ai, acs := a[i*ars+l*acs:], acs
+			if packA {
+				ai, acs = s.packA(ai, acs, mi, lk), lda
+			}
+			for j := 0; j < n; j += width {
+				nj := min(width, n-j)
+				bj, ldb := b[l*ldb+j:], ldb
+				if packB && nj == 12 {
+					pack(s.b[:], bj, ldb, lk)
+					bj, ldb = s.b[:], 12
+				}
+				ci := c[i*ldc+j:]
+				c0, ldc0 := start(l, ci, ldc, nil, 0)
+				block(wide, ci, ldc, ai, ars, acs, bj, ldb, c0, ldc0, mi, nj, lk)
+			}
+		}
+	}
+}
+
+// split returns the width of the equal panels, in whole vectors, that cover n columns, and whether the vectors
+// are of eight lanes. Nine to twelve columns fill vectors of four better.
+func split(n int) (width int, wide bool) {
+	lanes := 4
+	wide = active == &avx512 && (n <= 8 || n > 12)
+	if wide {
+		lanes = 8
+	}
+	vectors := (n + lanes - 1) / lanes
+	count := (vectors + 2) / 3
+	return (vectors + count - 1) / count * lanes, wide
+}
+
+// fill sets each row of c to b, or to zero if b is nil.
+func fill(c []float64, ldc int, b []float64, m, n int) {
+	for i := range m {
+		if ci := c[i*ldc : i*ldc+n]; b == nil {
+			clear(ci)
+		} else {
+			copy(ci, b)
+		}
+	}
+}
 
 // scratch is memory for packed operands: a panel of B and, made when first needed, a block of A, [l][i].
 type scratch struct {
@@ -36,8 +243,18 @@ type scratch struct {
 	a []float64
 }
 
-// lda is the stride of a packed A: no power of two, which would put its rows into few lines of the cache.
+// lda is the stride of a packed A: no power of two, which would put its rows into few sets of the cache.
 const lda = blockM + 8
+
+func (s *scratch) packA(a []float64, acs, m, k int) []float64 {
+	if s.a == nil {
+		s.a = make([]float64, blockK*lda)
+	}
+	for l := range k {
+		copy(s.a[l*lda:l*lda+m], a[l*acs:])
+	}
+	return s.a
+}
 
 // Scratch not in use. If more than this many are taken at once, the garbage collector gets the others.
 var free [16]atomic.Pointer[scratch]
@@ -59,246 +276,29 @@ func (s *scratch) put() {
 	}
 }
 
-// split returns the width of the equal panels, in whole vectors, that cover n columns, and whether the vectors
-// are of eight lanes. Nine to twelve columns fill vectors of four better.
-func split(n int) (width int, wide bool) {
-	lanes := 4
-	wide = active == &avx512 && (n <= 8 || n > 12)
-	if wide {
-		lanes = 8
-	}
-	vectors := (n + lanes - 1) / lanes
-	count := (vectors + 2) / 3
-	return (vectors + count - 1) / count * lanes, wide
-}
+// The functions that follow enter the assembly. They are not inlined so that a goroutine can be preempted where they begin: it cannot
+// be in assembly, nor in a loop that calls nothing else.
 
-// block computes C = C₀ + A·B for one block. It is a function of its own so that the goroutine
-// can be preempted between two blocks: the assembly has no preemption point.
+// block computes C = C₀ + A·B for one block.
 //
 //go:noinline
-func block(wide bool, c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int) {
+func block(wide bool, c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, ldc0 int, m, n, k int) {
 	if wide {
-		gemmAVX512(c, ldc, a, ars, acs, b, ldb, c0, ldc0, m, n, k)
+		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, ldc0, m, n, k)
 	} else {
-		gemmAVX2(c, ldc, a, ars, acs, b, ldb, c0, ldc0, m, n, k)
+		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, ldc0, m, n, k)
 	}
 }
 
-// direct computes C = 1·c₀ᵀ + A·B of at most twelve columns and one block.
-func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, m, n, k int) {
-	if active == &avx512 {
-		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
-	} else {
-		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
-	}
-}
-
-// multiply computes C = A·B  (m×k · k×n), element (i, l) of A being a[i*ars+l*acs].
-func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
-	if active == &generic {
-		multiplyGeneric(c, ldc, a, ars, acs, b, ldb, m, n, k)
-		return
-	}
-	if k == 0 {
-		fill(c, ldc, nil, m, n)
-		return
-	}
-	if n <= 4 && m <= blockM && k <= blockK {
-		direct(c, ldc, a, ars, acs, b, ldb, &zero[0], m, n, k)
-		return
-	}
-	width, wide := split(n)
-	// A column of A, read along l, would miss the cache at every step if A is wide.
-	var s *scratch
-	if acs > 1 && ars == 1 && m >= blockM && n >= 256 && k >= 64 {
-		s = takeScratch()
-		if s.a == nil {
-			s.a = make([]float64, blockK*lda)
-		}
-		defer s.put()
-	}
-	for l := 0; l < k; l += blockK {
-		lk := min(blockK, k-l)
-		for i := 0; i < m; i += blockM {
-			mi := min(blockM, m-i)
-			ai, acs := a[i*ars+l*acs:], acs
-			if s != nil {
-				for r := range lk {
-					copy(s.a[r*lda:r*lda+mi], ai[r*acs:])
-				}
-				ai, acs = s.a, lda
-			}
-			for j := 0; j < n; j += width {
-				ci := &c[i*ldc+j]
-				c0, ldc0 := &zero[0], 0
-				if l > 0 {
-					c0, ldc0 = ci, ldc
-				}
-				block(wide, ci, ldc, &ai[0], ars, acs, &b[l*ldb+j], ldb, c0, ldc0, mi, min(width, n-j), lk)
-			}
-		}
-	}
-}
-
-// affine is Affine for shapes already checked. The product needs Wᵀ with contiguous rows: few samples are
-// multiplied while W is transposed in registers, more of them with a panel of W transposed once.
-func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	if active == &generic {
-		affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
-		return
-	}
-	if in == 0 {
-		fill(z, ldz, b, n, out)
-		return
-	}
-	if in*out <= len(tiny{}) && out <= 12 && n <= blockM {
-		affineTiny(z, ldz, x, ldx, w, ldw, b, n, in, out)
-		return
-	}
-	// What of the inner dimension the kernel that transposes in registers can do.
-	first := 0
-	if active == &avx512 {
-		switch {
-		case out >= 16 && n > 1 && spread(ldw):
-			first = in &^ 3
-			affineInPlace(z, ldz, x, ldx, w, ldw, b, n, first, out)
-		case NARROW && 4 < out && out < 16 && n >= 16 && in%4 == 0 && spread(ldx):
-			affineNarrow(z, ldz, x, ldx, w, ldw, b, n, in, out)
-			return
-		}
-	}
-	if first == 0 && n <= 3 && out >= 4 {
-		for i := range n {
-			affineRow(z[i*ldz:i*ldz+out], x[i*ldx:i*ldx+in], w, ldw, b)
-		}
-		return
-	}
-	if first == in {
-		return
-	}
-	s := takeScratch()
-	width, wide := split(out)
-	for l := first; l < in; l += blockK {
-		lk := min(blockK, in-l)
-		for j := 0; j < out; j += width {
-			nj := min(width, out-j)
-			transpose(s.b[:], width, w[j*ldw+l:], ldw, nj, lk)
-			for i := 0; i < n; i += blockM {
-				zi := &z[i*ldz+j]
-				c0, ldc0 := &zero[0], 0
-				if l > 0 {
-					c0, ldc0 = zi, ldz
-				} else if b != nil {
-					c0 = &b[j]
-				}
-				block(wide, zi, ldz, &x[i*ldx+l], ldx, 1, &s.b[0], width, c0, ldc0, min(blockM, n-i), nj, lk)
-			}
-		}
-	}
-	s.put()
-}
-
-var NARROW = true
-
-// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They cannot
-// if they are about a multiple of 2048 bytes apart and so share its sets.
-func spread(ld int) bool { return (ld+8)%256 > 16 }
-
-// affineInPlace is affine for at least sixteen units and a multiple of four inputs. The last panel of sixteen may
-// overlap the one before, whose elements are then computed twice.
-func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	for j := 0; j < out; j += 16 {
-		j := min(j, out-16)
-		for l := 0; l < in; l += blockK {
-			for i := 0; i < n; i += blockM {
-				zi := &z[i*ldz+j]
-				c0, ldc0 := &zero[0], 0
-				if l > 0 {
-					c0, ldc0 = zi, ldz
-				} else if b != nil {
-					c0 = &b[j]
-				}
-				blockT(zi, ldz, &x[i*ldx+l], ldx, &w[j*ldw+l], ldw, c0, ldc0, min(blockM, n-i), min(blockK, in-l))
-			}
-		}
-	}
-}
-
-// affineNarrow is affine for few units, at least sixteen samples and a multiple of four inputs. It computes
-// Zᵀ = W·Xᵀ, so that the vectors lie along the samples and are full, in panels of sixteen samples.
-func affineNarrow(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	s := takeScratch()
-	bias, t := s.b[:16*out], s.b[16*out:32*out]
-	clear(bias)
-	for j, v := range b {
-		for i := range 16 {
-			bias[16*j+i] = v
-		}
-	}
-	for i := 0; i < n; i += 16 {
-		i := min(i, n-16)
-		c0 := &bias[0]
-		for l := 0; l < in; l += blockK {
-			blockT(&t[0], 16, &w[l], ldw, &x[i*ldx+l], ldx, c0, 16, out, min(blockK, in-l))
-			c0 = &t[0]
-		}
-		transpose(z[i*ldz:], ldz, t, 16, out, 16)
-	}
-	s.put()
-}
-
+// blockT computes C = C₀ + A·Bᵀ for one block of sixteen columns.
+//
 //go:noinline
-func blockT(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int) {
-	gemmtAVX512(c, ldc, a, lda, b, ldb, c0, ldc0, m, k)
-}
-
-// tiny is Wᵀ of a layer so small that a call should cost nanoseconds.
-type tiny [16]float64
-
-func affineTiny(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	c0 := &zero[0]
-	if b != nil {
-		c0 = &b[0]
-	}
-	if out == 1 {
-		direct(z, ldz, x, ldx, 1, w, 1, c0, n, 1, in) // Wᵀ as it is
-		return
-	}
-	var t tiny
-	for j := range out {
-		for l, v := range w[j*ldw : j*ldw+in] {
-			t[(l*out+j)&15] = v
-		}
-	}
-	direct(z, ldz, x, ldx, 1, t[:], out, c0, n, out, in)
-}
-
-// affineRow computes z = W·x + b for one sample and at least four units.
-func affineRow(z, x []float64, w []float64, ldw int, b []float64) {
-	in, out := len(x), len(z)
-	if b == nil {
-		clear(z)
-	} else {
-		copy(z, b)
-	}
-	for j, rows := 0, 0; j < out; j += rows {
-		rows = min(16, out-j)
-		if left := out - j - rows; 0 < left && left < 4 {
-			rows = 12
-		}
-		for l := 0; l+4 <= in; l += 8192 {
-			matvec(z[j:j+rows], w[j*ldw+l:], ldw, x[l:min(l+8192, in&^3)])
-		}
-		for r := j; r < j+rows; r++ {
-			for l := in &^ 3; l < in; l++ {
-				z[r] = math.FMA(x[l], w[r*ldw+l], z[r])
-			}
-		}
-	}
+func blockT(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, c0 *float64, ldc0 int, m, k int) {
+	gemmtAVX512(&c[0], ldc, &a[0], lda, &b[0], ldb, c0, ldc0, m, k)
 }
 
 // matvec computes z = z + W·x for 4 to 16 rows and a multiple of four columns. Where there are fewer than
-// 16 rows its groups overlap and compute the same element twice.
+// 16 rows its groups of four overlap and compute the same element twice.
 //
 //go:noinline
 func matvec(z, w []float64, ldw int, x []float64) {
@@ -306,7 +306,7 @@ func matvec(z, w []float64, ldw int, x []float64) {
 	matvecAVX2(&z[0], &w[0], ldw, &x[0], len(x), min(4, last), min(8, last), last)
 }
 
-// transpose computes dst = srcᵀ of a rows×cols block, also by blocks of 4×4 that overlap at the ends.
+// transpose computes dst = srcᵀ of a rows×cols block, by blocks of 4×4 that overlap at the ends.
 //
 //go:noinline
 func transpose(dst []float64, ldd int, src []float64, lds int, rows, cols int) {
@@ -329,18 +329,30 @@ func transpose(dst []float64, ldd int, src []float64, lds int, rows, cols int) {
 	}
 }
 
-// fill sets each row of c to b, or to zero if b is nil.
-func fill(c []float64, ldc int, b []float64, m, n int) {
-	for i := range m {
-		if ci := c[i*ldc : i*ldc+n]; b == nil {
-			clear(ci)
-		} else {
-			copy(ci, b)
-		}
-	}
-}
+// pack copies twelve columns of src.
+//
+//go:noinline
+func pack(dst, src []float64, lds, rows int) { packAVX2(&dst[0], &src[0], lds, rows) }
 
-// The benchmarks compare with these.
+//go:noescape
+func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+
+//go:noescape
+func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+
+//go:noescape
+func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)
+
+//go:noescape
+func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
+
+//go:noescape
+func packAVX2(dst, src *float64, lds, rows int)
+
+//go:noescape
+func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
+
+// What independent FMA chains reach, for the benchmarks.
 
 func peakAVX512(n int)
 

@@ -236,6 +236,34 @@ columns:
 	VZEROUPPER
 	RET
 
+// A panel of twelve columns of B, its rows one after the other:
+//
+//	for l := range rows {
+//		copy(dst[12*l:12*l+12], src[l*lds:])
+//	}
+//
+// func packAVX2(dst, src *float64, lds, rows int)
+TEXT ·packAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ lds+16(FP), R11
+	MOVQ rows+24(FP), CX
+	SHLQ $3, R11
+
+loop:
+	VMOVUPD (SI), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD 64(SI), Y2
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, 64(DI)
+	ADDQ    R11, SI
+	ADDQ    $96, DI
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows, beginning
 // at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that each lane is
 // one row's FMA chain in the order of l:

@@ -25,7 +25,7 @@
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  l and rows still to do
+//	CX, R13  C at the next row, then what is left of l; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \
@@ -62,7 +62,8 @@
 	OP((R15)(R9*2), Y18, Y19, Y20);  \
 	OP((R15)(R14*1), Y21, Y22, Y23)
 
-// Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C.
+// Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C. The
+// rows of a large C, at CX, are fetched while l runs, so that the stores do not wait for them.
 #define START0(a, c0, c1, c2) \
 	VMOVUPD.Z (BX), K1, c0; \
 	ADDQ      R12, BX
@@ -74,7 +75,10 @@
 	VMOVUPD.Z 64(BX), K1, c1; \
 	ADDQ      R12, BX
 #define START3(a, c0, c1, c2) \
-	PREFETCHT0 (CX); PREFETCHT0 64(CX); PREFETCHT0 128(CX); ADDQ R8, CX; \
+	PREFETCHT0 (CX);           \
+	PREFETCHT0 64(CX);         \
+	PREFETCHT0 128(CX);        \
+	ADDQ       R8, CX;         \
 	VMOVUPD   (BX), c0;        \
 	VMOVUPD   64(BX), c1;      \
 	VMOVUPD.Z 128(BX), K1, c2; \
@@ -119,14 +123,11 @@
 #define LOADB3 \
 	VMOVUPD   (DX), Z24;        \
 	VMOVUPD   64(DX), Z25;      \
-	VMOVUPD.Z 128(DX), K1, Z26; \
-	PREFETCHT0 (DX)(R11*8);     \
-	PREFETCHT0 64(DX)(R11*8);   \
-	PREFETCHT0 128(DX)(R11*8)
+	VMOVUPD.Z 128(DX), K1, Z26
 
 #define TILE(loop, ROWS, START, LOADB, FMA, STORE) \
 	MOVQ b+40(FP), DX;    \
-	MOVQ DI, CX; \
+	MOVQ DI, CX;          \
 	MOVQ SI, AX;          \
 	LEAQ (SI)(R9*4), R15; \
 	ROWS(START);          \

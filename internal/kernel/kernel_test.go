@@ -134,8 +134,9 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 		shapes = append(shapes, [3]int{1, n, 6}, [3]int{5, n, 9})
 	}
 	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
-		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515})
-	ca, aa, ba, za := newArena(t, 1<<15), newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 256)
+		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
+		[3]int{130, 257, 65}, [3]int{64, 257, 256})
+	ca, aa, ba, za := newArena(t, 1<<16), newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 1<<10)
 	each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, p := range products {
@@ -155,8 +156,12 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 				p.run(c, ldc, a, lda, b, ldb, bias, m, n, k)
 				name := fmt.Sprintf("%s %d×%d×%d", p.name, m, n, k)
 				arena(ca).check(t, name, m, n, ldc)
+				sparse := 1 + m*n*k/100000 // of the large ones only the edges and a sample
 				for i := range m {
 					for j := range n {
+						if i < m-1 && j < n-1 && (31*i+j)%sparse != 0 {
+							continue
+						}
 						var start, magnitude float64
 						if bias != nil {
 							start = bias[j]
