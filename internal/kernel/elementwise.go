@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // chunk bounds the elements that assembly is given at a time, to some 30 µs of work.
 const chunk = 1 << 14
 
@@ -141,94 +139,4 @@ func axpy(alpha float64, x, y []float64) { active.axpy(alpha, x, y) }
 //go:noinline
 func adam(params, grad, m, v []float64, s *AdamStep) {
 	active.adam(params, grad, m, v, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Scale, s.Epsilon)
-}
-
-func expGeneric(dst, src []float64) {
-	for i, x := range src {
-		dst[i] = exp(x)
-	}
-}
-
-// exp is math.Exp, which on some machines is infinite already a little before it should be.
-func exp(x float64) float64 {
-	if x > 709 {
-		return math.Exp(x-1) * math.E
-	}
-	return math.Exp(x)
-}
-
-func sigmoidGeneric(a, z []float64) {
-	for i, x := range z {
-		e := exp(-math.Abs(x))
-		if math.Signbit(x) {
-			a[i] = e / (1 + e)
-		} else {
-			a[i] = 1 / (1 + e)
-		}
-	}
-}
-
-func sigmoidBackwardGeneric(dz, da, z, a []float64) {
-	for i, x := range z {
-		e := exp(-math.Abs(x))
-		dz[i] = da[i] * (e / ((1 + e) * (1 + e)))
-	}
-}
-
-func tanhGeneric(a, z []float64) {
-	for i, x := range z {
-		a[i] = math.Tanh(x)
-	}
-}
-
-func tanhBackwardGeneric(dz, da, z, a []float64) {
-	for i, x := range z {
-		e := exp(-2 * math.Abs(x))
-		dz[i] = da[i] * (4 * e / ((1 + e) * (1 + e)))
-	}
-}
-
-func reluGeneric(a, z []float64) {
-	for i, x := range z {
-		a[i] = max(x, 0)
-	}
-}
-
-func reluBackwardGeneric(dz, da, z []float64) {
-	for i, x := range z {
-		if x > 0 {
-			dz[i] = da[i]
-		} else {
-			dz[i] = 0
-		}
-	}
-}
-
-func adamGeneric(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64) {
-	for i, g := range grad {
-		m[i] = beta1*m[i] + alpha1*g
-		v[i] = beta2*v[i] + alpha2*g*g
-		params[i] -= step * (m[i] / (scale*math.Sqrt(v[i]) + eps))
-	}
-}
-
-func axpyGeneric(alpha float64, x, y []float64) {
-	for i, v := range x {
-		y[i] += alpha * v
-	}
-}
-
-func dotGeneric(sums *[32]float64, x, y []float64) {
-	for i, v := range x {
-		sums[i%32] += float64(v * y[i])
-	}
-}
-
-func finiteGeneric(x []float64) bool {
-	var s0, s1 float64
-	for i := 0; i+1 < len(x); i += 2 {
-		s0 += 0 * x[i]
-		s1 += 0 * x[i+1]
-	}
-	return s0 == 0 && s1 == 0
 }
