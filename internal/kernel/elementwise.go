@@ -25,7 +25,8 @@ func ReLU(a, z []float64) { unary(active.relu, a, z) }
 
 // ReLUBackward sets dz[i] = da[i] where z[i] > 0, else 0. dz may be da.
 func ReLUBackward(dz, da, z []float64) {
-	da, z = da[:len(dz)], z[:len(dz)]
+	checkLength(da, len(dz))
+	checkLength(z, len(dz))
 	for len(dz) > chunk {
 		reluBackward(dz[:chunk], da[:chunk], z[:chunk])
 		dz, da, z = dz[chunk:], da[chunk:], z[chunk:]
@@ -47,7 +48,9 @@ type AdamStep struct {
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
 //	θ[i] = θ[i] − Step·m[i]/(Scale·√v[i] + ε)
 func Adam(params, grad, m, v []float64, s AdamStep) {
-	grad, m, v = grad[:len(params)], m[:len(params)], v[:len(params)]
+	checkLength(grad, len(params))
+	checkLength(m, len(params))
+	checkLength(v, len(params))
 	for len(params) > chunk {
 		adam(params[:chunk], grad[:chunk], m[:chunk], v[:chunk], &s)
 		params, grad, m, v = params[chunk:], grad[chunk:], m[chunk:], v[chunk:]
@@ -57,7 +60,7 @@ func Adam(params, grad, m, v []float64, s AdamStep) {
 
 // Axpy sets y[i] = alpha·x[i] + y[i].
 func Axpy(alpha float64, x, y []float64) {
-	x = x[:len(y)]
+	checkLength(x, len(y))
 	for len(y) > chunk {
 		axpy(alpha, x[:chunk], y[:chunk])
 		x, y = x[chunk:], y[chunk:]
@@ -68,7 +71,7 @@ func Axpy(alpha float64, x, y []float64) {
 // Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, and of the
 // 32 sums the upper half is added to the lower until one is left: the bits are the same on every machine.
 func Dot(x, y []float64) float64 {
-	y = y[:len(x)]
+	checkLength(y, len(x))
 	var sums [32]float64
 	for len(x) >= 32 {
 		n := min(len(x)&^31, chunk)
@@ -103,11 +106,11 @@ func Finite(x []float64) bool {
 	return true
 }
 
-// The functions below are there to be called: a goroutine can be preempted where they begin, but not in
-// assembly nor in a loop that calls only assembly.
+// The functions that are not inlined are where a goroutine can be preempted: it cannot be in assembly, nor in a loop
+// that calls nothing else.
 
 func unary(f func(dst, src []float64), dst, src []float64) {
-	src = src[:len(dst)]
+	checkLength(src, len(dst))
 	for len(dst) > chunk {
 		call(f, dst[:chunk], src[:chunk])
 		dst, src = dst[chunk:], src[chunk:]
@@ -119,7 +122,9 @@ func unary(f func(dst, src []float64), dst, src []float64) {
 func call(f func(dst, src []float64), dst, src []float64) { f(dst, src) }
 
 func backward(f func(dz, da, z, a []float64), dz, da, z, a []float64) {
-	da, z, a = da[:len(dz)], z[:len(dz)], a[:len(dz)]
+	checkLength(da, len(dz))
+	checkLength(z, len(dz))
+	checkLength(a, len(dz))
 	for len(dz) > chunk {
 		callBackward(f, dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
 		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]

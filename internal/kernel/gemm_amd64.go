@@ -52,9 +52,11 @@ func affineTiny(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int
 		return
 	}
 	var t tiny
-	for j := range out {
-		for l, v := range w[j*ldw : j*ldw+in] {
-			t[(l*out+j)%len(t)] = v
+	next := 0
+	for l := range in {
+		for j := l; next < (l+1)*out; j += ldw {
+			t[next] = w[j]
+			next++
 		}
 	}
 	direct(z, ldz, x, ldx, 1, t[:], out, c0, n, out, in)

@@ -3,15 +3,17 @@
 //
 // Matrices are row-major slices with a stride: element (i, j) of x is x[i*ldx+j]. N is the number of samples,
 // in and out are a layer's inputs and units. A size that does not fit its slice panics before anything is
-// computed. Results must not overlap operands, except where a function says so.
+// computed; vectors must have just the length they should. Results must not overlap operands, except where a function says so. No function allocates, but for
+// scratch memory that is kept for the next call, nor starts a goroutine; each may be called by many.
 //
 // On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up; elsewhere,
 // and with the build tag purego, by Go. Each function's documentation is the loop that it computes.
 //
 // Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the
 // bias or zero. So its bits depend neither on the other rows and columns of the call nor on the vector
-// width, and work may be split over rows or columns of a result at will. The Go versions keep the first promise
-// with another rounding, each product being rounded before it is added. Elementwise functions treat each element alike wherever it stands.
+// width, and work may be split over rows or columns of a result at will. The Go version keeps these promises on one
+// machine, but sums with other roundings. Elementwise functions treat an element alike wherever it
+// stands, and AVX2 and AVX-512 give the same bits.
 package kernel
 
 import "math/bits"
@@ -20,14 +22,13 @@ import "math/bits"
 //
 //	z[i*ldz+j] = b[j] + Σₗ x[i*ldx+l]·w[j*ldw+l]
 //
-// To split it among workers give each some rows of W and the elements of b that belong to them: each row of W is
-// then read by one worker only.
+// Workers may share it by rows of X and Z or, when those are few, by rows of W, elements of b and columns of Z.
 func Affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
 	checkMatrix(z, ldz, n, out)
 	checkMatrix(x, ldx, n, in)
 	checkMatrix(w, ldw, out, in)
 	if b != nil {
-		b = b[:out]
+		checkLength(b, out)
 	}
 	if n == 0 || out == 0 {
 		return
@@ -64,7 +65,7 @@ func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int,
 // SumRows computes db = dZᵀ·1, the sum of the N rows of dZ, in their order.
 func SumRows(db []float64, dz []float64, lddz, n, out int) {
 	checkMatrix(dz, lddz, n, out)
-	db = db[:out]
+	checkLength(db, out)
 	if n*out <= 16 {
 		for j := range db {
 			var sum float64
@@ -100,8 +101,15 @@ func checkMatrix(x []float64, ld, rows, cols int) {
 	}
 }
 
-// An implementation is a set of loops. The products and two reductions, which a caller's small arrays must not escape to,
-// are not in it: they look at active.
+// checkLength panics unless x has n elements, whatever its capacity.
+func checkLength(x []float64, n int) {
+	if len(x) != n {
+		panic("kernel: slices differ in length")
+	}
+}
+
+// An implementation is a set of elementwise loops. The products and the reductions look at which is active instead:
+// small arrays that are passed to them stay on the stack.
 type implementation struct {
 	name                          string
 	exp, sigmoid, tanh, relu      func(dst, src []float64)

@@ -286,6 +286,8 @@ func TestImpossibleSizesPanic(t *testing.T) {
 		"short da":       func() { TanhBackward(x(3), x(2), x(3), x(3)) },
 		"short gradient": func() { Adam(x(3), x(2), x(3), x(3), AdamStep{}) },
 		"short y":        func() { Dot(x(3), x(2)) },
+		"capacity":       func() { Exp(x(3), x(9)[:2]) },
+		"bias capacity":  func() { Affine(x(6), 3, x(4), 2, x(6), 2, x(3)[:2], 2, 2, 3) },
 	}
 	each(t, func(t *testing.T) {
 		for name, call := range calls {
@@ -308,7 +310,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			Affine(z, 30, x, 50, w, 50, nil, 64, 50, 30)
 			MulTN(w, 50, z, 30, x, 50, 30, 50, 64)
 			MulNN(x, 50, z, 30, w, 50, 64, 50, 30)
-			SumRows(w, z, 30, 64, 30)
+			SumRows(w[:30], z, 30, 64, 30)
 			Tanh(z, z)
 			Adam(x, x, x, x, AdamStep{})
 			Dot(x, x)
