@@ -75,9 +75,17 @@ func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb in
 // if they are about a multiple of 2048 bytes apart and so share its sets.
 func spread(ld int) bool { return (ld+8)%256 > 16 }
 
-// affineInPlace is affine for at least sixteen units, in panels of sixteen. The last one may overlap the one before,
-// whose elements are then computed twice.
+// affineInPlace is affine for at least sixteen units, in panels of sixteen. If half a panel or less is left, that is
+// transposed in memory; else the last panel overlaps the one before and computes some elements twice.
 func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
+	if left := out % 16; 0 < left && left <= 8 {
+		out -= left
+		var bias []float64
+		if b != nil {
+			bias = b[out:]
+		}
+		affineFrom(0, z[out:], ldz, x, ldx, w[out*ldw:], ldw, bias, n, in, left)
+	}
 	whole := in &^ 3
 	for j := 0; j < out; j += 16 {
 		j := min(j, out-16)
