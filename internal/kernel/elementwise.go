@@ -106,8 +106,8 @@ func Finite(x []float64) bool {
 	return true
 }
 
-// The functions that are not inlined are where a goroutine can be preempted: it cannot be in assembly, nor in a loop
-// that calls nothing else.
+// The functions that are not inlined are where a goroutine can be preempted: it cannot be in assembly, nor in
+// a loop that calls nothing else.
 
 func unary(f func(dst, src []float64), dst, src []float64) {
 	checkLength(src, len(dst))

@@ -3,9 +3,9 @@
 #include "textflag.h"
 #include "constants_amd64.h"
 
-// Elementwise functions, four lanes at a time, operation for operation those of elementwise_avx512_amd64.s, so that the
-// bits are the same. Every function has the same frame: BX is the offset in bytes that all slices share,
-// CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15.
+// Elementwise functions, four lanes at a time, operation for operation those of elementwise_avx512_amd64.s, so
+// that the bits are the same. Every function has the same frame: BX is the offset in bytes that all slices
+// share, CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15.
 
 #define MAP(LOAD, LOADMASKED, BODY, STORE, STOREMASKED) \
 	XORL BX, BX;             \
@@ -92,8 +92,8 @@ done:                        \
 	VFMADD213PD  Q0, Y0, Y2;       \
 	VFMADD213PD  Y0, Y4, Y2
 
-// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so that both are normal
-// and only the second product rounds.
+// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so that both
+// are normal and only the second product rounds.
 #define EXP \
 	REDUCE_AND_EXPM1;         \
 	VADDPD      ONE, Y2, Y2;  \

@@ -7,8 +7,8 @@
 // slices share, CX what is left, and K1 selects all lanes, but for the last time round only
 // those that are left.
 
-// At most four elements are left to the AVX2 loop, which computes the same bits: they were often just written, next to others
-// that were, and a load of 64 bytes has to wait for all stores within its reach.
+// At most four elements are left to the AVX2 loop, which computes the same bits: they were often just written,
+// next to others that were, and a load of 64 bytes has to wait for all stores within its reach.
 #define SHORT(f) \
 	CMPQ CX, $4; \
 	JGT  2(PC);  \

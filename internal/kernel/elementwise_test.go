@@ -194,7 +194,8 @@ func TestElementwiseSpecialValues(t *testing.T) {
 	})
 }
 
-// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at a time, between guards.
+// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at a time,
+// between guards.
 func TestElementwiseIgnoresPosition(t *testing.T) {
 	const most = 41
 	r := rand.New(rand.NewPCG(5, 6))

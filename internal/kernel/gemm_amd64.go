@@ -15,8 +15,8 @@ const (
 	blockK = 512
 )
 
-// affine is Affine for shapes already checked. Its product needs rows of Wᵀ: the kernels either transpose W in registers
-// or are given a transposed panel.
+// affine is Affine for shapes already checked. Its product needs rows of Wᵀ: the kernels either transpose W in
+// registers or are given a transposed panel.
 func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
 	wide := active == &avx512
 	switch {
@@ -71,12 +71,12 @@ func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb in
 	}
 }
 
-// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They cannot
-// if they are about a multiple of 2048 bytes apart and so share its sets.
+// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They
+// cannot if they are about a multiple of 2048 bytes apart and so share its sets.
 func spread(ld int) bool { return (ld+8)%256 > 16 }
 
-// affineInPlace is affine for at least sixteen units, in panels of sixteen. If half a panel or less is left, that is
-// transposed in memory; else the last panel overlaps the one before and computes some elements twice.
+// affineInPlace is affine for at least sixteen units, in panels of sixteen. If half a panel or less is left,
+// that is transposed in memory; else the last panel overlaps the one before and computes some elements twice.
 func affineInPlace(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
 	if left := out % 16; 0 < left && left <= 8 {
 		out -= left
@@ -166,7 +166,8 @@ func affineFrom(first int, z []float64, ldz int, x []float64, ldx int, w []float
 	s.put()
 }
 
-// start returns what the chains of c continue from at inner dimension l: b from j on, zero if that is nil, or c itself.
+// start returns what the chains of c continue from at inner dimension l: b from j on, zero if that is nil, or
+// c itself.
 func start(l int, c []float64, ldc int, b []float64, j int) (c0 *float64, ldc0 int) {
 	switch {
 	case l > 0:
@@ -286,8 +287,8 @@ func (s *scratch) put() {
 	}
 }
 
-// The functions that follow enter the assembly. They are not inlined so that a goroutine can be preempted where they begin: it cannot
-// be in assembly, nor in a loop that calls nothing else.
+// The functions that follow enter the assembly. They are not inlined so that a goroutine can be preempted
+// where they begin: it cannot be in assembly, nor in a loop that calls nothing else.
 
 // block computes C = C₀ + A·B for one block.
 //

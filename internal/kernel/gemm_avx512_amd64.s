@@ -14,8 +14,8 @@
 //		}
 //	}
 //
-// The columns are one, two or three vectors of eight, the last one masked by K1. The rows are taken
-// eight, four, two or one at a time; such a tile lives in registers while l runs.
+// The columns are half a vector of eight, one, two or three vectors, the last one masked by K1. The rows are
+// taken eight, four, two or one at a time; such a tile lives in registers while l runs.
 //
 //	Z0-Z23   the tile: row r has Z(3r), Z(3r+1), Z(3r+2)
 //	Z24-Z26  one row of B
@@ -64,9 +64,6 @@
 
 // Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C. The
 // rows of a large C, at CX, are fetched while l runs, so that the stores do not wait for them.
-#define START0(a, c0, c1, c2) \
-	VMOVUPD.Z (BX), K1, c0; \
-	ADDQ      R12, BX
 #define START1(a, c0, c1, c2) \
 	VMOVUPD.Z (BX), K1, c0; \
 	ADDQ      R12, BX
@@ -75,14 +72,14 @@
 	VMOVUPD.Z 64(BX), K1, c1; \
 	ADDQ      R12, BX
 #define START3(a, c0, c1, c2) \
-	PREFETCHT0 (CX);           \
-	PREFETCHT0 64(CX);         \
-	PREFETCHT0 128(CX);        \
-	ADDQ       R8, CX;         \
-	VMOVUPD   (BX), c0;        \
-	VMOVUPD   64(BX), c1;      \
-	VMOVUPD.Z 128(BX), K1, c2; \
-	ADDQ      R12, BX
+	PREFETCHT0 (CX);            \
+	PREFETCHT0 64(CX);          \
+	PREFETCHT0 128(CX);         \
+	ADDQ       R8, CX;          \
+	VMOVUPD    (BX), c0;        \
+	VMOVUPD    64(BX), c1;      \
+	VMOVUPD.Z  128(BX), K1, c2; \
+	ADDQ       R12, BX
 
 #define FMA0(a, c0, c1, c2) \
 	VBROADCASTSD a, Y27;       \
@@ -97,9 +94,6 @@
 	FMA2(a, c0, c1, c2);      \
 	VFMADD231PD Z26, Z27, c2
 
-#define STORE0(a, c0, c1, c2) \
-	VMOVUPD c0, K1, (DI); \
-	ADDQ    R8, DI
 #define STORE1(a, c0, c1, c2) \
 	VMOVUPD c0, K1, (DI); \
 	ADDQ    R8, DI
@@ -203,7 +197,7 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
 	JMP   three
 
 half:
-	PANEL(eights0, loop80, less80, loop40, less40, loop20, less20, loop10, HALVES8, HALVES4, HALVES2, HALVES1, START0, LOADB0, FMA0, STORE0)
+	PANEL(eights0, loop80, less80, loop40, less40, loop20, less20, loop10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, STORE1)
 
 one:
 	PANEL(eights1, loop81, less81, loop41, less41, loop21, less21, loop11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, STORE1)

@@ -14,8 +14,9 @@ var generic = implementation{
 	adam: adamGeneric, axpy: axpyGeneric,
 }
 
-// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so few of its blocks of
-// 64×64 that it starts no goroutine; an element's sum then depends on neither the tile nor the number of workers.
+// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so few of its
+// blocks of 64×64 that it starts no goroutine; an element's sum then depends on neither the tile nor the
+// number of workers.
 const (
 	tileM = 64
 	tileN = 128
@@ -40,8 +41,8 @@ func affineGeneric(z []float64, ldz int, x []float64, ldx int, w []float64, ldw 
 	}
 }
 
-// multiplyGeneric computes C = A·B, element (i, l) of A being a[i*ars+l*acs]. gonum passes over the zeros in A, which in
-// the end is the same only if B is finite.
+// multiplyGeneric computes C = A·B, element (i, l) of A being a[i*ars+l*acs]. gonum passes over the zeros in
+// A, which in the end is the same only if B is finite.
 func multiplyGeneric(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
 	finite := true
 	for l := range k {

@@ -3,17 +3,18 @@
 //
 // Matrices are row-major slices with a stride: element (i, j) of x is x[i*ldx+j]. N is the number of samples,
 // in and out are a layer's inputs and units. A size that does not fit its slice panics before anything is
-// computed; vectors must have just the length they should. Results must not overlap operands, except where a function says so. No function allocates, but for
-// scratch memory that is kept for the next call, nor starts a goroutine; each may be called by many.
+// computed; vectors must have just the length they should. Results must not overlap operands, except where a
+// function says so. No function allocates, but for scratch memory that is kept for the next call, nor starts a
+// goroutine; each may be called by many.
 //
 // On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up; elsewhere,
 // and with the build tag purego, by Go. Each function's documentation is the loop that it computes.
 //
-// Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the
-// bias or zero. So its bits depend neither on the other rows and columns of the call nor on the vector
-// width, and work may be split over rows or columns of a result at will. The Go version keeps these promises on one
-// machine, but sums with other roundings. Elementwise functions treat an element alike wherever it
-// stands, and AVX2 and AVX-512 give the same bits.
+// Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the bias
+// or zero. So its bits depend neither on the other rows and columns of the call nor on the vector width, and
+// work may be split over rows or columns of a result at will. The Go version keeps these promises on one
+// machine, but sums with other roundings. Elementwise functions treat an element alike wherever it stands, and
+// AVX2 and AVX-512 give the same bits.
 package kernel
 
 import "math/bits"
@@ -108,8 +109,8 @@ func checkLength(x []float64, n int) {
 	}
 }
 
-// An implementation is a set of elementwise loops. The products and the reductions look at which is active instead:
-// small arrays that are passed to them stay on the stack.
+// An implementation is a set of elementwise loops. The products and the reductions look at which is active
+// instead: small arrays that are passed to them stay on the stack.
 type implementation struct {
 	name                          string
 	exp, sigmoid, tanh, relu      func(dst, src []float64)

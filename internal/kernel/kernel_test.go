@@ -67,8 +67,8 @@ func chain(acc float64, k int, a func(l int) float64, b func(l int) float64) flo
 	return acc
 }
 
-// agrees reports whether an element of a product is the chain: exactly, but for the generic version, which rounds each product, within
-// the bound for the sum's rounding in whatever order.
+// agrees reports whether an element of a product is the chain: exactly, but for the generic version, which
+// rounds each product, within the bound for the sum's rounding in whatever order.
 func agrees(got, want float64, k int, magnitude float64) bool {
 	if active != &generic {
 		return same(got, want)
@@ -183,7 +183,53 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	})
 }
 
-// TestProductsOfSpecialValues puts NaN, ±Inf, −0, subnormals and zeros everywhere: a zero factor must not hide a NaN or an Inf.
+// TestSplittingKeepsBits computes products whole, by rows and, for Z, by columns.
+func TestSplittingKeepsBits(t *testing.T) {
+	const n, in, out = 70, 37, 150
+	r := rand.New(rand.NewPCG(16, 17))
+	x, w := draw(r, make([]float64, n*in), n, in, in), draw(r, make([]float64, out*in), out, in, in)
+	dz, b := draw(r, make([]float64, n*out), n, out, out), draw(r, make([]float64, out), 1, out, out)
+	equal := func(t *testing.T, name string, got, want []float64) {
+		t.Helper()
+		for i := range got {
+			if !same(got[i], want[i]) {
+				t.Fatalf("%s: element %d is %v, whole %v", name, i, got[i], want[i])
+			}
+		}
+	}
+	each(t, func(t *testing.T) {
+		z, dw, dx := make([]float64, n*out), make([]float64, out*in), make([]float64, n*in)
+		Affine(z, out, x, in, w, in, b, n, in, out)
+		MulTN(dw, in, dz, out, x, in, out, in, n)
+		MulNN(dx, in, dz, out, w, in, n, in, out)
+		for _, step := range []int{1, 3, 16, 35, 64} {
+			got := make([]float64, n*out)
+			for i := 0; i < n; i += step {
+				Affine(got[i*out:], out, x[i*in:], in, w, in, b, min(step, n-i), in, out)
+			}
+			equal(t, "Affine by rows", got, z)
+			clear(got)
+			for j := 0; j < out; j += step {
+				nj := min(step, out-j)
+				Affine(got[j:], out, x, in, w[j*in:], in, b[j:j+nj], n, in, nj)
+			}
+			equal(t, "Affine by columns", got, z)
+			got = make([]float64, out*in)
+			for j := 0; j < out; j += step {
+				MulTN(got[j*in:], in, dz[j:], out, x, in, min(step, out-j), in, n)
+			}
+			equal(t, "MulTN", got, dw)
+			got = make([]float64, n*in)
+			for i := 0; i < n; i += step {
+				MulNN(got[i*in:], in, dz[i*out:], out, w, in, min(step, n-i), in, out)
+			}
+			equal(t, "MulNN", got, dx)
+		}
+	})
+}
+
+// TestProductsOfSpecialValues puts NaN, ±Inf, −0, subnormals and zeros everywhere: a zero factor must not hide
+// a NaN or an Inf.
 func TestProductsOfSpecialValues(t *testing.T) {
 	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, 0x1p-1074, -0x1p-1060, math.MaxFloat64, 1, -1}
 	const m, n, k = 9, 26, 3
