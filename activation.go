@@ -1,0 +1,402 @@
+package backprop
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"example.com/backprop/internal/kernel"
+)
+
+// An Activation is a layer's function a = f(z). Both methods work on one
+// sample's row.
+//
+// Forward stores f(z) in a. Backward stores dz = da ⊙ f′(z), or in general
+// the product of da with f's Jacobian, given z and a = f(z). All slices have
+// the same length. In Backward dz and da may be the same slice: read da[i],
+// and whatever else is needed of da, before writing dz[i].
+//
+// String is the name under which the activation is saved; see
+// [RegisterActivation]. The methods may be called from several goroutines at
+// once.
+type Activation interface {
+	Forward(a, z []float64)
+	Backward(dz, da, z, a []float64)
+	String() string
+}
+
+// The activations without a parameter.
+var (
+	// Identity is f(z) = z, the choice for the output of a regression.
+	Identity Activation = identity{}
+
+	// Sigmoid is the logistic function σ(z) = 1/(1+e⁻ᶻ), the choice for the
+	// output of a two-class or multi-label classification.
+	Sigmoid Activation = sigmoid{}
+
+	// Tanh is the hyperbolic tangent, from −1 to 1: the usual choice for the
+	// hidden layers of a small network.
+	Tanh Activation = tanh{}
+
+	// ReLU is the rectified linear unit max(0, z), the usual choice for the
+	// hidden layers of a larger one. Its derivative at 0 is 0 (Nair and Hinton
+	// 2010).
+	ReLU Activation = relu{}
+
+	// GELU is the Gaussian error linear unit z·Φ(z), with Φ the normal
+	// distribution function itself and not an approximation of it
+	// (Hendrycks and Gimpel 2016).
+	GELU Activation = gelu{}
+
+	// SiLU is z·σ(z), also known as swish (Elfwing et al. 2018).
+	SiLU Activation = silu{}
+
+	// SELU is the self-normalizing λ·ELU(z) with α = 1.6732632423543772 and
+	// λ = 1.0507009873554805 (Klambauer et al. 2017).
+	SELU Activation = selu{}
+
+	// Softplus is log(1+eᶻ), a smooth ReLU (Dugas et al. 2001).
+	Softplus Activation = softplus{}
+
+	// Softmax is eᶻ/Σeᶻ over the units of the layer, the choice for the output
+	// of a classification with one class a unit. It needs two units or more.
+	Softmax Activation = softmax{}
+)
+
+// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01
+// (Maas et al. 2013).
+type LeakyReLU struct{ Slope float64 }
+
+// ELU is the exponential linear unit: z for z > 0 and Alpha·(eᶻ−1) otherwise.
+// Alpha is finite and above 0; 0 means 1 (Clevert et al. 2015).
+type ELU struct{ Alpha float64 }
+
+// elementwise reports whether an activation or a loss treats each element by
+// itself, so that it can take a whole batch in one call. A user's own is called
+// row by row, even if it embeds one of these.
+func elementwise(f any) bool {
+	switch f.(type) {
+	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU,
+		mse, mae, Huber, binaryCrossEntropy:
+		return true
+	}
+	return false
+}
+
+type identity struct{}
+
+func (identity) String() string { return "Identity" }
+
+func (identity) Forward(a, z []float64) { copy(a, z) }
+
+func (identity) Backward(dz, da, z, a []float64) { copy(dz, da) }
+
+type sigmoid struct{}
+
+func (sigmoid) String() string { return "Sigmoid" }
+
+func (sigmoid) Forward(a, z []float64) { kernel.Sigmoid(a, z) }
+
+// f′(z) = σ(z)·σ(−z) = a·(1−a)
+func (sigmoid) Backward(dz, da, z, a []float64) { kernel.SigmoidBackward(dz, da, z, a) }
+
+type tanh struct{}
+
+func (tanh) String() string { return "Tanh" }
+
+func (tanh) Forward(a, z []float64) { kernel.Tanh(a, z) }
+
+// f′(z) = 1 − tanh²z = 1 − a²
+func (tanh) Backward(dz, da, z, a []float64) { kernel.TanhBackward(dz, da, z, a) }
+
+type relu struct{}
+
+func (relu) String() string { return "ReLU" }
+
+func (relu) Forward(a, z []float64) { kernel.ReLU(a, z) }
+
+// f′(z) = 1 for z > 0, else 0
+func (relu) Backward(dz, da, z, a []float64) { kernel.ReLUBackward(dz, da, z) }
+
+type gelu struct{}
+
+func (gelu) String() string { return "GELU" }
+
+func (gelu) Forward(a, z []float64) {
+	for i, v := range z {
+		a[i] = v * normalCDF(v)
+	}
+}
+
+// f′(z) = Φ(z) + z·φ(z), with φ(z) = e^(−z²/2)/√(2π)
+func (gelu) Backward(dz, da, z, a []float64) {
+	for i, v := range z {
+		phi := math.Exp(-v*v/2) / math.Sqrt(2*math.Pi)
+		dz[i] = da[i] * (normalCDF(v) + v*phi)
+	}
+}
+
+// normalCDF is Φ(z), without cancellation in the lower tail.
+func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
+
+// logistic is σ(z), accurate to the last digits for every z.
+func logistic(z float64) float64 {
+	if z < 0 {
+		e := math.Exp(z)
+		return e / (1 + e)
+	}
+	return 1 / (1 + math.Exp(-z))
+}
+
+type silu struct{}
+
+func (silu) String() string { return "SiLU" }
+
+func (silu) Forward(a, z []float64) {
+	for i, v := range z {
+		a[i] = v * logistic(v)
+	}
+}
+
+// f′(z) = σ(z)·(1 + z·σ(−z))
+func (silu) Backward(dz, da, z, a []float64) {
+	for i, v := range z {
+		dz[i] = da[i] * (logistic(v) * (1 + v*logistic(-v)))
+	}
+}
+
+const (
+	seluAlpha  = 1.6732632423543772848170429916717
+	seluLambda = 1.0507009873554804934193349852946
+)
+
+type selu struct{}
+
+func (selu) String() string { return "SELU" }
+
+func (selu) Forward(a, z []float64) {
+	for i, v := range z {
+		a[i] = seluLambda * elu(v, seluAlpha)
+	}
+}
+
+// f′(z) = λ for z > 0, else λ·α·eᶻ
+func (selu) Backward(dz, da, z, a []float64) {
+	for i, v := range z {
+		dz[i] = da[i] * (seluLambda * eluDerivative(v, seluAlpha))
+	}
+}
+
+// String is the saved name, as "ELU(1)".
+func (e ELU) String() string { return parametric("ELU", e.alpha()) }
+
+func (e ELU) alpha() float64 { return cmp.Or(e.Alpha, 1) }
+
+func (e ELU) check() error {
+	if !isFinite(e.Alpha) || e.Alpha < 0 {
+		return fmt.Errorf("ELU Alpha is %v, want a finite number above 0", e.Alpha)
+	}
+	return nil
+}
+
+// Forward stores f(z) in a.
+func (e ELU) Forward(a, z []float64) {
+	alpha := e.alpha()
+	for i, v := range z {
+		a[i] = elu(v, alpha)
+	}
+}
+
+// Backward stores da·f′(z) in dz: f′(z) = 1 for z > 0, else α·eᶻ.
+func (e ELU) Backward(dz, da, z, a []float64) {
+	alpha := e.alpha()
+	for i, v := range z {
+		dz[i] = da[i] * eluDerivative(v, alpha)
+	}
+}
+
+func elu(z, alpha float64) float64 {
+	if z > 0 {
+		return z
+	}
+	return alpha * math.Expm1(z)
+}
+
+func eluDerivative(z, alpha float64) float64 {
+	if z > 0 {
+		return 1
+	}
+	return alpha * math.Exp(z)
+}
+
+type softplus struct{}
+
+func (softplus) String() string { return "Softplus" }
+
+func (softplus) Forward(a, z []float64) {
+	for i, v := range z {
+		a[i] = max(v, 0) + math.Log1p(math.Exp(-math.Abs(v)))
+	}
+}
+
+// f′(z) = σ(z)
+func (softplus) Backward(dz, da, z, a []float64) {
+	for i, v := range z {
+		dz[i] = da[i] * logistic(v)
+	}
+}
+
+// String is the saved name, as "LeakyReLU(0.01)".
+func (l LeakyReLU) String() string { return parametric("LeakyReLU", l.slope()) }
+
+func (l LeakyReLU) slope() float64 { return cmp.Or(l.Slope, 0.01) }
+
+func (l LeakyReLU) check() error {
+	if !isFinite(l.Slope) {
+		return fmt.Errorf("LeakyReLU Slope is %v, want a finite number", l.Slope)
+	}
+	return nil
+}
+
+// Forward stores f(z) in a.
+func (l LeakyReLU) Forward(a, z []float64) {
+	slope := l.slope()
+	for i, v := range z {
+		if v > 0 {
+			a[i] = v
+		} else {
+			a[i] = slope * v
+		}
+	}
+}
+
+// Backward stores da·f′(z) in dz: f′(z) = 1 for z > 0, else Slope.
+func (l LeakyReLU) Backward(dz, da, z, a []float64) {
+	slope := l.slope()
+	for i, v := range z {
+		if v > 0 {
+			dz[i] = da[i]
+		} else {
+			dz[i] = slope * da[i]
+		}
+	}
+}
+
+type softmax struct{}
+
+func (softmax) String() string { return "Softmax" }
+
+// The largest z is subtracted first, so that no exponential overflows.
+func (softmax) Forward(a, z []float64) {
+	top := math.Inf(-1)
+	for _, v := range z {
+		top = max(top, v)
+	}
+	for i, v := range z {
+		a[i] = v - top
+	}
+	kernel.Exp(a, a)
+	sum := 0.0
+	for _, v := range a {
+		sum += v
+	}
+	for i := range a {
+		a[i] /= sum
+	}
+}
+
+// dzᵢ = Σⱼ daⱼ·∂aⱼ/∂zᵢ = aᵢ·(daᵢ − Σⱼ daⱼ·aⱼ)
+func (softmax) Backward(dz, da, z, a []float64) {
+	dot := 0.0
+	for j, a := range a {
+		dot += da[j] * a
+	}
+	for i, a := range a {
+		dz[i] = a * (da[i] - dot)
+	}
+}
+
+// parametric is the saved name of an activation with a parameter, as
+// "LeakyReLU(0.01)".
+func parametric(name string, v float64) string {
+	return name + "(" + strconv.FormatFloat(v, 'g', -1, 64) + ")"
+}
+
+var registry = struct {
+	sync.RWMutex
+	activations map[string]Activation
+}{activations: map[string]Activation{}}
+
+func init() {
+	for _, f := range []Activation{Identity, Sigmoid, Tanh, ReLU, GELU, SiLU, SELU, Softplus, Softmax} {
+		registry.activations[f.String()] = f
+	}
+}
+
+// RegisterActivation makes f known to [Load] and [Read] under the name
+// f.String(), so that networks with it can be loaded afterwards; the package's
+// own activations are known already. A nil f, an empty name, one that is longer
+// than 200 bytes, and one that is taken are errors.
+func RegisterActivation(f Activation) error {
+	if isNil(f) {
+		return fmt.Errorf("backprop: RegisterActivation: the activation is nil")
+	}
+	name := f.String()
+	if name == "" || len(name) > 200 {
+		return fmt.Errorf("backprop: RegisterActivation: the name %.50q is %d bytes long, want 1 to 200", name, len(name))
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	if _, err := activationByName(name); err == nil {
+		return fmt.Errorf("backprop: RegisterActivation: the name %q is taken", name)
+	}
+	registry.activations[name] = f
+	return nil
+}
+
+// loadedActivation is the activation of a name read from a file.
+func loadedActivation(name string) (Activation, error) {
+	registry.RLock()
+	defer registry.RUnlock()
+	return activationByName(name)
+}
+
+// savedName is the error of an activation whose name would be read back as
+// another one, or not at all.
+func savedName(f Activation) error {
+	name := f.String()
+	if name == "" || len(name) > 200 || !utf8.ValidString(name) {
+		return fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
+	}
+	known, err := loadedActivation(name)
+	if err == nil && reflect.TypeOf(known) != reflect.TypeOf(f) {
+		return fmt.Errorf("the name %q of its %T is that of a %T", name, f, known)
+	}
+	return nil
+}
+
+// activationByName is the inverse of String. The registry must be locked.
+func activationByName(name string) (Activation, error) {
+	if f, ok := registry.activations[name]; ok {
+		return f, nil
+	}
+	var f Activation
+	base, rest, _ := strings.Cut(name, "(")
+	v, err := strconv.ParseFloat(strings.TrimSuffix(rest, ")"), 64)
+	if err == nil && base == "LeakyReLU" {
+		f = LeakyReLU{v}
+	}
+	if err == nil && base == "ELU" {
+		f = ELU{v}
+	}
+	// 0 would mean the default.
+	if f == nil || v == 0 || !strings.HasSuffix(rest, ")") || checkParameter(f) != nil {
+		return nil, fmt.Errorf("activation %.50q is not known; register it with RegisterActivation", name)
+	}
+	return f, nil
+}

@@ -1,0 +1,278 @@
+// Command benchmark measures the library, and beside it NumPy and PyTorch where
+// they are installed, on the same data, initial weights and batches.
+//
+//	go run ./examples/benchmark
+//	go run ./examples/benchmark -python /usr/bin/python3 -rounds 20
+//
+// Every side has one thread. The sides take turns, and the fastest of all
+// rounds counts, so that whatever else the machine does disturbs them alike.
+// Only the training or the prediction itself is timed, by the process that does
+// it. All sides must end on the same loss.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	python := flag.String("python", "python3", "the Python `program` for NumPy and PyTorch")
+	rounds := flag.Int("rounds", 7, "how often everything is measured")
+	only := flag.String("only", "", "comma-separated `names` of the workloads to measure: "+strings.Join(names(workloads), ", "))
+	flag.Parse()
+	chosen, err := choose(workloads, *only)
+	if err != nil {
+		log.Fatal("benchmark: ", err)
+	}
+	b, err := newBench(*python, chosen)
+	if err != nil {
+		log.Fatal("benchmark: ", err)
+	}
+	defer b.close()
+	if err := b.measure(*rounds, os.Stderr); err != nil {
+		b.close()
+		log.Fatal("benchmark: ", err)
+	}
+	command := strings.Join(append([]string{"go run ./examples/benchmark"}, os.Args[1:]...), " ")
+	b.print(os.Stdout, command, *rounds)
+	if complaints := b.complaints(); len(complaints) > 0 {
+		b.close()
+		log.Fatal(strings.Join(complaints, "\n"))
+	}
+}
+
+func names(all []*workload) (names []string) {
+	for _, w := range all {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+// choose is all workloads, or those of the given names.
+func choose(all []*workload, only string) (chosen []*workload, err error) {
+	if only == "" {
+		return all, nil
+	}
+	for name := range strings.SplitSeq(only, ",") {
+		found := false
+		for _, w := range all {
+			if w.Name == name {
+				chosen, found = append(chosen, w), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no workload %q, only %s", name, strings.Join(names(all), ", "))
+		}
+	}
+	return chosen, nil
+}
+
+// A bench is one run of the program.
+type bench struct {
+	peers  []*peer
+	absent []string // a line for each peer that is left out
+	rows   []*row
+}
+
+// A row is what has been measured of one workload: by us, the peers in their
+// order, and us with two workers. Seconds are the lowest of all rounds.
+type row struct {
+	*workload
+	ours  result
+	peers []result
+	two   result
+}
+
+// newBench starts the peers and prepares the workloads.
+func newBench(python string, chosen []*workload) (*bench, error) {
+	dir, err := os.MkdirTemp("", "benchmark")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) // once the peers have read it
+	b := new(bench)
+	for _, p := range [][2]string{{"NumPy", "numpy"}, {"PyTorch", "torch"}} {
+		peer, err := startPeer(python, dir, p[0], p[1])
+		if err != nil {
+			b.absent = append(b.absent, fmt.Sprintf("%s is left out: %v", p[0], err))
+			continue
+		}
+		b.peers = append(b.peers, peer)
+	}
+	for _, w := range chosen {
+		if err := b.prepare(w, dir); err != nil {
+			b.close()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// prepare makes a workload ready on all sides.
+func (b *bench) prepare(w *workload, dir string) error {
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	b.rows = append(b.rows, &row{workload: w, peers: make([]result, len(b.peers))})
+	if len(b.peers) == 0 {
+		return nil
+	}
+	description, err := w.save(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range b.peers {
+		if err := p.load(description); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close stops the peers.
+func (b *bench) close() {
+	for _, p := range b.peers {
+		p.stop()
+	}
+}
+
+// measure lets the sides take turns at every workload, again and again.
+func (b *bench) measure(rounds int, progress io.Writer) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	start := time.Now()
+	for n := range rounds {
+		for _, r := range b.rows {
+			if err := b.round(r); err != nil {
+				return fmt.Errorf("%s: %w", r.Name, err)
+			}
+		}
+		fmt.Fprintf(progress, "round %d of %d, %.0f s\n", n+1, rounds, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// round measures every side at one workload, once.
+func (b *bench) round(r *row) error {
+	keep := func(best *result, now result, err error) error {
+		if best.Seconds == 0 || now.Seconds < best.Seconds {
+			*best = now
+		}
+		return err
+	}
+	now, err := r.run()
+	if err := keep(&r.ours, now, err); err != nil {
+		return err
+	}
+	for i, p := range b.peers {
+		now, err := p.run(r.Name)
+		if err := keep(&r.peers[i], now, err); err != nil {
+			return err
+		}
+	}
+	if !r.Workers || runtime.NumCPU() < 2 {
+		return nil
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	now, err = r.run()
+	return keep(&r.two, now, err)
+}
+
+// print writes the tables in Markdown.
+func (b *bench) print(w io.Writer, command string, rounds int) {
+	versions := []string{strings.Replace(runtime.Version(), "go", "Go ", 1)}
+	for _, p := range b.peers {
+		versions = append(versions, p.Version)
+	}
+	fmt.Fprintf(w, "%s, %s/%s; %s; float64, one thread each, minimum of %d rounds: `%s`\n\n",
+		processor(), runtime.GOOS, runtime.GOARCH, strings.Join(versions, ", "), rounds, command)
+	for _, line := range b.absent {
+		fmt.Fprintf(w, "%s\n\n", line)
+	}
+	header, rule := "| workload | ours |", "| --- | --- |"
+	for _, p := range b.peers {
+		header += " " + p.Name + " |"
+		rule += " --- |"
+	}
+	for _, p := range b.peers {
+		header += " " + p.Name + " / ours |"
+		rule += " --- |"
+	}
+	fmt.Fprintln(w, header+"\n"+rule)
+	for _, r := range b.rows {
+		fmt.Fprintf(w, "| %s | %s |", r.Title, r.time(r.ours))
+		for _, p := range r.peers {
+			fmt.Fprintf(w, " %s |", r.time(p))
+		}
+		for _, p := range r.peers {
+			fmt.Fprintf(w, " %.3g |", p.Seconds/r.ours.Seconds)
+		}
+		fmt.Fprintln(w)
+	}
+	b.printWorkers(w)
+}
+
+// printWorkers writes the table of two workers against one.
+func (b *bench) printWorkers(w io.Writer) {
+	if runtime.NumCPU() < 2 {
+		fmt.Fprintln(w, "\nTwo workers are left out: there is one processor.")
+		return
+	}
+	header := "\n| workload | one worker | two workers | one / two |\n| --- | --- | --- | --- |\n"
+	for _, r := range b.rows {
+		if r.Workers {
+			fmt.Fprintf(w, "%s| %s | %s | %s | %.3g |\n", header, r.Title, r.time(r.ours), r.time(r.two), r.ours.Seconds/r.two.Seconds)
+			header = ""
+		}
+	}
+}
+
+// time is the time of one epoch or call.
+func (r *row) time(of result) string {
+	d := of.Seconds / float64(cmp.Or(r.Epochs, r.Calls))
+	for _, unit := range []string{"s", "ms", "µs"} {
+		if d >= 1 {
+			return fmt.Sprintf("%.3g %s", d, unit)
+		}
+		d *= 1000
+	}
+	return fmt.Sprintf("%.0f ns", d)
+}
+
+// complaints tells where a loss has not fallen, or another is reached.
+func (b *bench) complaints() (lines []string) {
+	for _, r := range b.rows {
+		if r.Epochs > 0 && !(r.ours.Last < r.ours.First) {
+			lines = append(lines, fmt.Sprintf("%s: the loss does not fall: %v, then %v", r.Name, r.ours.First, r.ours.Last))
+		}
+		for i, p := range r.peers {
+			if math.Abs(p.Last-r.ours.Last) > 1e-9*math.Abs(r.ours.Last) {
+				lines = append(lines, fmt.Sprintf("%s: %s ends on another loss: %v, ours %v", r.Name, b.peers[i].Name, p.Last, r.ours.Last))
+			}
+		}
+		if r.two.Seconds > 0 && r.two.Last != r.ours.Last {
+			lines = append(lines, fmt.Sprintf("%s: two workers end on another loss: %v, one on %v", r.Name, r.two.Last, r.ours.Last))
+		}
+	}
+	return lines
+}
+
+// processor is the name of the processor, where Linux tells it.
+func processor() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range bytes.Lines(info) {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(name)) == "model name" {
+			return fmt.Sprintf("%d × %s", runtime.NumCPU(), bytes.TrimSpace(value))
+		}
+	}
+	return fmt.Sprintf("%d processors", runtime.NumCPU())
+}

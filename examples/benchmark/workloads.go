@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"example.com/backprop"
+	"gonum.org/v1/gonum/mat"
+)
+
+// A workload is a network and its training, or its prediction, on data drawn
+// from a fixed seed.
+type workload struct {
+	Name    string // also the name of its files
+	Title   string
+	Inputs  int
+	Layers  []backprop.Dense
+	Rows    int
+	Batch   int                                 // samples a step; all of them are not shuffled
+	Epochs  int                                 // in a round; 0 for a prediction
+	Calls   int                                 // of a prediction, in a round
+	Rate    float64                             // η
+	Adam    bool                                // else gradient descent
+	Draw    func(w *workload) (x, y *mat.Dense) // the data
+	Workers bool                                // also measured with two workers
+
+	x, y   *mat.Dense
+	net    *backprop.Network
+	params []float64 // the initial ones
+}
+
+// The workloads, in the order of the table.
+var workloads = []*workload{
+	{
+		Name: "xor", Title: "XOR 2-4-1, full batch, gradient descent: an epoch",
+		Inputs: 2, Layers: sigmoids(4, 1), Rows: 4, Batch: 4, Epochs: 4000, Rate: 1, Draw: xor,
+	},
+	{
+		Name: "digits", Title: "1797×64, 64-64(ReLU)-10, batch 32, Adam: an epoch",
+		Inputs: 64, Layers: classifier(backprop.ReLU, 0, 64), Rows: 1797, Batch: 32, Epochs: 10, Rate: 1e-3, Adam: true, Draw: clusters,
+	},
+	{
+		Name: "mnist", Title: "12800×784, 784-128(ReLU)-10, batch 64, gradient descent: an epoch",
+		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 12800, Batch: 64, Epochs: 2, Rate: 1e-2, Draw: clusters,
+		Workers: true,
+	},
+	{
+		Name: "mnist-adam", Title: "the same, Adam: an epoch",
+		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 12800, Batch: 64, Epochs: 2, Rate: 1e-4, Adam: true, Draw: clusters,
+	},
+	{
+		Name: "wide", Title: "2048×512, 512-1024-1024(ReLU)-10, batch 256, gradient descent: an epoch",
+		Inputs: 512, Layers: classifier(backprop.ReLU, 0, 1024, 1024), Rows: 2048, Batch: 256, Epochs: 2, Rate: 1e-2, Draw: clusters,
+		Workers: true,
+	},
+	{
+		Name: "deep", Title: "1024×64, 100 hidden layers of 64 tanh, batch 32, gradient descent: an epoch",
+		Inputs: 64, Layers: classifier(backprop.Tanh, backprop.Orthogonal, repeat(64, 100)...), Rows: 1024, Batch: 32, Epochs: 2, Rate: 1e-2, Draw: clusters,
+	},
+	{
+		Name: "one", Title: "forward of 1 sample, 784-128(ReLU)-10",
+		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1, Batch: 1, Calls: 3000, Draw: clusters,
+	},
+	{
+		Name: "thousand", Title: "forward of 1000 samples, 784-128(ReLU)-10",
+		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1000, Batch: 1000, Calls: 10, Draw: clusters,
+	},
+}
+
+func sigmoids(units ...int) (layers []backprop.Dense) {
+	for _, n := range units {
+		layers = append(layers, backprop.Dense{Units: n, Activation: backprop.Sigmoid})
+	}
+	return layers
+}
+
+// classifier has ten classes behind hidden layers.
+func classifier(f backprop.Activation, init backprop.Initializer, hidden ...int) (layers []backprop.Dense) {
+	for _, n := range hidden {
+		layers = append(layers, backprop.Dense{Units: n, Activation: f, Init: init})
+	}
+	return append(layers, backprop.Dense{Units: 10, Activation: backprop.Softmax})
+}
+
+func repeat(n, times int) []int {
+	s := make([]int, times)
+	for i := range s {
+		s[i] = n
+	}
+	return s
+}
+
+func xor(*workload) (x, y *mat.Dense) {
+	return mat.NewDense(4, 2, []float64{0, 0, 0, 1, 1, 0, 1, 1}), mat.NewDense(4, 1, []float64{0, 1, 1, 0})
+}
+
+// clusters draws each sample from a normal distribution around the centre of
+// its class.
+func clusters(w *workload) (x, y *mat.Dense) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	classes := w.Layers[len(w.Layers)-1].Units
+	centres := mat.NewDense(classes, w.Inputs, nil)
+	centres.Apply(func(i, j int, v float64) float64 { return 0.2 * rng.NormFloat64() }, centres)
+	x, y = mat.NewDense(w.Rows, w.Inputs, nil), mat.NewDense(w.Rows, classes, nil)
+	for i := range w.Rows {
+		class := rng.IntN(classes)
+		y.Set(i, class, 1)
+		row := x.RawRowView(i)
+		for j, c := range centres.RawRowView(class) {
+			row[j] = c + 0.5*rng.NormFloat64()
+		}
+	}
+	return x, y
+}
+
+// prepare draws the data and makes the network.
+func (w *workload) prepare() error {
+	w.x, w.y = w.Draw(w)
+	layers := make([]backprop.Layer, len(w.Layers))
+	for i, l := range w.Layers {
+		layers[i] = l
+	}
+	net, err := backprop.New(w.Inputs, layers...)
+	if err != nil {
+		return err
+	}
+	w.net, w.params = net, append([]float64(nil), net.Params()...)
+	return nil
+}
+
+// loss is that of the training: the tutorial's XOR has squares, a classifier
+// what belongs to its softmax.
+func (w *workload) loss() (name string, l backprop.Loss) {
+	if w.Layers[len(w.Layers)-1].Activation == backprop.Softmax {
+		return "CrossEntropy", backprop.CrossEntropy
+	}
+	return "MSE", backprop.MSE
+}
+
+// A result is what one round of a workload gives.
+type result struct {
+	Seconds     float64
+	First, Last float64 // mean losses of the first and the last epoch; of the prediction, Last
+}
+
+// run is one round of our own side, from the initial parameters.
+func (w *workload) run() (r result, err error) {
+	copy(w.net.Params(), w.params)
+	runtime.GC()
+	if w.Epochs == 0 {
+		return w.predict()
+	}
+	_, loss := w.loss()
+	config := backprop.TrainConfig{LearningRate: w.Rate, Epochs: w.Epochs, BatchSize: w.Batch, Loss: loss}
+	if w.Adam {
+		config.Optimizer = &backprop.Adam{}
+	}
+	h, err := w.net.Train(context.Background(), w.x, w.y, config)
+	if err != nil {
+		return r, err
+	}
+	for _, e := range h.Epochs {
+		r.Seconds += e.Elapsed.Seconds()
+	}
+	r.First, r.Last = h.Epochs[0].Loss, h.Epochs[w.Epochs-1].Loss
+	return r, nil
+}
+
+func (w *workload) predict() (r result, err error) {
+	var p mat.Dense
+	start := time.Now()
+	for range w.Calls {
+		if err := w.net.PredictTo(&p, w.x); err != nil {
+			return r, err
+		}
+	}
+	r.Seconds = time.Since(start).Seconds()
+	r.Last, err = w.net.Loss(w.x, w.y, nil)
+	return r, err
+}
+
+// order is the order in which Train takes the samples in each epoch, with seed
+// 0. That the losses agree shows that it is.
+func (w *workload) order() (order []int64) {
+	for epoch := range w.Epochs {
+		o := make([]int64, w.Rows)
+		for i := range o {
+			o[i] = int64(i)
+		}
+		rng := rand.New(rand.NewPCG(0, uint64(epoch)))
+		rng.Shuffle(len(o), func(i, j int) { o[i], o[j] = o[j], o[i] })
+		order = append(order, o...)
+	}
+	return order
+}
+
+// save writes what the peers need to dir, all in little-endian: NAME.x, NAME.y
+// and NAME.params as float64, NAME.order as int64. It returns the workload's
+// description.
+func (w *workload) save(dir string) (json.RawMessage, error) {
+	shuffle := w.Epochs > 0 && w.Batch < w.Rows
+	files := map[string]any{"x": w.x.RawMatrix().Data, "y": w.y.RawMatrix().Data, "params": w.params}
+	if shuffle {
+		files["order"] = w.order()
+	}
+	for suffix, data := range files {
+		b, err := binary.Append(nil, binary.LittleEndian, data)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, w.Name+"."+suffix), b, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	loss, _ := w.loss()
+	optimizer := "SGD"
+	if w.Adam {
+		optimizer = "Adam"
+	}
+	var units []int
+	var activations []string
+	for _, l := range w.Layers {
+		units, activations = append(units, l.Units), append(activations, l.Activation.String())
+	}
+	return json.Marshal(map[string]any{
+		"dir": dir, "name": w.Name, "inputs": w.Inputs, "units": units, "activations": activations,
+		"rows": w.Rows, "batch": w.Batch, "epochs": w.Epochs, "calls": w.Calls, "shuffle": shuffle,
+		"loss": loss, "optimizer": optimizer, "rate": w.Rate,
+	})
+}

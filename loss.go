@@ -1,0 +1,362 @@
+package backprop
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+)
+
+// A Loss measures how far a network's output is from its targets. Both
+// methods work on one sample: a is the output's row, y the target's, both
+// with one element an output unit. The loss of a batch is the mean over its
+// samples.
+//
+// Gradient stores ∂Value/∂a in da, which overlaps neither a nor y. The
+// methods may be called from several goroutines at once.
+type Loss interface {
+	Value(a, y []float64) float64
+	Gradient(da, a, y []float64)
+}
+
+// The losses without a parameter.
+var (
+	// MSE is the mean squared error: the mean of (a−y)² over all elements.
+	MSE Loss = mse{}
+
+	// MAE is the mean absolute error: the mean of |a−y| over all elements. Its
+	// derivative at a = y is 0.
+	MAE Loss = mae{}
+
+	// BinaryCrossEntropy is the mean of −y·log a − (1−y)·log(1−a) over all
+	// elements, with every target in [0, 1]. After a Sigmoid output it is
+	// computed from z, exactly for every z. After any other activation a is
+	// clamped to [1e-12, 1−1e-12], and the derivative outside is 0.
+	BinaryCrossEntropy Loss = binaryCrossEntropy{}
+
+	// CrossEntropy is the mean over the samples of −Σ y·log a over the classes,
+	// with every target in [0, 1] and every row of them summing to 1. After a
+	// Softmax output it is computed from z, exactly for every z. After any
+	// other activation a is clamped to at least 1e-12, and the derivative below
+	// is 0.
+	CrossEntropy Loss = crossEntropy{}
+)
+
+// Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of
+// Delta·(|a−y| − Delta/2) beyond. Delta is finite and above 0; 0 means 1
+// (Huber 1964).
+type Huber struct{ Delta float64 }
+
+type mse struct{}
+
+func (mse) Value(a, y []float64) float64 {
+	sum := 0.0
+	for i, a := range a {
+		sum += (a - y[i]) * (a - y[i])
+	}
+	return sum / float64(len(a))
+}
+
+func (mse) Gradient(da, a, y []float64) {
+	for i, a := range a {
+		da[i] = 2 * (a - y[i]) / float64(len(da))
+	}
+}
+
+type mae struct{}
+
+func (mae) Value(a, y []float64) float64 {
+	sum := 0.0
+	for i, a := range a {
+		sum += math.Abs(a - y[i])
+	}
+	return sum / float64(len(a))
+}
+
+func (mae) Gradient(da, a, y []float64) {
+	for i, a := range a {
+		da[i] = sign(a-y[i]) / float64(len(da))
+	}
+}
+
+// sign is −1, 0 or 1, or NaN.
+func sign(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	return v / math.Abs(v)
+}
+
+func (h Huber) delta() float64 { return cmp.Or(h.Delta, 1) }
+
+func (h Huber) check() error {
+	if !isFinite(h.Delta) || h.Delta < 0 {
+		return fmt.Errorf("Huber Delta is %v, want a finite number above 0", h.Delta)
+	}
+	return nil
+}
+
+// Value is the loss of one sample.
+func (h Huber) Value(a, y []float64) float64 {
+	delta, sum := h.delta(), 0.0
+	for i, a := range a {
+		if e := math.Abs(a - y[i]); e <= delta {
+			sum += e * e / 2
+		} else {
+			sum += delta * (e - delta/2)
+		}
+	}
+	return sum / float64(len(a))
+}
+
+// Gradient stores the loss's derivative in da.
+func (h Huber) Gradient(da, a, y []float64) {
+	delta := h.delta()
+	for i, a := range a {
+		da[i] = max(-delta, min(delta, a-y[i])) / float64(len(da))
+	}
+}
+
+// A logitLoss has a closed form in z behind one output activation. dL/dz is
+// then a−y, so that nothing is lost where the activation is saturated.
+type logitLoss interface {
+	Loss
+	output() Activation
+	valueZ(z, a, y []float64) float64
+	gradientZ(dz, a, y []float64)
+	checkTargets(where door, name string, y matrix) error
+}
+
+// clampP is how close to 0 a probability is taken as it is.
+const clampP = 1e-12
+
+type binaryCrossEntropy struct{}
+
+func (binaryCrossEntropy) Value(a, y []float64) float64 {
+	sum := 0.0
+	for i, a := range a {
+		a = max(clampP, min(1-clampP, a))
+		sum -= y[i]*math.Log(a) + (1-y[i])*math.Log1p(-a)
+	}
+	return sum / float64(len(a))
+}
+
+func (binaryCrossEntropy) Gradient(da, a, y []float64) {
+	for i, a := range a {
+		if a < clampP || a > 1-clampP {
+			da[i] = 0
+			continue
+		}
+		da[i] = (a - y[i]) / (a * (1 - a)) / float64(len(da))
+	}
+}
+
+func (binaryCrossEntropy) output() Activation { return Sigmoid }
+
+// L = max(z,0) − z·y + log(1+e^−|z|)
+func (binaryCrossEntropy) valueZ(z, _, y []float64) float64 {
+	sum := 0.0
+	for i, z := range z {
+		sum += binaryCrossEntropyZ(z, y[i])
+	}
+	return sum / float64(len(z))
+}
+
+// The first two terms cancel where z and y agree, so they are taken together:
+// max(z,0) − z·y is z·(1−y) above 0 and −z·y below.
+func binaryCrossEntropyZ(z, y float64) float64 {
+	if z > 0 {
+		return z*(1-y) + math.Log1p(math.Exp(-z))
+	}
+	return -z*y + math.Log1p(math.Exp(z))
+}
+
+// dz = a − y
+func (binaryCrossEntropy) gradientZ(dz, a, y []float64) {
+	for i, a := range a {
+		dz[i] = (a - y[i]) / float64(len(dz))
+	}
+}
+
+func (binaryCrossEntropy) checkTargets(where door, name string, y matrix) error {
+	for i := range y.Rows {
+		for j, v := range y.row(i) {
+			if v < 0 || v > 1 {
+				return &ValueError{string(where), name, i, j, v, "0 to 1 for BinaryCrossEntropy"}
+			}
+		}
+	}
+	return nil
+}
+
+type crossEntropy struct{}
+
+func (crossEntropy) Value(a, y []float64) float64 {
+	sum := 0.0
+	for i, a := range a {
+		sum -= y[i] * math.Log(max(clampP, a)) // a NaN stays one, where y is 0 too
+	}
+	return sum
+}
+
+func (crossEntropy) Gradient(da, a, y []float64) {
+	for i, a := range a {
+		da[i] = 0
+		if a >= clampP {
+			da[i] = -y[i] / a
+		}
+	}
+}
+
+func (crossEntropy) output() Activation { return Softmax }
+
+// L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is
+// zₘ + log(1 + Σ e^(zᵢ−zₘ) over i≠m), and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no
+// exponential is taken twice and a small loss keeps its digits.
+func (crossEntropy) valueZ(z, a, y []float64) float64 {
+	m := 0
+	for i, v := range z {
+		if v > z[m] {
+			m = i
+		}
+	}
+	rest, sum := 0.0, 0.0
+	for i := range z {
+		if i != m {
+			rest += a[i]
+			sum += y[i] * (z[m] - z[i])
+		}
+	}
+	return math.Log1p(rest/a[m]) + sum
+}
+
+// dz = a − y
+func (crossEntropy) gradientZ(dz, a, y []float64) {
+	for i, a := range a {
+		dz[i] = a - y[i]
+	}
+}
+
+func (crossEntropy) checkTargets(where door, name string, y matrix) error {
+	for i := range y.Rows {
+		sum := 0.0
+		for j, v := range y.row(i) {
+			if v < 0 || v > 1 {
+				return &ValueError{string(where), name, i, j, v, "0 to 1 for CrossEntropy"}
+			}
+			sum += v
+		}
+		if math.Abs(sum-1) > 1e-6 {
+			return &ValueError{string(where), name, i, -1, sum, "1 for CrossEntropy"}
+		}
+	}
+	return nil
+}
+
+// defaultLoss is the loss that belongs to an output activation.
+func defaultLoss(output Activation) Loss {
+	switch output {
+	case Softmax:
+		return CrossEntropy
+	case Sigmoid:
+		return BinaryCrossEntropy
+	}
+	return MSE
+}
+
+// Accuracy is the share of samples (rows) whose predicted class is the actual
+// one, from 0 to 1. With several columns a row's class is the column with the
+// largest element, the first of equals; with a single column it is 1 from 0.5
+// upwards and 0 below. Matrices of different shapes are a [*ShapeError].
+func Accuracy(predicted, actual mat.Matrix) (float64, error) {
+	p, y, err := metricData("Accuracy", predicted, actual)
+	if err != nil {
+		return 0, err
+	}
+	hits := 0
+	for i := range p.Rows {
+		if class(p.row(i)) == class(y.row(i)) {
+			hits++
+		}
+	}
+	return float64(hits) / float64(p.Rows), nil
+}
+
+// ConfusionMatrix counts the samples by their actual class (row) and their
+// predicted class (column), classes being told as by [Accuracy]. It is
+// classes×classes, or 2×2 for a single column.
+func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
+	p, y, err := metricData("ConfusionMatrix", predicted, actual)
+	if err != nil {
+		return nil, err
+	}
+	n := max(p.Cols, 2)
+	m := mat.NewDense(n, n, nil)
+	for i := range p.Rows {
+		r, c := class(y.row(i)), class(p.row(i))
+		m.Set(r, c, m.At(r, c)+1)
+	}
+	return m, nil
+}
+
+// R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect
+// prediction, 0 for one that is no better than the mean. Several columns give
+// the mean of theirs. A column of equal targets counts 1 where it is predicted
+// exactly and 0 otherwise, as in scikit-learn.
+func R2(predicted, actual mat.Matrix) (float64, error) {
+	p, y, err := metricData("R2", predicted, actual)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for j := range p.Cols {
+		sum += columnR2(p.column(j), y.column(j))
+	}
+	if !isFinite(sum) {
+		return 0, fmt.Errorf("backprop: R2: the sum of squares is not finite; scale the data down")
+	}
+	return sum / float64(p.Cols), nil
+}
+
+func columnR2(p, y []float64) float64 {
+	if slices.Min(y) < slices.Max(y) {
+		return stat.RSquaredFrom(p, y, nil)
+	}
+	if slices.Equal(p, y) {
+		return 1
+	}
+	return 0
+}
+
+func metricData(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
+	if p, err = where.matrix("predicted", predicted, -1, -1); err != nil {
+		return p, y, err
+	}
+	if y, err = where.matrix("actual", actual, p.Rows, p.Cols); err != nil {
+		return p, y, err
+	}
+	if err = where.finite("predicted", p); err != nil {
+		return p, y, err
+	}
+	return p, y, where.finite("actual", y)
+}
+
+// class is the class that a row of probabilities, or a one-hot row, stands for.
+func class(row []float64) int {
+	if len(row) == 1 {
+		if row[0] >= 0.5 {
+			return 1
+		}
+		return 0
+	}
+	best := 0
+	for j, v := range row {
+		if v > row[best] {
+			best = j
+		}
+	}
+	return best
+}
