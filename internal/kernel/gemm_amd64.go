@@ -9,10 +9,12 @@ import (
 
 // The assembly is entered for one panel of at most maxPanel columns, blockM rows and blockK products per element
 // at a time: at most 60 µs, after which the goroutine can be preempted. What a panel reads again
-// and again, blockK rows of B and blockM of A, stays in the second level of cache.
+// and again, blockK rows of B and blockM of A, stays in the second level of cache. A panel of B that is copied
+// serves groupM rows before the next.
 const (
 	blockM = 128
 	blockK = 512
+	groupM = 2 * blockM
 )
 
 // affine is Affine for shapes already checked. Its product needs rows of Wᵀ: the kernels either transpose W in
@@ -193,9 +195,7 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 		return
 	}
 	width, wide := split(n)
-	// Columns of A, if those of a wide matrix, and with narrow panels rows of B would miss the cache at every step.
-	packA := acs > 1 && m >= blockM && n >= 256 && k >= 64
-	packB := width == 12 && m >= 64 && n*k >= 1<<16
+	packA, packB := packs(acs, ldb, m, n, k, wide)
 	var s *scratch
 	if packA || packB {
 		s = takeScratch()
@@ -203,25 +203,43 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 	}
 	for l := 0; l < k; l += blockK {
 		lk := min(blockK, k-l)
-		for i := 0; i < m; i += blockM {
-			mi := min(blockM, m-i)
-			ai, acs := a[i*ars+l*acs:], acs
+		for first := 0; first < m; first += groupM {
+			end := min(first+groupM, m)
 			if packA {
-				ai, acs = s.packA(ai, acs, mi, lk), lda
+				for i := first; i < end; i += blockM {
+					s.packA(i-first, a[i*ars+l*acs:], acs, min(blockM, end-i), lk)
+				}
 			}
 			for j := 0; j < n; j += width {
 				nj := min(width, n-j)
 				bj, ldb := b[l*ldb+j:], ldb
-				if packB && nj == 12 {
-					pack(s.b[:], bj, ldb, lk)
-					bj, ldb = s.b[:], 12
+				if packB && nj%4 == 0 {
+					pack(s.b[:], bj, ldb, lk, nj)
+					bj, ldb = s.b[:], nj
 				}
-				ci := c[i*ldc+j:]
-				c0, ldc0 := start(l, ci, ldc, nil, 0)
-				block(wide, ci, ldc, ai, ars, acs, bj, ldb, c0, ldc0, mi, nj, lk)
+				for i := first; i < end; i += blockM {
+					ai, acs := a[i*ars+l*acs:], acs
+					if packA {
+						ai, acs = s.a[(i-first)/blockM*blockK*lda:], lda
+					}
+					ci := c[i*ldc+j:]
+					c0, ldc0 := start(l, ci, ldc, nil, 0)
+					block(wide, ci, ldc, ai, ars, acs, bj, ldb, c0, ldc0, min(blockM, end-i), nj, lk)
+				}
 			}
 		}
 	}
+}
+
+// packs decides what of a product is copied before it is used. Columns of A, if those of a wide matrix,
+// would miss the cache at every step. Rows of B may, too, and are on a page each, but the wider the
+// panel the more of each is used at once, and the fewer the rows of A the less there is to gain.
+func packs(acs, ldb, m, n, k int, wide bool) (a, b bool) {
+	a = acs > 1 && m >= blockM && n >= 256 && k >= 64
+	if wide {
+		return a, m >= 128 && (ldb >= 512 && !spread(ldb) || n*k >= 1<<18)
+	}
+	return a, m >= 64 && (!spread(ldb) || n*k >= 1<<16)
 }
 
 // split returns the width of the equal panels, in whole vectors, that cover n columns, and whether the vectors
@@ -248,23 +266,24 @@ func fill(c []float64, ldc int, b []float64, m, n int) {
 	}
 }
 
-// scratch is memory for packed operands: a panel of B and, made when first needed, a block of A, [l][i].
+// scratch is memory for packed operands: a panel of B and, made when first needed, a group of A's blocks, each
+// [l][i] with a stride that is no power of two, which would put its rows into few sets of the cache.
 type scratch struct {
 	b [blockK * maxPanel]float64
 	a []float64
 }
 
-// lda is the stride of a packed A: no power of two, which would put its rows into few sets of the cache.
 const lda = blockM + 8
 
-func (s *scratch) packA(a []float64, acs, m, k int) []float64 {
+// packA copies the block that begins at row i of the group.
+func (s *scratch) packA(i int, a []float64, acs, m, k int) {
 	if s.a == nil {
-		s.a = make([]float64, blockK*lda)
+		s.a = make([]float64, groupM/blockM*blockK*lda)
 	}
+	to := s.a[i/blockM*blockK*lda:]
 	for l := range k {
-		copy(s.a[l*lda:l*lda+m], a[l*acs:])
+		copy(to[l*lda:l*lda+m], a[l*acs:])
 	}
-	return s.a
 }
 
 // Scratch not in use. If more than this many are taken at once, the garbage collector gets the others.
@@ -340,10 +359,10 @@ func transpose(dst []float64, ldd int, src []float64, lds int, rows, cols int) {
 	}
 }
 
-// pack copies twelve columns of src.
+// pack copies cols columns of src, a multiple of four.
 //
 //go:noinline
-func pack(dst, src []float64, lds, rows int) { packAVX2(&dst[0], &src[0], lds, rows) }
+func pack(dst, src []float64, lds, rows, cols int) { packAVX2(&dst[0], &src[0], lds, rows, cols/4) }
 
 //go:noescape
 func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
@@ -358,7 +377,7 @@ func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, 
 func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
 
 //go:noescape
-func packAVX2(dst, src *float64, lds, rows int)
+func packAVX2(dst, src *float64, lds, rows, vectors int)
 
 //go:noescape
 func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)

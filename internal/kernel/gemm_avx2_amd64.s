@@ -236,31 +236,39 @@ columns:
 	VZEROUPPER
 	RET
 
-// A panel of twelve columns of B, its rows one after the other:
+// Columns of B, in whole vectors, their rows one after the other:
 //
 //	for l := range rows {
-//		copy(dst[12*l:12*l+12], src[l*lds:])
+//		copy(dst[4*vectors*l:4*vectors*(l+1)], src[l*lds:])
 //	}
 //
-// func packAVX2(dst, src *float64, lds, rows int)
-TEXT ·packAVX2(SB), NOSPLIT, $0-32
+// The rows of a wide matrix are on as many pages; they are fetched ahead.
+//
+// func packAVX2(dst, src *float64, lds, rows, vectors int)
+TEXT ·packAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ lds+16(FP), R11
 	MOVQ rows+24(FP), CX
 	SHLQ $3, R11
 
+row:
+	MOVQ       vectors+32(FP), AX
+	MOVQ       SI, BX
+	PREFETCHT0 (SI)(R11*8)
+	PREFETCHT0 64(SI)(R11*8)
+	PREFETCHT0 128(SI)(R11*8)
+
 loop:
-	VMOVUPD (SI), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD 64(SI), Y2
+	VMOVUPD (BX), Y0
 	VMOVUPD Y0, (DI)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, 64(DI)
-	ADDQ    R11, SI
-	ADDQ    $96, DI
-	DECQ    CX
+	ADDQ    $32, BX
+	ADDQ    $32, DI
+	DECQ    AX
 	JNZ     loop
+	ADDQ    R11, SI
+	DECQ    CX
+	JNZ     row
 	VZEROUPPER
 	RET
 

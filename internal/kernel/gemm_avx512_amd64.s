@@ -25,7 +25,7 @@
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  C at the next row, then what is left of l; rows still to do
+//	CX, R13  C at a row of the next tile, then what is left of l; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \
@@ -63,7 +63,7 @@
 	OP((R15)(R14*1), Y21, Y22, Y23)
 
 // Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C. The
-// rows of a large C, at CX, are fetched while l runs, so that the stores do not wait for them.
+// rows of C of the tile that follows, at CX, are fetched while l runs.
 #define START1(a, c0, c1, c2) \
 	VMOVUPD.Z (BX), K1, c0; \
 	ADDQ      R12, BX
@@ -121,7 +121,7 @@
 
 #define TILE(loop, ROWS, START, LOADB, FMA, STORE) \
 	MOVQ b+40(FP), DX;    \
-	MOVQ DI, CX;          \
+	LEAQ (DI)(R8*8), CX;  \
 	MOVQ SI, AX;          \
 	LEAQ (SI)(R9*4), R15; \
 	ROWS(START);          \

@@ -135,8 +135,8 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	}
 	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
 		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
-		[3]int{130, 257, 65}, [3]int{64, 257, 256})
-	ca, aa, ba, za := newArena(t, 1<<16), newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 1<<10)
+		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11})
+	ca, aa, ba, za := newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 1<<19), newArena(t, 1<<10)
 	each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, p := range products {
