@@ -68,10 +68,14 @@ func Axpy(alpha float64, x, y []float64) {
 	axpy(alpha, x, y)
 }
 
-// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, and of the
-// 32 sums the upper half is added to the lower until one is left: the bits are the same on every machine.
+// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, or i mod 4 of fewer than
+// 32 elements, and of the sums the upper half is added to the lower until one is left: the bits are the
+// same on every machine.
 func Dot(x, y []float64) float64 {
 	checkLength(y, len(x))
+	if len(x) < 32 {
+		return dotShort(x, y)
+	}
 	var sums [32]float64
 	for len(x) >= 32 {
 		n := min(len(x)&^31, chunk)
@@ -87,6 +91,29 @@ func Dot(x, y []float64) float64 {
 		}
 	}
 	return sums[0]
+}
+
+func dotShort(x, y []float64) float64 {
+	y = y[:len(x)]
+	var s0, s1, s2, s3 float64
+	i := 0
+	for ; i < len(x)-3; i += 4 {
+		s0 += float64(x[i] * y[i])
+		s1 += float64(x[i+1] * y[i+1])
+		s2 += float64(x[i+2] * y[i+2])
+		s3 += float64(x[i+3] * y[i+3])
+	}
+	switch x, y = x[i:], y[i:]; len(x) {
+	case 3:
+		s2 += float64(x[2] * y[2])
+		fallthrough
+	case 2:
+		s1 += float64(x[1] * y[1])
+		fallthrough
+	case 1:
+		s0 += float64(x[0] * y[0])
+	}
+	return (s0 + s2) + (s1 + s3)
 }
 
 // Finite reports whether no element is ±Inf or NaN.
@@ -109,18 +136,20 @@ func Finite(x []float64) bool {
 // The functions that are not inlined are where a goroutine can be preempted: it cannot be in assembly, nor in
 // a loop that calls nothing else.
 
+//go:noinline
 func unary(f func(dst, src []float64), dst, src []float64) {
 	checkLength(src, len(dst))
 	for len(dst) > chunk {
 		call(f, dst[:chunk], src[:chunk])
 		dst, src = dst[chunk:], src[chunk:]
 	}
-	call(f, dst, src)
+	f(dst, src)
 }
 
 //go:noinline
 func call(f func(dst, src []float64), dst, src []float64) { f(dst, src) }
 
+//go:noinline
 func backward(f func(dz, da, z, a []float64), dz, da, z, a []float64) {
 	checkLength(da, len(dz))
 	checkLength(z, len(dz))
@@ -129,7 +158,7 @@ func backward(f func(dz, da, z, a []float64), dz, da, z, a []float64) {
 		callBackward(f, dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
 		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]
 	}
-	callBackward(f, dz, da, z, a)
+	f(dz, da, z, a)
 }
 
 //go:noinline

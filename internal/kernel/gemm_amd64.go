@@ -26,8 +26,14 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 		affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
 	case in == 0:
 		fill(z, ldz, b, n, out)
-	case out <= 12 && in*out <= len(tiny{}) && n <= blockM:
-		affineTiny(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	case in <= 4 && n <= blockM && n*out <= 1<<13:
+		for j := 0; j < out; j += 4 {
+			c0, _ := start(0, nil, 0, b, j)
+			tinyProduct(&z[j], ldz, &x[0], ldx, 1, &w[j*ldw], ldw, true, c0, n, min(4, out-j), in)
+		}
+	case out == 1 && in <= blockK && n <= blockM:
+		c0, _ := start(0, nil, 0, b, 0)
+		direct(z, ldz, x, ldx, 1, w, 1, c0, n, 1, in) // Wᵀ as it is
 	case wide && out >= 16 && n > 1 && spread(ldw):
 		affineInPlace(z, ldz, x, ldx, w, ldw, b, n, in, out)
 	case wide && 4 < out && out < 16 && n >= 16 && in%4 == 0 && spread(ldx):
@@ -41,30 +47,12 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	}
 }
 
-// tiny is Wᵀ of a layer so small that a call should cost nanoseconds.
-type tiny [16]float64
-
-func affineTiny(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	c0 := &zero[0]
-	if b != nil {
-		c0 = &b[0]
-	}
-	if out == 1 {
-		direct(z, ldz, x, ldx, 1, w, 1, c0, n, 1, in) // Wᵀ as it is
-		return
-	}
-	var t tiny
-	next := 0
-	for l := range in {
-		for j := l; next < (l+1)*out; j += ldw {
-			t[next] = w[j]
-			next++
-		}
-	}
-	direct(z, ldz, x, ldx, 1, t[:], out, c0, n, out, in)
+// tiny reports whether tinyProduct can compute a product at once.
+func tiny(m, n, k int) bool {
+	return n <= 4 && 0 < k && k <= 4 && m <= blockM && active != &generic
 }
 
-// direct computes C = 1·c₀ᵀ + A·B of at most twelve columns and one block, at once.
+// direct computes C = 1·c₀ᵀ + A·B of at most four columns and one block, at once.
 func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, m, n, k int) {
 	if active == &avx512 {
 		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
@@ -369,6 +357,9 @@ func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb i
 
 //go:noescape
 func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+
+//go:noescape
+func tinyProduct(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, transposed bool, c0 *float64, m, n, k int)
 
 //go:noescape
 func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)

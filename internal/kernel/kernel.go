@@ -34,6 +34,14 @@ func Affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	if n == 0 || out == 0 {
 		return
 	}
+	if tiny(n, out, in) {
+		c0 := &zero[0]
+		if b != nil {
+			c0 = &b[0]
+		}
+		tinyProduct(&z[0], ldz, &x[0], ldx, 1, &w[0], ldw, true, c0, n, out, in)
+		return
+	}
 	affine(z, ldz, x, ldx, w, ldw, b, n, in, out)
 }
 
@@ -47,6 +55,10 @@ func MulTN(dw []float64, lddw int, dz []float64, lddz int, x []float64, ldx int,
 	if out == 0 || in == 0 {
 		return
 	}
+	if tiny(out, in, n) {
+		tinyProduct(&dw[0], lddw, &dz[0], 1, lddz, &x[0], ldx, false, &zero[0], out, in, n)
+		return
+	}
 	multiply(dw, lddw, dz, 1, lddz, x, ldx, out, in, n)
 }
 
@@ -58,6 +70,10 @@ func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int,
 	checkMatrix(dz, lddz, n, out)
 	checkMatrix(w, ldw, out, in)
 	if n == 0 || in == 0 {
+		return
+	}
+	if tiny(n, in, out) {
+		tinyProduct(&dx[0], lddx, &dz[0], lddz, 1, &w[0], ldw, false, &zero[0], n, in, out)
 		return
 	}
 	multiply(dx, lddx, dz, lddz, 1, w, ldw, n, in, out)

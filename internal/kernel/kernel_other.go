@@ -4,6 +4,12 @@ package kernel
 
 var implementations = []*implementation{&generic}
 
+// tiny reports that no product needs tinyProduct.
+func tiny(m, n, k int) bool { return false }
+
+func tinyProduct(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, transposed bool, c0 *float64, m, n, k int) {
+}
+
 func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
 	affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
 }
