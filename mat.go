@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"example.com/backprop/internal/kernel"
@@ -327,13 +328,16 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 	return m, nil
 }
 
-// A crew is a number of goroutines that share one large operation, each
-// computing its own part of the result: which parts there are changes no bit of
-// it. A nil crew is the caller alone.
+// A crew is a number of goroutines that share one large operation. It is cut
+// into parts, and each goroutine takes the next one until there are none: which
+// parts there are and who computes them changes no bit of the result, and a
+// goroutine that has no processor holds up nobody. A nil crew is the caller
+// alone.
 type crew struct {
 	job     job
+	next    atomic.Uint64   // generation of the job, its number of parts, its next part: 32, 16 and 16 bits
+	left    atomic.Int64    // parts of the job that are not computed yet
 	wake    []chan struct{} // one a helper
-	done    chan struct{}
 	running sync.WaitGroup
 }
 
@@ -341,6 +345,7 @@ type crew struct {
 type job struct {
 	op      operation
 	size    int // what is divided: rows, units or parameters
+	parts   int
 	c, a, b matrix
 	bias    []float64
 	index   []int
@@ -387,18 +392,17 @@ const worthSharing = 1 << 19
 // newCrew starts a crew for GOMAXPROCS goroutines, the caller included, or
 // returns nil if no operation of up to largest multiplications is worth it.
 func newCrew(largest int) *crew {
-	helpers := runtime.GOMAXPROCS(0) - 1
+	helpers := min(runtime.GOMAXPROCS(0), 1<<10) - 1
 	if helpers < 1 || largest < worthSharing {
 		return nil
 	}
-	c := &crew{done: make(chan struct{}, helpers)}
-	for i := range helpers {
+	c := &crew{}
+	for range helpers {
 		wake := make(chan struct{}, 1)
 		c.wake = append(c.wake, wake)
 		c.running.Go(func() {
 			for await(wake) {
-				c.part(i + 1)
-				c.done <- struct{}{}
+				c.work()
 			}
 		})
 	}
@@ -407,21 +411,49 @@ func newCrew(largest int) *crew {
 
 // share runs a job on all of the crew.
 func (c *crew) share(j job) {
-	c.job = j
+	j.parts = min(len(c.wake)+1, (j.size+7)/8)
+	c.job = j // nobody reads it: every part of the last one is computed
+	c.left.Store(int64(j.parts))
+	c.next.Store(c.next.Load()>>32<<32 + 1<<32 + uint64(j.parts)<<16)
 	for _, wake := range c.wake {
-		wake <- struct{}{}
+		select {
+		case wake <- struct{}{}:
+		default: // it has not looked yet
+		}
 	}
-	c.part(0)
-	for range c.wake {
-		await(c.done)
+	c.work()
+	for c.left.Load() > 0 {
+		runtime.Gosched()
 	}
 }
 
-// await receives from c and reports whether c is open. It spins for some 100 µs
+// work takes parts of the job, as long as there are any.
+func (c *crew) work() {
+	for {
+		next := c.next.Load()
+		part, parts := int(next&0xffff), int(next>>16&0xffff)
+		if part >= parts {
+			return
+		}
+		if !c.next.CompareAndSwap(next, next+1) {
+			continue
+		}
+		// The part is taken, so that the job stays until it is computed. Parts are
+		// cut at multiples of 8, a vector's width.
+		size := c.job.size
+		cut := func(i int) int { return min(size, (size*i/parts+7)&^7) }
+		if lo, hi := cut(part), cut(part+1); lo < hi {
+			c.job.part(lo, hi)
+		}
+		c.left.Add(-1)
+	}
+}
+
+// await receives from c and reports whether c is open. It spins for some 75 µs
 // before it sleeps: from one shared operation to the next there is less time
 // than it takes to wake a thread.
 func await(c <-chan struct{}) bool {
-	for range 1000 {
+	for range 500 {
 		select {
 		case _, ok := <-c:
 			return ok
@@ -431,14 +463,6 @@ func await(c <-chan struct{}) bool {
 	}
 	_, ok := <-c
 	return ok
-}
-
-// part runs worker i's share, cut at multiples of 8, a vector's width.
-func (c *crew) part(i int) {
-	cut := func(i int) int { return min(c.job.size, (c.job.size*i/(len(c.wake)+1)+7)&^7) }
-	if lo, hi := cut(i), cut(i+1); lo < hi {
-		c.job.part(lo, hi)
-	}
 }
 
 // dismiss ends the crew's goroutines.

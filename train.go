@@ -128,7 +128,7 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // is made to start afresh. An error that OnEpoch returns is wrapped.
 //
 // Products of more than half a million multiplications are shared among
-// GOMAXPROCS goroutines, which spin for some 100 µs after each before they
+// GOMAXPROCS goroutines, which spin for some 75 µs after each before they
 // sleep. None outlives the call. During Train nothing else may use the network,
 // but for OnEpoch.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
