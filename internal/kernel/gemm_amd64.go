@@ -378,9 +378,3 @@ func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
 func peakAVX512(n int)
 
 func peakAVX2(n int)
-
-// maxPanel is the width of the widest panel of a product.
-const maxPanel = 24
-
-// zero is where the chains of a panel's row begin without a bias.
-var zero [maxPanel]float64

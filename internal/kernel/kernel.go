@@ -96,7 +96,13 @@ func SumRows(db []float64, dz []float64, lddz, n, out int) {
 	multiply(db, out, one[:], 0, 0, dz, lddz, 1, out, n)
 }
 
-var one = [1]float64{1}
+// maxPanel is the width of the widest panel of a product.
+const maxPanel = 24
+
+var (
+	one  = [1]float64{1}
+	zero [maxPanel]float64 // where the chains of a panel's row begin without a bias
+)
 
 // checkMatrix panics unless x holds a rows×cols matrix of stride ld.
 func checkMatrix(x []float64, ld, rows, cols int) {
