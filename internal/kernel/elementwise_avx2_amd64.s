@@ -11,7 +11,7 @@
 	XORL BX, BX;             \
 	SUBQ $4, CX;             \
 	JLT  tail;               \
-	PCALIGN $32;             \
+	PCALIGN $64;             \
 loop:                        \
 	LOAD;                    \
 	BODY(loopstore);         \
@@ -66,13 +66,14 @@ done:                        \
 	VMOVUPD NEAR_ONE, Y12;      \
 	MAP(LOAD3, LOAD3M, BODY, STORE1, STORE1M)
 
-// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r).
+// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the even coefficients
+// of q in two chains.
 //
-//	Y0  x, clobbered
-//	Y1  n
-//	Y2  t
-//	Y3  n in the low bits of its lanes
-//	Y4  clobbered
+//	Y0       x, clobbered
+//	Y1       n
+//	Y2       t
+//	Y3       n in the low bits of its lanes
+//	Y4, Y10  clobbered
 #define REDUCE_AND_EXPM1 \
 	VMOVUPD      ROUND, Y3;        \
 	VFMADD231PD  LOG2E, Y0, Y3;    \
@@ -80,16 +81,17 @@ done:                        \
 	VFNMADD231PD LN2_HIGH, Y1, Y0; \
 	VFNMADD231PD LN2_LOW, Y1, Y0;  \
 	VMOVUPD      Q9, Y2;           \
+	VMOVUPD      Q8, Y10;          \
 	VMULPD       Y0, Y0, Y4;       \
-	VFMADD213PD  Q8, Y0, Y2;       \
-	VFMADD213PD  Q7, Y0, Y2;       \
-	VFMADD213PD  Q6, Y0, Y2;       \
-	VFMADD213PD  Q5, Y0, Y2;       \
-	VFMADD213PD  Q4, Y0, Y2;       \
-	VFMADD213PD  Q3, Y0, Y2;       \
-	VFMADD213PD  Q2, Y0, Y2;       \
-	VFMADD213PD  Q1, Y0, Y2;       \
-	VFMADD213PD  Q0, Y0, Y2;       \
+	VFMADD213PD  Q7, Y4, Y2;       \
+	VFMADD213PD  Q6, Y4, Y10;      \
+	VFMADD213PD  Q5, Y4, Y2;       \
+	VFMADD213PD  Q4, Y4, Y10;      \
+	VFMADD213PD  Q3, Y4, Y2;       \
+	VFMADD213PD  Q2, Y4, Y10;      \
+	VFMADD213PD  Q1, Y4, Y2;       \
+	VFMADD213PD  Q0, Y4, Y10;      \
+	VFMADD213PD  Y10, Y0, Y2;      \
 	VFMADD213PD  Y0, Y4, Y2
 
 // Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so that both

@@ -83,6 +83,10 @@ func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int,
 func SumRows(db []float64, dz []float64, lddz, n, out int) {
 	checkMatrix(dz, lddz, n, out)
 	checkLength(db, out)
+	if 1 < out && tiny(1, out, n) {
+		tinyProduct(&db[0], out, &one[0], 0, 0, &dz[0], lddz, false, &zero[0], 1, out, n)
+		return
+	}
 	if n*out <= 16 {
 		for j := range db {
 			var sum float64
