@@ -335,7 +335,7 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 // alone.
 type crew struct {
 	job     job
-	next    atomic.Uint64   // generation of the job, its number of parts, its next part: 32, 16 and 16 bits
+	next    atomic.Uint32   // the job's number of parts and, in the lower 16 bits, its next part
 	left    atomic.Int64    // parts of the job that are not computed yet
 	wake    []chan struct{} // one a helper
 	running sync.WaitGroup
@@ -414,7 +414,7 @@ func (c *crew) share(j job) {
 	j.parts = min(len(c.wake)+1, (j.size+7)/8)
 	c.job = j // nobody reads it: every part of the last one is computed
 	c.left.Store(int64(j.parts))
-	c.next.Store(c.next.Load()>>32<<32 + 1<<32 + uint64(j.parts)<<16)
+	c.next.Store(uint32(j.parts) << 16)
 	for _, wake := range c.wake {
 		select {
 		case wake <- struct{}{}:
@@ -431,15 +431,16 @@ func (c *crew) share(j job) {
 func (c *crew) work() {
 	for {
 		next := c.next.Load()
-		part, parts := int(next&0xffff), int(next>>16&0xffff)
+		part, parts := int(next&0xffff), int(next>>16)
 		if part >= parts {
 			return
 		}
 		if !c.next.CompareAndSwap(next, next+1) {
 			continue
 		}
-		// The part is taken, so that the job stays until it is computed. Parts are
-		// cut at multiples of 8, a vector's width.
+		// The part is taken, if not of the job that was there before, then of the one
+		// that has come, which stays until the part is computed. Parts are cut at
+		// multiples of 8, a vector's width.
 		size := c.job.size
 		cut := func(i int) int { return min(size, (size*i/parts+7)&^7) }
 		if lo, hi := cut(part), cut(part+1); lo < hi {

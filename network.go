@@ -679,7 +679,8 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 // long as the parameters or nil, and then made.
 // Batch norm uses the batch's own statistics and leaves the running ones
 // alone; dropout is inactive. A nil l is chosen as by [Network.Loss]. A loss or
-// a gradient that is not finite is an error that wraps [ErrDiverged].
+// a gradient that is not finite is an error that wraps [ErrDiverged], after
+// which what dst holds is not defined.
 //
 // Params and Gradient together drive any other optimizer, such as L-BFGS of
 // gonum/optimize:
