@@ -35,6 +35,7 @@ var constants = [...][4]float64{
 	lanes4(-1000),       // and zero
 	lanes4(44),          // tanh x/2 is 1
 	lanes4(1 - 0x1p-12), // up to here 1 − a, of an a good to 2 ulp, is good to 2⁻⁴⁰
+	lanes4(0x1p600),     // above 1/√v of every normal v
 }
 
 //lint:ignore U1000 constants are made of it

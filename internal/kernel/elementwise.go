@@ -47,6 +47,8 @@ type AdamStep struct {
 //	m[i] = β₁·m[i] + (1−β₁)·g[i]
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
 //	θ[i] = θ[i] − Step·m[i]/(Scale·√v[i] + ε)
+//
+// with √v within 1 ulp.
 func Adam(params, grad, m, v []float64, s AdamStep) {
 	checkLength(grad, len(params))
 	checkLength(m, len(params))

@@ -239,6 +239,11 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
 
+// √v takes no VSQRTPD, which would occupy the unit that divides for twice as long as everything else takes: from
+// r ≈ 1/√v to 14 bits come s = v·r and h = r/2, one step of Goldschmidt's iteration takes both to 27 bits
+// (s += s·e, h += h·e with e = 1/2 − s·h), and s += h·(v − s²) is within an ulp. A zero keeps its zero, since r is
+// bounded. Subnormal numbers, whose residual would underflow, and infinity are left to VSQRTPD.
+//
 // func adamAVX512(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
 TEXT ·adamAVX512(SB), NOSPLIT, $0-152
 	MOVQ params_base+0(FP), DI
@@ -253,6 +258,8 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-152
 	VBROADCASTSD step+128(FP), Z20
 	VBROADCASTSD scale+136(FP), Z21
 	VBROADCASTSD eps+144(FP), Z22
+	VBROADCASTSD HALF, Z23
+	VBROADCASTSD RECIPROCAL_ROOT_MAX, Z24
 	EACH
 	VMOVUPD.Z    (SI)(BX*1), K1, Z2
 	VMOVUPD.Z    (R8)(BX*1), K1, Z0
@@ -263,7 +270,22 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-152
 	VMULPD       Z18, Z1, Z1
 	VMULPD       Z19, Z2, Z4
 	VFMADD231PD  Z4, Z2, Z1       // v = β₂·v + (1−β₂)·g²
-	VSQRTPD      Z1, Z5
+	VFPCLASSPDZ  $0x28, Z1, K2    // +∞ or subnormal
+	KORTESTB     K2, K2
+	JNZ          odd
+	VRSQRT14PD   Z1, Z6
+	VMINPD       Z6, Z24, Z6
+	VMULPD       Z6, Z1, Z5       // s
+	VMULPD       Z6, Z23, Z6      // h
+	VMOVAPD      Z23, Z7
+	VFNMADD231PD Z5, Z6, Z7       // e
+	VFMADD231PD  Z5, Z7, Z5
+	VFMADD231PD  Z6, Z7, Z6
+	VMOVAPD      Z1, Z7
+	VFNMADD231PD Z5, Z5, Z7       // v − s²
+	VFMADD231PD  Z6, Z7, Z5
+
+root:
 	VFMADD213PD  Z22, Z21, Z5
 	VDIVPD       Z5, Z0, Z5
 	VFNMADD231PD Z20, Z5, Z3      // θ −= step·m/(scale·√v + ε)
@@ -271,6 +293,10 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-152
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
 	NEXT
+
+odd:
+	VSQRTPD Z1, Z5
+	JMP     root
 
 // func axpyAVX512(alpha float64, x, y []float64)
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
