@@ -757,10 +757,11 @@ func (o *Adam) Step(params, grad []float64, eta float64) { step(o, params, grad,
 func (o *Adam) part(params, grad []float64, eta float64, lo, hi int) {
 	m, v := o.values[:len(params)], o.values[len(params):]
 	beta1, beta2, t := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), float64(o.steps)
+	root := math.Sqrt(1 - math.Pow(beta2, t)) // taken out of the quotient: η·m̂/(√v̂ + ε) = η·m̂·root/(√v + ε·root)
 	kernel.Adam(params[lo:hi], grad[lo:hi], m[lo:hi], v[lo:hi], kernel.AdamStep{
-		Beta1: beta1, Beta2: beta2, Epsilon: cmp.Or(o.Epsilon, 1e-8),
-		Step:  eta / (1 - math.Pow(beta1, t)),
-		Scale: 1 / math.Sqrt(1-math.Pow(beta2, t)),
+		Beta1: beta1, Beta2: beta2,
+		Step:    eta * root / (1 - math.Pow(beta1, t)),
+		Epsilon: cmp.Or(o.Epsilon, 1e-8) * root,
 	})
 }
 

@@ -52,7 +52,7 @@ func BenchmarkElementwise(b *testing.B) {
 		run("ReLU", func() { ReLU(a, z) })
 		run("ReLUBackward", func() { ReLUBackward(x, y, z) })
 		run("Adam", func() {
-			Adam(x, z, y, a, AdamStep{Beta1: 0.9, Beta2: 0.999, Step: 0.001, Scale: 1.1, Epsilon: 1e-8})
+			Adam(x, z, y, a, AdamStep{Beta1: 0.9, Beta2: 0.999, Step: 0.001, Epsilon: 1e-8})
 		})
 		run("Axpy", func() { Axpy(0.1, x, y) })
 		run("Dot", func() { Dot(x, y) })

@@ -35,7 +35,11 @@ var constants = [...][4]float64{
 	lanes4(-1000),       // and zero
 	lanes4(44),          // tanh x/2 is 1
 	lanes4(1 - 0x1p-12), // up to here 1 − a, of an a good to 2 ulp, is good to 2⁻⁴⁰
-	lanes4(0x1p600),     // above 1/√v of every normal v
+
+	// (1−e)^−½ = 1 + e/2 + ROOT2·e² + ROOT3·e³ for |e| ≤ 2⁻¹³. The term 35/128·e⁴ is in the second as the
+	// Chebyshev polynomial that fits it best has it.
+	lanes4(3./8 + 35./128*0x1p-26),
+	lanes4(5. / 16),
 }
 
 //lint:ignore U1000 constants are made of it

@@ -37,16 +37,16 @@ func ReLUBackward(dz, da, z []float64) {
 // AdamStep holds what one step of Adam takes besides slices.
 type AdamStep struct {
 	Beta1, Beta2 float64
-	Step         float64 // η/(1−β₁ᵗ)
-	Scale        float64 // 1/√(1−β₂ᵗ)
-	Epsilon      float64
+	Step         float64 // η·√(1−β₂ᵗ)/(1−β₁ᵗ)
+	Epsilon      float64 // ε·√(1−β₂ᵗ)
 }
 
-// Adam updates parameters and moments from the gradient:
+// Adam updates parameters and moments from the gradient, in the order of operations at the end of section 2 of
+// Kingma and Ba 2015:
 //
-//	m[i] = β₁·m[i] + (1−β₁)·g[i]
+//	m[i] = m[i] + (1−β₁)·(g[i]−m[i])
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
-//	θ[i] = θ[i] − Step·m[i]/(Scale·√v[i] + ε)
+//	θ[i] = θ[i] − Step·m[i]/(√v[i] + Epsilon)
 //
 // with √v within 1 ulp.
 func Adam(params, grad, m, v []float64, s AdamStep) {
@@ -174,5 +174,5 @@ func axpy(alpha float64, x, y []float64) { active.axpy(alpha, x, y) }
 
 //go:noinline
 func adam(params, grad, m, v []float64, s *AdamStep) {
-	active.adam(params, grad, m, v, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Scale, s.Epsilon)
+	active.adam(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
 }

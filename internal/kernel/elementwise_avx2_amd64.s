@@ -256,32 +256,30 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 	VMASKMOVPD Y1, Y15, (R9)(BX*1); \
 	VMASKMOVPD Y3, Y15, (DI)(BX*1)
 
-// m = β₁·m + (1−β₁)·g;  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(scale·√v + ε)
+// m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
 #define ADAM_BODY(store) \
-	VMULPD       Y6, Y0, Y0;   \
-	VFMADD231PD  Y7, Y2, Y0;   \
+	VSUBPD       Y0, Y2, Y4;   \
+	VFMADD231PD  Y7, Y4, Y0;   \
 	VMULPD       Y8, Y1, Y1;   \
 	VMULPD       Y9, Y2, Y4;   \
 	VFMADD231PD  Y4, Y2, Y1;   \
 	VSQRTPD      Y1, Y5;       \
-	VFMADD213PD  Y12, Y11, Y5; \
+	VADDPD       Y11, Y5, Y5;  \
 	VDIVPD       Y5, Y0, Y5;   \
 	VFNMADD231PD Y10, Y5, Y3
 
-// func adamAVX2(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
-TEXT ·adamAVX2(SB), NOSPLIT, $0-152
+// func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+TEXT ·adamAVX2(SB), NOSPLIT, $0-136
 	MOVQ params_base+0(FP), DI
 	MOVQ params_len+8(FP), CX
 	MOVQ grad_base+24(FP), SI
 	MOVQ m_base+48(FP), R8
 	MOVQ v_base+72(FP), R9
-	VBROADCASTSD beta1+96(FP), Y6
-	VBROADCASTSD alpha1+104(FP), Y7
-	VBROADCASTSD beta2+112(FP), Y8
-	VBROADCASTSD alpha2+120(FP), Y9
-	VBROADCASTSD step+128(FP), Y10
-	VBROADCASTSD scale+136(FP), Y11
-	VBROADCASTSD eps+144(FP), Y12
+	VBROADCASTSD alpha1+96(FP), Y7
+	VBROADCASTSD beta2+104(FP), Y8
+	VBROADCASTSD alpha2+112(FP), Y9
+	VBROADCASTSD step+120(FP), Y10
+	VBROADCASTSD eps+128(FP), Y11
 	MAP(ADAM_LOAD, ADAM_LOADM, ADAM_BODY, ADAM_STORE, ADAM_STOREM)
 
 #define AXPY_LOAD \

@@ -239,64 +239,54 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
 
-// √v takes no VSQRTPD, which would occupy the unit that divides for twice as long as everything else takes: from
-// r ≈ 1/√v to 14 bits come s = v·r and h = r/2, one step of Goldschmidt's iteration takes both to 27 bits
-// (s += s·e, h += h·e with e = 1/2 − s·h), and s += h·(v − s²) is within an ulp. A zero keeps its zero, since r is
-// bounded. Subnormal numbers, whose residual would underflow, and infinity are left to VSQRTPD.
+// √v takes no VSQRTPD, which would occupy the divider for twice as long as all the rest takes. With r ≈ 1/√v to
+// 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t + t·e·(1/2 + 3/8·e + 5/16·e²); the rounding of t is
+// in e, too, and so halved. The roots of 0 and infinity are themselves.
 //
-// func adamAVX512(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
-TEXT ·adamAVX512(SB), NOSPLIT, $0-152
+// func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	MOVQ params_base+0(FP), DI
 	MOVQ params_len+8(FP), CX
 	MOVQ grad_base+24(FP), SI
 	MOVQ m_base+48(FP), R8
 	MOVQ v_base+72(FP), R9
-	VBROADCASTSD beta1+96(FP), Z16
-	VBROADCASTSD alpha1+104(FP), Z17
-	VBROADCASTSD beta2+112(FP), Z18
-	VBROADCASTSD alpha2+120(FP), Z19
-	VBROADCASTSD step+128(FP), Z20
-	VBROADCASTSD scale+136(FP), Z21
-	VBROADCASTSD eps+144(FP), Z22
-	VBROADCASTSD HALF, Z23
-	VBROADCASTSD RECIPROCAL_ROOT_MAX, Z24
+	VBROADCASTSD alpha1+96(FP), Z17
+	VBROADCASTSD beta2+104(FP), Z18
+	VBROADCASTSD alpha2+112(FP), Z19
+	VBROADCASTSD step+120(FP), Z20
+	VBROADCASTSD eps+128(FP), Z21
+	VBROADCASTSD HALF, Z22
+	VBROADCASTSD ROOT2, Z23
+	VBROADCASTSD ROOT3, Z24
+	VBROADCASTSD ONE, Z25
 	EACH
 	VMOVUPD.Z    (SI)(BX*1), K1, Z2
 	VMOVUPD.Z    (R8)(BX*1), K1, Z0
 	VMOVUPD.Z    (R9)(BX*1), K1, Z1
 	VMOVUPD.Z    (DI)(BX*1), K1, Z3
-	VMULPD       Z16, Z0, Z0
-	VFMADD231PD  Z17, Z2, Z0      // m = β₁·m + (1−β₁)·g
+	VSUBPD       Z0, Z2, Z4
+	VFMADD231PD  Z17, Z4, Z0   // m = m + (1−β₁)·(g−m)
 	VMULPD       Z18, Z1, Z1
 	VMULPD       Z19, Z2, Z4
-	VFMADD231PD  Z4, Z2, Z1       // v = β₂·v + (1−β₂)·g²
-	VFPCLASSPDZ  $0x28, Z1, K2    // +∞ or subnormal
-	KORTESTB     K2, K2
-	JNZ          odd
-	VRSQRT14PD   Z1, Z6
-	VMINPD       Z6, Z24, Z6
-	VMULPD       Z6, Z1, Z5       // s
-	VMULPD       Z6, Z23, Z6      // h
-	VMOVAPD      Z23, Z7
-	VFNMADD231PD Z5, Z6, Z7       // e
-	VFMADD231PD  Z5, Z7, Z5
-	VFMADD231PD  Z6, Z7, Z6
-	VMOVAPD      Z1, Z7
-	VFNMADD231PD Z5, Z5, Z7       // v − s²
-	VFMADD231PD  Z6, Z7, Z5
-
-root:
-	VFMADD213PD  Z22, Z21, Z5
+	VFMADD231PD  Z4, Z2, Z1    // v = β₂·v + (1−β₂)·g²
+	VRSQRT14PD   Z1, Z6        // r
+	VFPCLASSPDZ  $0x0e, Z1, K2 // ±0 or +∞
+	VMULPD       Z6, Z1, Z5    // t
+	VMOVAPD      Z25, Z7
+	VFNMADD231PD Z6, Z5, Z7    // e
+	VMOVAPD      Z23, Z8
+	VFMADD231PD  Z24, Z7, Z8
+	VFMADD213PD  Z22, Z7, Z8
+	VMULPD       Z5, Z7, Z7
+	VFMADD231PD  Z7, Z8, Z5
+	VMOVAPD      Z1, K2, Z5
+	VADDPD       Z21, Z5, Z5
 	VDIVPD       Z5, Z0, Z5
-	VFNMADD231PD Z20, Z5, Z3      // θ −= step·m/(scale·√v + ε)
+	VFNMADD231PD Z20, Z5, Z3   // θ −= step·m/(√v + ε)
 	VMOVUPD      Z0, K1, (R8)(BX*1)
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
 	NEXT
-
-odd:
-	VSQRTPD Z1, Z5
-	JMP     root
 
 // func axpyAVX512(alpha float64, x, y []float64)
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-56

@@ -279,7 +279,7 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 }
 
 func adamOf(params, grad, m, v []float64) {
-	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Scale: 1.3, Epsilon: 1e-8})
+	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Epsilon: 1e-8})
 }
 
 // TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels nowhere.
@@ -335,11 +335,11 @@ func TestAdamFollowsItsFormula(t *testing.T) {
 	each(t, func(t *testing.T) {
 		params, grad, m, v := draw(r, make([]float64, n), 1, n, n), make([]float64, n), make([]float64, n), make([]float64, n)
 		theta, m1, v1 := append([]float64(nil), params...), make([]float64, n), make([]float64, n)
-		s := AdamStep{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+		s := AdamStep{Beta1: 0.9, Beta2: 0.999}
 		for step := 1; step <= 3; step++ {
 			draw(r, grad, 1, n, n)
 			c1, c2 := 1-math.Pow(0.9, float64(step)), 1-math.Pow(0.999, float64(step))
-			s.Step, s.Scale = 0.01/c1, 1/math.Sqrt(c2)
+			s.Step, s.Epsilon = 0.01*math.Sqrt(c2)/c1, 1e-8*math.Sqrt(c2)
 			Adam(params, grad, m, v, s)
 			for i, g := range grad {
 				m1[i] = 0.9*m1[i] + (1-0.9)*g
@@ -370,7 +370,7 @@ func TestAdamsRootIsAccurate(t *testing.T) {
 		for i := range m {
 			m[i] = 1
 		}
-		Adam(theta, grad, m, append([]float64(nil), v...), AdamStep{Beta1: 1, Beta2: 1, Step: -1, Scale: 1, Epsilon: tiny})
+		Adam(theta, grad, m, append([]float64(nil), v...), AdamStep{Beta1: 1, Beta2: 1, Step: -1, Epsilon: tiny})
 		for i, v := range v {
 			got, want := theta[i], 1/(math.Sqrt(v)+tiny)
 			switch {

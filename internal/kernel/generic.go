@@ -141,11 +141,11 @@ func reluBackwardGeneric(dz, da, z []float64) {
 	}
 }
 
-func adamGeneric(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64) {
+func adamGeneric(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64) {
 	for i, g := range grad {
-		m[i] = beta1*m[i] + alpha1*g
+		m[i] += alpha1 * (g - m[i])
 		v[i] = beta2*v[i] + alpha2*g*g
-		params[i] -= step * (m[i] / (scale*math.Sqrt(v[i]) + eps))
+		params[i] -= step * (m[i] / (math.Sqrt(v[i]) + eps))
 	}
 }
 

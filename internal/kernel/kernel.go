@@ -136,7 +136,7 @@ type implementation struct {
 	exp, sigmoid, tanh, relu      func(dst, src []float64)
 	sigmoidBackward, tanhBackward func(dz, da, z, a []float64)
 	reluBackward                  func(dz, da, z []float64)
-	adam                          func(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+	adam                          func(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
 	axpy                          func(alpha float64, x, y []float64)
 }
 

@@ -105,7 +105,7 @@ func tanhBackwardAVX512(dz, da, z, a []float64)
 func reluBackwardAVX512(dz, da, z []float64)
 
 //go:noescape
-func adamAVX512(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
 
 //go:noescape
 func axpyAVX512(alpha float64, x, y []float64)
@@ -135,7 +135,7 @@ func tanhBackwardAVX2(dz, da, z, a []float64)
 func reluBackwardAVX2(dz, da, z []float64)
 
 //go:noescape
-func adamAVX2(params, grad, m, v []float64, beta1, alpha1, beta2, alpha2, step, scale, eps float64)
+func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
 
 //go:noescape
 func axpyAVX2(alpha float64, x, y []float64)
