@@ -28,7 +28,7 @@ import (
 
 // matrix is a row-major view of float64s. Its Data may belong to the caller,
 // to the network's flat parameters or to a pass.
-type matrix blas64.General
+type matrix kernel.Matrix
 
 func newMatrix(rows, cols int) matrix {
 	return matrixOf(make([]float64, rows*cols), rows, cols)
@@ -91,22 +91,22 @@ func (m matrix) columns(lo, hi int) matrix {
 // affine computes Z = X·Wᵀ + 1·bᵀ  (N×out = N×in · in×out + N×1 · 1×out).
 // A nil b counts as zero.
 func affine(z, x, w *matrix, b []float64) {
-	kernel.Affine(z.Data, z.Stride, x.Data, x.Stride, w.Data, w.Stride, b, x.Rows, w.Cols, w.Rows)
+	kernel.Affine((*kernel.Matrix)(z), (*kernel.Matrix)(x), (*kernel.Matrix)(w), b)
 }
 
 // mulTrans computes dW = dZᵀ·X  (out×in = out×N · N×in).
 func mulTrans(dw, dz, x *matrix) {
-	kernel.MulTN(dw.Data, dw.Stride, dz.Data, dz.Stride, x.Data, x.Stride, dw.Rows, dw.Cols, x.Rows)
+	kernel.MulTN((*kernel.Matrix)(dw), (*kernel.Matrix)(dz), (*kernel.Matrix)(x))
 }
 
 // mul computes dX = dZ·W  (N×in = N×out · out×in).
 func mul(dx, dz, w *matrix) {
-	kernel.MulNN(dx.Data, dx.Stride, dz.Data, dz.Stride, w.Data, w.Stride, dz.Rows, w.Cols, w.Rows)
+	kernel.MulNN((*kernel.Matrix)(dx), (*kernel.Matrix)(dz), (*kernel.Matrix)(w))
 }
 
 // sumRows computes db = dZᵀ·1  (out = out×N · N).
 func sumRows(db []float64, dz *matrix) {
-	kernel.SumRows(db, dz.Data, dz.Stride, dz.Rows, dz.Cols)
+	kernel.SumRows(db, (*kernel.Matrix)(dz))
 }
 
 // subtract computes D = (A − Y)·factor.

@@ -358,6 +358,7 @@ func (n *Network) output() *slot { return n.slots[len(n.slots)-1] }
 type pass struct {
 	capacity int
 	states   []state
+	norms    []*state // those of batch norm
 
 	loss        Loss
 	fused       logitLoss // the loss, if it has a closed form in the last layer's z
@@ -389,6 +390,7 @@ func (n *Network) newPass(capacity int, training bool) *pass {
 			s.xhat = newMatrix(capacity, l.out)
 			s.scale = make([]float64, l.out)
 			s.batchMean, s.batchVar = make([]float64, l.out), make([]float64, l.out)
+			p.norms = append(p.norms, s)
 		}
 		if !training {
 			continue

@@ -349,16 +349,20 @@ func (t *trainer) run(ctx context.Context) error {
 		t.noteBest(e)
 		t.progress.epoch(e, t.validX.Data != nil)
 		stop, err := t.callOnEpoch(e)
-		if err == nil {
-			t.history.Stopped = cmp.Or(stop, t.done(e))
+		if stop == "" {
+			stop = t.done(e)
 		}
-		t.checkpoint.capture(t)
-		if err := errors.Join(err, t.checkpoint.write(t, err != nil || t.history.Stopped != "")); err != nil {
-			t.history.Stopped = cmp.Or(t.history.Stopped, stop, StopFailed)
-			return err
+		if err == nil {
+			t.history.Stopped = stop
 		}
 		if t.checkpoint != nil {
+			t.checkpoint.capture(t)
+			err = errors.Join(err, t.checkpoint.write(t, err != nil || stop != ""))
 			t.began = time.Since(t.start)
+		}
+		if err != nil {
+			t.history.Stopped = cmp.Or(stop, StopFailed)
+			return err
 		}
 	}
 	if t.Patience > 0 {
@@ -434,7 +438,9 @@ func (t *trainer) shuffle(n int) {
 	for i := range t.order {
 		t.order[i] = i
 	}
-	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	if t.order != nil {
+		t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	}
 	// Dropout draws from a stream of its own: the one above has drawn the weights
 	// too, if Init was given the same seed, and would drop units by their weights.
 	t.pcg.Seed(t.Seed, ^uint64(n))
@@ -515,10 +521,8 @@ func (t *trainer) update(eta float64) {
 
 // learn lets batch norm follow the batch.
 func (p *pass) learn() {
-	for i := range p.states {
-		if l, ok := p.states[i].Layer.(BatchNorm); ok {
-			l.learn(&p.states[i])
-		}
+	for _, s := range p.norms {
+		s.Layer.(BatchNorm).learn(s)
 	}
 }
 

@@ -25,9 +25,9 @@ func BenchmarkProducts(b *testing.B) {
 				b.ReportMetric(2*float64(n*in*out)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
 		}
-		run("Affine", func() { Affine(dz, out, x, in, w, in, bias, n, in, out) })
-		run("MulTN", func() { MulTN(dw, in, z, out, x, in, out, in, n) })
-		run("MulNN", func() { MulNN(dx, in, z, out, w, in, n, in, out) })
+		run("Affine", func() { Affine(view(dz, out, n, out), view(x, in, n, in), view(w, in, out, in), bias) })
+		run("MulTN", func() { MulTN(view(dw, in, out, in), view(z, out, n, out), view(x, in, n, in)) })
+		run("MulNN", func() { MulNN(view(dx, in, n, in), view(z, out, n, out), view(w, in, out, in)) })
 	}
 }
 
@@ -57,6 +57,6 @@ func BenchmarkElementwise(b *testing.B) {
 		run("Axpy", func() { Axpy(0.1, x, y) })
 		run("Dot", func() { Dot(x, y) })
 		run("Finite", func() { Finite(x) })
-		run("SumRows", func() { SumRows(a[:n/4], x, n/4, 4, n/4) })
+		run("SumRows", func() { SumRows(a[:n/4], view(x, n/4, 4, n/4)) })
 	}
 }

@@ -29,7 +29,8 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	case in <= 4 && n <= blockM && n*out <= 1<<13:
 		for j := 0; j < out; j += 4 {
 			c0, _ := start(0, nil, 0, b, j)
-			tinyProduct(&z[j], ldz, &x[0], ldx, 1, &w[j*ldw], ldw, true, c0, n, min(4, out-j), in)
+			nj := min(4, out-j)
+			tinyAffine(&Matrix{n, nj, z[j:], ldz}, &Matrix{n, in, x, ldx}, &Matrix{nj, in, w[j*ldw:], ldw}, c0)
 		}
 	case out == 1 && in <= blockK && n <= blockM:
 		c0, _ := start(0, nil, 0, b, 0)
@@ -47,7 +48,7 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	}
 }
 
-// tiny reports whether tinyProduct can compute a product at once.
+// tiny reports whether an m×n product of k terms is one for tinyAffine, tinyMulTN or tinyMulNN.
 func tiny(m, n, k int) bool {
 	return n <= 4 && 0 < k && k <= 4 && m <= blockM && active != &generic
 }
@@ -359,7 +360,13 @@ func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb i
 func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
 
 //go:noescape
-func tinyProduct(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, transposed bool, c0 *float64, m, n, k int)
+func tinyAffine(z, x, w *Matrix, c0 *float64)
+
+//go:noescape
+func tinyMulTN(dw, dz, x *Matrix)
+
+//go:noescape
+func tinyMulNN(dx, dz, w *Matrix)
 
 //go:noescape
 func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)

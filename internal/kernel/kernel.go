@@ -1,9 +1,9 @@
 // Package kernel holds the inner loops of backpropagation over float64 slices: the three matrix products
 // of a dense layer, the exponential family and its derivatives, and the update of the parameters.
 //
-// Matrices are row-major slices with a stride: element (i, j) of x is x[i*ldx+j]. N is the number of samples,
-// in and out are a layer's inputs and units. A size that does not fit its slice panics before anything is
-// computed; vectors must have just the length they should. Results must not overlap operands, except where a
+// N is the number of samples, in and out are a layer's inputs and units; ldx is the stride of x. Shapes that do not
+// agree and a shape that does not fit its slice panic before anything is computed; vectors must have just
+// the length they should. Results must not overlap operands, except where a
 // function says so. No function allocates, but for scratch memory that is kept for the next call, nor starts a
 // goroutine; each may be called by many.
 //
@@ -19,105 +19,113 @@ package kernel
 
 import "math/bits"
 
+// A Matrix is row-major: element (i, j) is Data[i*Stride+j]. Its fields are those of blas64.General.
+type Matrix struct {
+	Rows, Cols int
+	Data       []float64
+	Stride     int
+}
+
 // Affine computes Z = X·Wᵀ + 1·bᵀ  (N×in · in×out); b is nil for zero.
 //
 //	z[i*ldz+j] = b[j] + Σₗ x[i*ldx+l]·w[j*ldw+l]
 //
 // Workers may share it by rows of X and Z or, when those are few, by rows of W, elements of b and columns of Z.
-func Affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	checkMatrix(z, ldz, n, out)
-	checkMatrix(x, ldx, n, in)
-	checkMatrix(w, ldw, out, in)
+func Affine(z, x, w *Matrix, b []float64) {
+	n, in, out := x.Rows, x.Cols, w.Rows
+	z.check(n, out)
+	x.check(n, in)
+	w.check(out, in)
+	c0 := &zero[0]
 	if b != nil {
 		checkLength(b, out)
-	}
-	if n == 0 || out == 0 {
-		return
-	}
-	if tiny(n, out, in) {
-		c0 := &zero[0]
-		if b != nil {
+		if out > 0 {
 			c0 = &b[0]
 		}
-		tinyProduct(&z[0], ldz, &x[0], ldx, 1, &w[0], ldw, true, c0, n, out, in)
-		return
 	}
-	affine(z, ldz, x, ldx, w, ldw, b, n, in, out)
+	switch {
+	case n == 0 || out == 0:
+	case tiny(n, out, in):
+		tinyAffine(z, x, w, c0)
+	default:
+		affine(z.Data, z.Stride, x.Data, x.Stride, w.Data, w.Stride, b, n, in, out)
+	}
 }
 
 // MulTN computes dW = dZᵀ·X  (out×N · N×in).
 //
 //	dw[j*lddw+l] = Σᵢ dz[i*lddz+j]·x[i*ldx+l]
-func MulTN(dw []float64, lddw int, dz []float64, lddz int, x []float64, ldx int, out, in, n int) {
-	checkMatrix(dw, lddw, out, in)
-	checkMatrix(dz, lddz, n, out)
-	checkMatrix(x, ldx, n, in)
-	if out == 0 || in == 0 {
-		return
+func MulTN(dw, dz, x *Matrix) {
+	out, in, n := dw.Rows, dw.Cols, x.Rows
+	dw.check(out, in)
+	dz.check(n, out)
+	x.check(n, in)
+	switch {
+	case out == 0 || in == 0:
+	case tiny(out, in, n):
+		tinyMulTN(dw, dz, x)
+	default:
+		multiply(dw.Data, dw.Stride, dz.Data, 1, dz.Stride, x.Data, x.Stride, out, in, n)
 	}
-	if tiny(out, in, n) {
-		tinyProduct(&dw[0], lddw, &dz[0], 1, lddz, &x[0], ldx, false, &zero[0], out, in, n)
-		return
-	}
-	multiply(dw, lddw, dz, 1, lddz, x, ldx, out, in, n)
 }
 
 // MulNN computes dX = dZ·W  (N×out · out×in).
 //
 //	dx[i*lddx+l] = Σⱼ dz[i*lddz+j]·w[j*ldw+l]
-func MulNN(dx []float64, lddx int, dz []float64, lddz int, w []float64, ldw int, n, in, out int) {
-	checkMatrix(dx, lddx, n, in)
-	checkMatrix(dz, lddz, n, out)
-	checkMatrix(w, ldw, out, in)
-	if n == 0 || in == 0 {
-		return
+func MulNN(dx, dz, w *Matrix) {
+	n, in, out := dx.Rows, dx.Cols, w.Rows
+	dx.check(n, in)
+	dz.check(n, out)
+	w.check(out, in)
+	switch {
+	case n == 0 || in == 0:
+	case tiny(n, in, out):
+		tinyMulNN(dx, dz, w)
+	default:
+		multiply(dx.Data, dx.Stride, dz.Data, dz.Stride, 1, w.Data, w.Stride, n, in, out)
 	}
-	if tiny(n, in, out) {
-		tinyProduct(&dx[0], lddx, &dz[0], lddz, 1, &w[0], ldw, false, &zero[0], n, in, out)
-		return
-	}
-	multiply(dx, lddx, dz, lddz, 1, w, ldw, n, in, out)
 }
 
 // SumRows computes db = dZᵀ·1, the sum of the N rows of dZ, in their order.
-func SumRows(db []float64, dz []float64, lddz, n, out int) {
-	checkMatrix(dz, lddz, n, out)
+func SumRows(db []float64, dz *Matrix) {
+	n, out := dz.Rows, dz.Cols
+	dz.check(n, out)
 	checkLength(db, out)
-	if 1 < out && tiny(1, out, n) {
-		tinyProduct(&db[0], out, &one[0], 0, 0, &dz[0], lddz, false, &zero[0], 1, out, n)
-		return
-	}
-	if n*out <= 16 {
+	switch {
+	case 1 < out && tiny(1, out, n):
+		tinyMulNN(&Matrix{1, out, db, out}, &Matrix{1, n, ones[:], n}, dz)
+	case n*out <= 16:
 		for j := range db {
-			var sum float64
+			sum := 0.0
 			for i := range n {
-				sum += dz[i*lddz+j]
+				sum += dz.Data[i*dz.Stride+j]
 			}
 			db[j] = sum
 		}
-		return
+	default:
+		multiply(db, out, ones[:], 0, 0, dz.Data, dz.Stride, 1, out, n)
 	}
-	multiply(db, out, one[:], 0, 0, dz, lddz, 1, out, n)
 }
 
 // maxPanel is the width of the widest panel of a product.
 const maxPanel = 24
 
 var (
-	one  = [1]float64{1}
+	ones = [4]float64{1, 1, 1, 1}
 	zero [maxPanel]float64 // where the chains of a panel's row begin without a bias
 )
 
-// checkMatrix panics unless x holds a rows×cols matrix of stride ld.
-func checkMatrix(x []float64, ld, rows, cols int) {
-	if rows < 0 || cols < 0 || ld < cols && rows > 1 {
-		panic("kernel: impossible shape")
+// check panics unless m is rows×cols and has the memory.
+func (m *Matrix) check(rows, cols int) {
+	if m.Rows != rows || m.Cols != cols {
+		panic("kernel: shapes do not agree")
 	}
 	if rows == 0 || cols == 0 {
 		return
 	}
-	high, last := bits.Mul64(uint64(rows-1), uint64(ld))
-	if high != 0 || last > uint64(len(x)) || uint64(cols) > uint64(len(x))-last {
+	high, last := bits.Mul64(uint64(rows-1), uint64(m.Stride))
+	if rows < 0 || cols < 0 || m.Stride < cols && rows > 1 ||
+		high != 0 || last > uint64(len(m.Data)) || uint64(cols) > uint64(len(m.Data))-last {
 		panic("kernel: matrix exceeds its slice")
 	}
 }

@@ -4,11 +4,12 @@ package kernel
 
 var implementations = []*implementation{&generic}
 
-// tiny reports that no product needs tinyProduct.
+// tiny reports that no product needs the functions for tiny ones.
 func tiny(m, n, k int) bool { return false }
 
-func tinyProduct(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, transposed bool, c0 *float64, m, n, k int) {
-}
+func tinyAffine(z, x, w *Matrix, c0 *float64) {}
+func tinyMulTN(dw, dz, x *Matrix)             {}
+func tinyMulNN(dx, dz, w *Matrix)             {}
 
 func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
 	affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)

@@ -44,6 +44,9 @@ func (a arena) check(t *testing.T, name string, rows, cols, ld int) {
 	}
 }
 
+// view is the rows×cols matrix of stride ld in x.
+func view(x []float64, ld, rows, cols int) *Matrix { return &Matrix{rows, cols, x, ld} }
+
 // draw fills a matrix with normal numbers.
 func draw(r *rand.Rand, x []float64, rows, cols, ld int) []float64 {
 	for i := range rows {
@@ -96,7 +99,7 @@ var products = []product{
 		b:    func(m, n, k int) (int, int) { return n, k },
 		at:   rowMajor, bt: transposed, bias: true,
 		run: func(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, bias []float64, m, n, k int) {
-			Affine(c, ldc, a, lda, b, ldb, bias, m, k, n)
+			Affine(view(c, ldc, m, n), view(a, lda, m, k), view(b, ldb, n, k), bias)
 		},
 	},
 	{
@@ -105,7 +108,7 @@ var products = []product{
 		b:    func(m, n, k int) (int, int) { return k, n },
 		at:   transposed, bt: rowMajor,
 		run: func(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, _ []float64, m, n, k int) {
-			MulTN(c, ldc, a, lda, b, ldb, m, n, k)
+			MulTN(view(c, ldc, m, n), view(a, lda, k, m), view(b, ldb, k, n))
 		},
 	},
 	{
@@ -114,7 +117,7 @@ var products = []product{
 		b:    func(m, n, k int) (int, int) { return k, n },
 		at:   rowMajor, bt: rowMajor,
 		run: func(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, _ []float64, m, n, k int) {
-			MulNN(c, ldc, a, lda, b, ldb, m, n, k)
+			MulNN(view(c, ldc, m, n), view(a, lda, m, k), view(b, ldb, k, n))
 		},
 	},
 }
@@ -199,29 +202,29 @@ func TestSplittingKeepsBits(t *testing.T) {
 	}
 	each(t, func(t *testing.T) {
 		z, dw, dx := make([]float64, n*out), make([]float64, out*in), make([]float64, n*in)
-		Affine(z, out, x, in, w, in, b, n, in, out)
-		MulTN(dw, in, dz, out, x, in, out, in, n)
-		MulNN(dx, in, dz, out, w, in, n, in, out)
+		Affine(view(z, out, n, out), view(x, in, n, in), view(w, in, out, in), b)
+		MulTN(view(dw, in, out, in), view(dz, out, n, out), view(x, in, n, in))
+		MulNN(view(dx, in, n, in), view(dz, out, n, out), view(w, in, out, in))
 		for _, step := range []int{1, 3, 16, 35, 64} {
 			got := make([]float64, n*out)
 			for i := 0; i < n; i += step {
-				Affine(got[i*out:], out, x[i*in:], in, w, in, b, min(step, n-i), in, out)
+				Affine(view(got[i*out:], out, min(step, n-i), out), view(x[i*in:], in, min(step, n-i), in), view(w, in, out, in), b)
 			}
 			equal(t, "Affine by rows", got, z)
 			clear(got)
 			for j := 0; j < out; j += step {
 				nj := min(step, out-j)
-				Affine(got[j:], out, x, in, w[j*in:], in, b[j:j+nj], n, in, nj)
+				Affine(view(got[j:], out, n, nj), view(x, in, n, in), view(w[j*in:], in, nj, in), b[j:j+nj])
 			}
 			equal(t, "Affine by columns", got, z)
 			got = make([]float64, out*in)
 			for j := 0; j < out; j += step {
-				MulTN(got[j*in:], in, dz[j:], out, x, in, min(step, out-j), in, n)
+				MulTN(view(got[j*in:], in, min(step, out-j), in), view(dz[j:], out, n, min(step, out-j)), view(x, in, n, in))
 			}
 			equal(t, "MulTN", got, dw)
 			got = make([]float64, n*in)
 			for i := 0; i < n; i += step {
-				MulNN(got[i*in:], in, dz[i*out:], out, w, in, min(step, n-i), in, out)
+				MulNN(view(got[i*in:], in, min(step, n-i), in), view(dz[i*out:], out, min(step, n-i), out), view(w, in, out, in))
 			}
 			equal(t, "MulNN", got, dx)
 		}
@@ -279,7 +282,7 @@ func TestSumRowsAddsInOrder(t *testing.T) {
 			for out := 1; out <= 50; out++ {
 				ld := out + n%2
 				dz, db := draw(r, da.matrix(n, out, ld), n, out, ld), ba.matrix(1, out, out)
-				SumRows(db, dz, ld, n, out)
+				SumRows(db, view(dz, ld, n, out))
 				ba.check(t, "SumRows", 1, out, out)
 				for j := range out {
 					var want float64
@@ -299,16 +302,16 @@ func TestSumRowsAddsInOrder(t *testing.T) {
 func TestProductsWithoutTerms(t *testing.T) {
 	each(t, func(t *testing.T) {
 		z := []float64{7, 7, 7, 7}
-		Affine(z, 2, nil, 0, nil, 0, []float64{1, 2}, 2, 0, 2)
+		Affine(view(z, 2, 2, 2), view(nil, 0, 2, 0), view(nil, 0, 2, 0), []float64{1, 2})
 		if z[0] != 1 || z[1] != 2 || z[2] != 1 || z[3] != 2 {
 			t.Errorf("bias alone gives %v", z)
 		}
-		MulNN(z, 2, nil, 0, nil, 2, 2, 2, 0)
+		MulNN(view(z, 2, 2, 2), view(nil, 0, 2, 0), view(nil, 2, 0, 2))
 		if z[0] != 0 || z[3] != 0 {
 			t.Errorf("no terms give %v, want zeros", z)
 		}
-		Affine(nil, 2, nil, 3, z, 1, nil, 0, 1, 2)
-		MulTN(nil, 2, nil, 0, z, 2, 0, 2, 2)
+		Affine(view(nil, 2, 0, 2), view(nil, 3, 0, 1), view(z, 1, 2, 1), nil)
+		MulTN(view(nil, 2, 0, 2), view(nil, 0, 2, 0), view(z, 2, 2, 2))
 	})
 }
 
@@ -317,23 +320,23 @@ func TestImpossibleSizesPanic(t *testing.T) {
 	x := func(n int) []float64 { return make([]float64, n) }
 	const huge = math.MaxInt / 2
 	calls := map[string]func(){
-		"short z":        func() { Affine(x(5), 3, x(4), 2, x(6), 2, x(3), 2, 2, 3) },
-		"short x":        func() { Affine(x(6), 3, x(3), 2, x(6), 2, x(3), 2, 2, 3) },
-		"short w":        func() { Affine(x(6), 3, x(4), 2, x(5), 2, x(3), 2, 2, 3) },
-		"short bias":     func() { Affine(x(6), 3, x(4), 2, x(6), 2, x(2), 2, 2, 3) },
-		"short dw":       func() { MulTN(x(5), 2, x(6), 3, x(4), 2, 3, 2, 2) },
-		"short dx":       func() { MulNN(x(3), 2, x(6), 3, x(6), 2, 2, 2, 3) },
-		"narrow stride":  func() { MulNN(x(9), 1, x(9), 3, x(9), 2, 2, 2, 3) },
-		"negative size":  func() { MulNN(x(9), 2, x(9), 3, x(9), 2, -2, 2, 3) },
-		"overflow":       func() { MulNN(x(9), huge, x(9), 3, x(9), 2, huge, 2, 3) },
-		"negative ld":    func() { MulNN(x(9), -4, x(9), 3, x(9), 2, 2, 2, 3) },
-		"short db":       func() { SumRows(x(2), x(9), 3, 3, 3) },
+		"short z":        func() { Affine(view(x(5), 3, 2, 3), view(x(4), 2, 2, 2), view(x(6), 2, 3, 2), x(3)) },
+		"short x":        func() { Affine(view(x(6), 3, 2, 3), view(x(3), 2, 2, 2), view(x(6), 2, 3, 2), x(3)) },
+		"short w":        func() { Affine(view(x(6), 3, 2, 3), view(x(4), 2, 2, 2), view(x(5), 2, 3, 2), x(3)) },
+		"short bias":     func() { Affine(view(x(6), 3, 2, 3), view(x(4), 2, 2, 2), view(x(6), 2, 3, 2), x(2)) },
+		"short dw":       func() { MulTN(view(x(5), 2, 3, 2), view(x(6), 3, 2, 3), view(x(4), 2, 2, 2)) },
+		"short dx":       func() { MulNN(view(x(3), 2, 2, 2), view(x(6), 3, 2, 3), view(x(6), 2, 3, 2)) },
+		"narrow stride":  func() { MulNN(view(x(9), 1, 2, 2), view(x(9), 3, 2, 3), view(x(9), 2, 3, 2)) },
+		"negative size":  func() { MulNN(view(x(9), 2, -2, 2), view(x(9), 3, -2, 3), view(x(9), 2, 3, 2)) },
+		"overflow":       func() { MulNN(view(x(9), huge, huge, 2), view(x(9), 3, huge, 3), view(x(9), 2, 3, 2)) },
+		"negative ld":    func() { MulNN(view(x(9), -4, 2, 2), view(x(9), 3, 2, 3), view(x(9), 2, 3, 2)) },
+		"short db":       func() { SumRows(x(2), view(x(9), 3, 3, 3)) },
 		"short src":      func() { Exp(x(3), x(2)) },
 		"short da":       func() { TanhBackward(x(3), x(2), x(3), x(3)) },
 		"short gradient": func() { Adam(x(3), x(2), x(3), x(3), AdamStep{}) },
 		"short y":        func() { Dot(x(3), x(2)) },
 		"capacity":       func() { Exp(x(3), x(9)[:2]) },
-		"bias capacity":  func() { Affine(x(6), 3, x(4), 2, x(6), 2, x(3)[:2], 2, 2, 3) },
+		"bias capacity":  func() { Affine(view(x(6), 3, 2, 3), view(x(4), 2, 2, 2), view(x(6), 2, 3, 2), x(3)[:2]) },
 	}
 	each(t, func(t *testing.T) {
 		for name, call := range calls {
@@ -353,10 +356,10 @@ func TestNothingIsAllocated(t *testing.T) {
 	x, w, z := make([]float64, 64*50), make([]float64, 30*50), make([]float64, 64*30)
 	each(t, func(t *testing.T) {
 		if n := testing.AllocsPerRun(20, func() {
-			Affine(z, 30, x, 50, w, 50, nil, 64, 50, 30)
-			MulTN(w, 50, z, 30, x, 50, 30, 50, 64)
-			MulNN(x, 50, z, 30, w, 50, 64, 50, 30)
-			SumRows(w[:30], z, 30, 64, 30)
+			Affine(view(z, 30, 64, 30), view(x, 50, 64, 50), view(w, 50, 30, 50), nil)
+			MulTN(view(w, 50, 30, 50), view(z, 30, 64, 30), view(x, 50, 64, 50))
+			MulNN(view(x, 50, 64, 50), view(z, 30, 64, 30), view(w, 50, 30, 50))
+			SumRows(w[:30], view(z, 30, 64, 30))
 			Tanh(z, z)
 			Adam(x, x, x, x, AdamStep{})
 			Dot(x, x)

@@ -1,5 +1,6 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // C = 1·c₀ᵀ + A·B for at most four columns and products per element, the chains of gemmAVX2. B is
@@ -22,9 +23,8 @@
 //	Y1       one element of A in all lanes
 //	Y2       c₀
 //	Y4-Y7    rows of B
-//	DI, SI   C and A at the next row
+//	DI, SI, R14  C and A at the next row; B, then three times a's column stride
 //	R8-R11   strides in bytes: c, a by row, a by column, b
-//	R14      three times a's column stride
 //	R13, CX, DX  rows still to do; n; k
 
 #define PRODUCT(a, b) \
@@ -85,44 +85,33 @@ pair:                        \
 	CMPQ    count, $4;        \
 	CMOVQGE R12, R15
 
-// func tinyProduct(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, transposed bool, c0 *float64, m, n, k int)
-TEXT ·tinyProduct(SB), NOSPLIT, $0-96
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	MOVQ a+16(FP), SI
-	MOVQ ars+24(FP), R9
-	MOVQ acs+32(FP), R10
-	MOVQ b+40(FP), R14
-	MOVQ ldb+48(FP), R11
-	MOVQ m+72(FP), R13
-	MOVQ n+80(FP), CX
-	MOVQ k+88(FP), DX
-	SHLQ $3, R8
-	SHLQ $3, R9
-	SHLQ $3, R10
-	SHLQ $3, R11
+// All of a matrix that is needed: where it is, its stride in bytes.
+#define MATRIX(name, offset, at, stride) \
+	MOVQ name+offset(FP), AX;    \
+	MOVQ Matrix_Data(AX), at;    \
+	MOVQ Matrix_Stride(AX), stride; \
+	SHLQ $3, stride
 
-	// A mask of t lanes begins so many words before the middle of the table.
-	LEAQ       ·lanes+32(SB), AX
-	LEAQ       (CX*8), BX
-	NEGQ       BX
-	VMOVUPD    (AX)(BX*1), Y15
-	MOVQ       c0+64(FP), BX
+// A mask of t lanes begins so many words before the middle of the table.
+#define MASK(t, mask) \
+	LEAQ    ·lanes+32(SB), AX; \
+	LEAQ    (t*8), BX;         \
+	NEGQ    BX;                \
+	VMOVUPD (AX)(BX*1), mask
+
+// func tinyAffine(z, x, w *Matrix, c0 *float64)
+TEXT ·tinyAffine(SB), NOSPLIT, $0-32
+	MATRIX(z, 0, DI, R8)
+	MOVQ Matrix_Rows(AX), R13
+	MOVQ Matrix_Cols(AX), CX
+	MATRIX(w, 16, R14, R11)
+	MOVQ Matrix_Cols(AX), DX
+	MATRIX(x, 8, SI, R9)
+	MOVQ $8, R10
+	MASK(CX, Y15)
+	MOVQ c0+24(FP), BX
 	VMASKMOVPD (BX), Y15, Y2
-
-	CMPB transposed+56(FP), $0
-	JNE  columns
-	FOUR(R14, DX)
-	VMASKMOVPD (R14), Y15, Y4
-	VMASKMOVPD (AX), Y15, Y5
-	VMASKMOVPD (BX), Y15, Y6
-	VMASKMOVPD (R15), Y15, Y7
-	JMP  rows
-
-columns:
-	LEAQ       (DX*8), BX
-	NEGQ       BX
-	VMOVUPD    (AX)(BX*1), Y15
+	MASK(DX, Y15)
 	FOUR(R14, CX)
 	VMASKMOVPD (R14), Y15, Y8
 	VMASKMOVPD (AX), Y15, Y9
@@ -136,8 +125,42 @@ columns:
 	VPERM2F128 $0x20, Y15, Y13, Y5
 	VPERM2F128 $0x31, Y14, Y12, Y6
 	VPERM2F128 $0x31, Y15, Y13, Y7
+	JMP        tinyRows<>(SB)
 
-rows:
+// func tinyMulTN(dw, dz, x *Matrix)
+TEXT ·tinyMulTN(SB), NOSPLIT, $0-24
+	MATRIX(dw, 0, DI, R8)
+	MOVQ Matrix_Rows(AX), R13
+	MOVQ Matrix_Cols(AX), CX
+	MATRIX(dz, 8, SI, R10)
+	MOVQ $8, R9
+	MATRIX(x, 16, R14, R11)
+	MOVQ Matrix_Rows(AX), DX
+	JMP  tinyStraight<>(SB)
+
+// func tinyMulNN(dx, dz, w *Matrix)
+TEXT ·tinyMulNN(SB), NOSPLIT, $0-24
+	MATRIX(dx, 0, DI, R8)
+	MOVQ Matrix_Rows(AX), R13
+	MOVQ Matrix_Cols(AX), CX
+	MATRIX(dz, 8, SI, R9)
+	MOVQ $8, R10
+	MATRIX(w, 16, R14, R11)
+	MOVQ Matrix_Rows(AX), DX
+	JMP  tinyStraight<>(SB)
+
+// Without c₀ and with B by rows.
+TEXT tinyStraight<>(SB), NOSPLIT, $0-0
+	MASK(CX, Y15)
+	VXORPD     X2, X2, X2
+	FOUR(R14, DX)
+	VMASKMOVPD (R14), Y15, Y4
+	VMASKMOVPD (AX), Y15, Y5
+	VMASKMOVPD (BX), Y15, Y6
+	VMASKMOVPD (R15), Y15, Y7
+	JMP        tinyRows<>(SB)
+
+TEXT tinyRows<>(SB), NOSPLIT, $0-0
 	LEAQ (R10)(R10*2), R14
 	CMPQ DX, $2
 	JLT  one
