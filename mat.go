@@ -349,7 +349,7 @@ type job struct {
 	c, a, b matrix
 	bias    []float64
 	index   []int
-	update  update
+	update  *update
 }
 
 type operation int
@@ -516,7 +516,7 @@ func (c *crew) gather(dst, src matrix, index []int) {
 	c.share(job{op: opGather, size: dst.Rows, c: dst, a: src, index: index})
 }
 
-func (c *crew) update(u update) {
+func (c *crew) update(u *update) {
 	if c.alone(16 * len(u.params)) {
 		u.part(0, len(u.params))
 		return

@@ -162,6 +162,7 @@ type trainer struct {
 	began          time.Duration // when the epoch began, after start
 	progress       *progress
 	crew           *crew
+	descent        update      // the step, in parts if the optimizer is one of the package's
 	checkpoint     *checkpoint // nil for none
 }
 
@@ -299,6 +300,11 @@ func (t *trainer) plan() error {
 	}
 	t.pass, t.grad = t.net.newPass(capacity, true), make([]float64, len(t.net.params))
 	t.pass.bind(t.grad)
+	t.descent = update{params: t.net.params, grad: t.grad}
+	switch o := t.Optimizer.(type) {
+	case *Momentum, *AdaGrad, *RMSProp, *Adam: // not a user's own that embeds one of these
+		t.descent.rule = o.(rule)
+	}
 	t.pass.use(t.Loss)
 	t.pcg = rand.NewPCG(0, 0)
 	t.rng = rand.New(t.pcg)
@@ -340,14 +346,17 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 	}
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
-		e, err := t.epoch(ctx, n)
-		if err != nil {
+		t.history.Epochs = append(t.history.Epochs, Epoch{N: n})
+		e := &t.history.Epochs[n] // filled where it lies: copies of what was just written are slow
+		if err := t.epoch(ctx, e); err != nil {
+			t.history.Epochs = t.history.Epochs[:n]
 			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
 			return err
 		}
-		t.history.Epochs = append(t.history.Epochs, e)
 		t.noteBest(e)
-		t.progress.epoch(e, t.validX.Data != nil)
+		if t.progress != nil {
+			t.progress.epoch(*e, t.validX.Data != nil)
+		}
 		stop, err := t.callOnEpoch(e)
 		if stop == "" {
 			stop = t.done(e)
@@ -383,40 +392,38 @@ func (t *trainer) hire() {
 	}
 }
 
-// epoch goes once over the data.
-func (t *trainer) epoch(ctx context.Context, n int) (Epoch, error) {
-	eta, err := t.eta(n)
-	if err != nil {
-		return Epoch{}, err
+// epoch goes once over the data and fills in e, whose number is given.
+func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
+	if e.LearningRate, err = t.eta(e.N); err != nil {
+		return err
 	}
-	t.shuffle(n)
-	e := Epoch{N: n, LearningRate: eta}
+	t.shuffle(e.N)
 	for b := range t.batches {
 		if err := ctx.Err(); err != nil {
-			return e, t.cancelled(n, err)
+			return t.cancelled(e.N, err)
 		}
 		x, y := t.batch(b)
-		loss, norm := t.step(b, x, y, eta)
+		loss, norm := t.step(b, x, y, e.LearningRate)
 		if !isFinite(loss) || !isFinite(norm) {
-			return e, t.diverged(n, b)
+			return t.diverged(e.N, b)
 		}
 		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
 		e.GradNorm = norm
 		if t.progress != nil {
-			t.progress.batch(n, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+			t.progress.batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
 		}
 	}
 	if t.validX.Data != nil {
 		if e.ValidationLoss, err = t.net.meanLoss(ctx, t.validX, t.validY, t.Loss); err != nil {
-			return e, t.cancelled(n, err)
+			return t.cancelled(e.N, err)
 		}
 	}
 	if !isFinite(e.ValidationLoss) || !t.net.finite() {
-		return e, t.diverged(n, t.batches-1)
+		return t.diverged(e.N, t.batches-1)
 	}
 	now := time.Since(t.start)
 	e.Elapsed, t.began = now-t.began, now
-	return e, nil
+	return nil
 }
 
 // eta is η of epoch n.
@@ -424,7 +431,7 @@ func (t *trainer) eta(n int) (float64, error) {
 	if t.Schedule == nil {
 		return t.LearningRate, nil
 	}
-	eta := t.Schedule.Rate(t.LearningRate, t.history.Epochs)
+	eta := t.Schedule.Rate(t.LearningRate, t.history.Epochs[:n:n])
 	if !isFinite(eta) || eta < 0 {
 		return 0, fmt.Errorf("backprop: Train: Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
 	}
@@ -506,17 +513,16 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 
 // update lets the optimizer update the parameters.
 func (t *trainer) update(eta float64) {
-	var r rule
-	switch o := t.Optimizer.(type) {
-	case nil:
-	case *Momentum, *AdaGrad, *RMSProp, *Adam:
-		r = o.(rule)
-		r.remembered().count(t.net.params, t.grad, r.slices())
-	default: // a user's own, even if it embeds one of these
-		o.Step(t.net.params, t.grad, eta)
+	d := &t.descent
+	switch {
+	case d.rule != nil:
+		d.rule.remembered().count(d.params, d.grad, d.rule.slices())
+	case t.Optimizer != nil:
+		t.Optimizer.Step(d.params, d.grad, eta)
 		return
 	}
-	t.crew.update(update{r, t.net.params, t.grad, eta})
+	d.eta = eta
+	t.crew.update(d)
 }
 
 // learn lets batch norm follow the batch.
@@ -527,7 +533,7 @@ func (p *pass) learn() {
 }
 
 // noteBest keeps the best epoch, and its parameters if they may be wanted.
-func (t *trainer) noteBest(e Epoch) {
+func (t *trainer) noteBest(e *Epoch) {
 	loss := t.watched(e)
 	if t.history.Best >= 0 && !(loss < t.lowest) {
 		return
@@ -539,18 +545,18 @@ func (t *trainer) noteBest(e Epoch) {
 }
 
 // watched is the loss by which epochs are compared.
-func (t *trainer) watched(e Epoch) float64 {
+func (t *trainer) watched(e *Epoch) float64 {
 	if t.validX.Data != nil {
 		return e.ValidationLoss
 	}
 	return e.Loss
 }
 
-func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
+func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
 	if t.OnEpoch == nil {
 		return "", nil
 	}
-	err := t.OnEpoch(e)
+	err := t.OnEpoch(*e)
 	t.began = time.Since(t.start)
 	if errors.Is(err, ErrStop) {
 		return StopOnEpoch, nil
@@ -562,7 +568,7 @@ func (t *trainer) callOnEpoch(e Epoch) (StopReason, error) {
 }
 
 // done is the reason to end after an epoch, or "".
-func (t *trainer) done(e Epoch) StopReason {
+func (t *trainer) done(e *Epoch) StopReason {
 	switch {
 	case t.TargetLoss > 0 && e.Loss <= t.TargetLoss:
 		return StopTarget
@@ -630,7 +636,7 @@ type rule interface {
 	part(params, grad []float64, eta float64, lo, hi int) // updates parameters lo to hi
 }
 
-func (u update) part(lo, hi int) {
+func (u *update) part(lo, hi int) {
 	if u.rule == nil {
 		kernel.Axpy(-u.eta, u.grad[lo:hi], u.params[lo:hi]) // θ ← θ − η·∂L/∂θ
 	} else {
@@ -1216,10 +1222,10 @@ func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON
 	t.best = best
 	t.history = History{Epochs: history, Best: c.Best, Stopped: c.Stopped}
 	if c.Best >= 0 {
-		t.lowest = t.watched(history[c.Best])
+		t.lowest = t.watched(&history[c.Best])
 	}
 	if n := len(history); n > 0 && c.Stopped != StopOnEpoch {
-		t.history.Stopped = t.done(history[n-1]) // Epochs may have been raised
+		t.history.Stopped = t.done(&history[n-1]) // Epochs may have been raised
 	}
 	return nil
 }
