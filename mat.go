@@ -295,7 +295,7 @@ func nilPointer(v reflect.Value) bool {
 	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+func isFinite(v float64) bool { return v-v == 0 }
 
 // shareMemory reports whether two slices have an element in common.
 func shareMemory(a, b []float64) bool {

@@ -346,8 +346,9 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 	}
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
-		t.history.Epochs = append(t.history.Epochs, Epoch{N: n})
+		t.history.Epochs = append(t.history.Epochs, Epoch{})
 		e := &t.history.Epochs[n] // filled where it lies: copies of what was just written are slow
+		e.N = n
 		if err := t.epoch(ctx, e); err != nil {
 			t.history.Epochs = t.history.Epochs[:n]
 			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
