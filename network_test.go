@@ -2035,6 +2035,31 @@ func TestTargetLossEndsTraining(t *testing.T) {
 	}
 }
 
+// Tiny epochs are timed several at a time, those before a divergence too. A
+// sample takes 100 ns of the bubble's time.
+func TestEveryTinyEpochHasItsTime(t *testing.T) {
+	one := mat.NewDense(1, 1, []float64{1})
+	for _, c := range []struct {
+		eta    float64 // the error is multiplied by 1−2η in an epoch
+		epochs int
+		err    error
+	}{{0.1, 1, nil}, {0.1, 2, nil}, {0.1, 1001, nil}, {1.5, 1001, ErrDiverged}} {
+		synctest.Test(t, func(t *testing.T) {
+			net := newNetwork(t, 1, Dense{Units: 1, NoBias: true})
+			tiny := &counting{Loss: MSE, every: func() { time.Sleep(100) }}
+			h, err := net.Train(t.Context(), one, one, TrainConfig{LearningRate: c.eta, Epochs: c.epochs, Loss: tiny})
+			if !errors.Is(err, c.err) || len(h.Epochs) < min(c.epochs, 400) {
+				t.Fatalf("%d epochs, error %v", len(h.Epochs), err)
+			}
+			for _, e := range h.Epochs {
+				if e.Elapsed != 100 && (c.err == nil || e.Elapsed > 200) { // the last ones share the time of what diverged
+					t.Fatalf("epoch %d of %d took %d ns, want 100", e.N, len(h.Epochs), e.Elapsed)
+				}
+			}
+		})
+	}
+}
+
 func TestElapsedIsTheTimeOfTheEpochAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newNetwork(t, 1, Dense{Units: 1})

@@ -33,9 +33,11 @@ type Matrix struct {
 // Workers may share it by rows of X and Z or, when those are few, by rows of W, elements of b and columns of Z.
 func Affine(z, x, w *Matrix, b []float64) {
 	n, in, out := x.Rows, x.Cols, w.Rows
-	z.check(n, out)
-	x.check(n, in)
-	w.check(out, in)
+	if !z.is(n, out) || !x.is(n, in) || !w.is(out, in) {
+		z.check(n, out)
+		x.check(n, in)
+		w.check(out, in)
+	}
 	c0 := &zero[0]
 	if b != nil {
 		checkLength(b, out)
@@ -57,9 +59,11 @@ func Affine(z, x, w *Matrix, b []float64) {
 //	dw[j*lddw+l] = Σᵢ dz[i*lddz+j]·x[i*ldx+l]
 func MulTN(dw, dz, x *Matrix) {
 	out, in, n := dw.Rows, dw.Cols, x.Rows
-	dw.check(out, in)
-	dz.check(n, out)
-	x.check(n, in)
+	if !dw.is(out, in) || !dz.is(n, out) || !x.is(n, in) {
+		dw.check(out, in)
+		dz.check(n, out)
+		x.check(n, in)
+	}
 	switch {
 	case out == 0 || in == 0:
 	case tiny(out, in, n):
@@ -74,9 +78,11 @@ func MulTN(dw, dz, x *Matrix) {
 //	dx[i*lddx+l] = Σⱼ dz[i*lddz+j]·w[j*ldw+l]
 func MulNN(dx, dz, w *Matrix) {
 	n, in, out := dx.Rows, dx.Cols, w.Rows
-	dx.check(n, in)
-	dz.check(n, out)
-	w.check(out, in)
+	if !dx.is(n, in) || !dz.is(n, out) || !w.is(out, in) {
+		dx.check(n, in)
+		dz.check(n, out)
+		w.check(out, in)
+	}
 	switch {
 	case n == 0 || in == 0:
 	case tiny(n, in, out):
@@ -89,7 +95,9 @@ func MulNN(dx, dz, w *Matrix) {
 // SumRows computes db = dZᵀ·1, the sum of the N rows of dZ, in their order.
 func SumRows(db []float64, dz *Matrix) {
 	n, out := dz.Rows, dz.Cols
-	dz.check(n, out)
+	if !dz.is(n, out) {
+		dz.check(n, out)
+	}
 	checkLength(db, out)
 	switch {
 	case 1 < out && tiny(1, out, n):
@@ -114,6 +122,13 @@ var (
 	ones = [4]float64{1, 1, 1, 1}
 	zero [maxPanel]float64 // where the chains of a panel's row begin without a bias
 )
+
+// is reports whether m is rows×cols and has the memory, in the few steps that a small product can afford. It may
+// deny that of a matrix that is empty, huge, or a row shorter than its stride would be; check knows.
+func (m *Matrix) is(rows, cols int) bool {
+	return m.Rows == rows && m.Cols == cols &&
+		uint(rows|cols|m.Stride) < 1<<31 && cols <= m.Stride && uint((rows-1)*m.Stride+cols) <= uint(len(m.Data))
+}
 
 // check panics unless m is rows×cols and has the memory.
 func (m *Matrix) check(rows, cols int) {
