@@ -56,6 +56,10 @@ type state struct {
 	db   []float64 // as b
 	dzIn bool      // the loss has put ∂L/∂z into da already
 
+	descent *update   // not nil: W is updated by rows of dW, which is not kept
+	others  []float64 // then what else the gradient has: db, or dγ and dβ
+	norms   []float64 // and the norms of dW's rows, and of the others
+
 	training                   bool       // use the batch's own statistics
 	xhat                       matrix     // N×out: batch norm's normalized input
 	batchMean, batchVar, scale []float64  // out: batch norm's statistics and 1/√(σ²+ε)
@@ -98,6 +102,15 @@ func (s *state) chain() (dz *matrix) {
 	return dz
 }
 
+// mulTrans computes dW = dZᵀ·X. Where W is updated by rows it does that, too.
+func (s *state) mulTrans(dw, dz, x *matrix) {
+	if s.descent != nil {
+		s.crew.descend(s.descent, s, dz, x)
+		return
+	}
+	s.crew.mulTrans(dw, dz, x)
+}
+
 // Dense is a fully connected layer: z = W·x + b and a = f(z), with W of shape
 // Units×inputs and b of Units elements.
 type Dense struct {
@@ -129,13 +142,13 @@ func (d Dense) forward(s *state) {
 }
 
 func (d Dense) backward(s *state) {
-	dz := s.chain()             // dZ = dA ⊙ f′(Z)
+	dz := s.chain() // dZ = dA ⊙ f′(Z)
+	if s.dx.Data != nil {
+		s.mul(&s.dx, dz, &s.w) // dX = dZ·W; first, since an update by rows changes W with dW
+	}
 	s.mulTrans(&s.dw, dz, &s.x) // dW = dZᵀ·X
 	if s.db != nil {
 		sumRows(s.db, dz) // db = dZᵀ·1
-	}
-	if s.dx.Data != nil {
-		s.mul(&s.dx, dz, &s.w) // dX = dZ·W
 	}
 }
 

@@ -350,6 +350,7 @@ type job struct {
 	bias    []float64
 	index   []int
 	update  *update
+	state   *state
 }
 
 type operation int
@@ -358,12 +359,13 @@ const (
 	opAffine operation = iota
 	opMulTrans
 	opMul
+	opDescend
 	opGather
 	opUpdate
 )
 
-// part computes parts lo to hi of the result.
-func (j *job) part(lo, hi int) {
+// part computes lo to hi of the result, as part i.
+func (j *job) part(i, lo, hi int) {
 	switch j.op {
 	case opAffine: // units of Z
 		bias := j.bias
@@ -378,10 +380,12 @@ func (j *job) part(lo, hi int) {
 	case opMul: // rows of dX
 		dx, dz := j.c.slice(lo, hi), j.a.slice(lo, hi)
 		mul(&dx, &dz, &j.b)
+	case opDescend: // rows of dW, and of W
+		j.update.weights(j.state, &j.a, &j.b, lo, hi, i, j.parts)
 	case opGather: // rows
 		gather(j.c.slice(lo, hi), j.a, j.index[lo:hi])
 	case opUpdate: // parameters
-		j.update.part(lo, hi)
+		j.update.part(lo, j.update.grad[lo:hi])
 	}
 }
 
@@ -411,7 +415,7 @@ func newCrew(largest int) *crew {
 
 // share runs a job on all of the crew.
 func (c *crew) share(j job) {
-	j.parts = min(len(c.wake)+1, (j.size+7)/8)
+	j.parts = min(c.workers(), (j.size+7)/8)
 	c.job = j // nobody reads it: every part of the last one is computed
 	c.left.Store(int64(j.parts))
 	c.next.Store(uint32(j.parts) << 16)
@@ -444,7 +448,7 @@ func (c *crew) work() {
 		size := c.job.size
 		cut := func(i int) int { return min(size, (size*i/parts+7)&^7) }
 		if lo, hi := cut(part), cut(part+1); lo < hi {
-			c.job.part(lo, hi)
+			c.job.part(part, lo, hi)
 		}
 		c.left.Add(-1)
 	}
@@ -477,6 +481,14 @@ func (c *crew) dismiss() {
 	c.running.Wait()
 }
 
+// workers is how many goroutines work, the caller included.
+func (c *crew) workers() int {
+	if c == nil {
+		return 1
+	}
+	return len(c.wake) + 1
+}
+
 // alone reports whether an operation of so many multiplications is not shared.
 func (c *crew) alone(multiplications int) bool {
 	return c == nil || multiplications < worthSharing
@@ -500,6 +512,15 @@ func (c *crew) mulTrans(dw, dz, x *matrix) {
 	c.share(job{op: opMulTrans, size: dw.Rows, c: *dw, a: *dz, b: *x})
 }
 
+// descend is mulTrans for an update by rows.
+func (c *crew) descend(u *update, s *state, dz, x *matrix) {
+	if c.alone(x.Rows * s.rows * s.cols) {
+		u.weights(s, dz, x, 0, s.rows, 0, 1)
+		return
+	}
+	c.share(job{op: opDescend, size: s.rows, a: *dz, b: *x, update: u, state: s})
+}
+
 func (c *crew) mul(dx, dz, w *matrix) {
 	if c.alone(dz.Rows * w.Rows * w.Cols) {
 		mul(dx, dz, w)
@@ -518,7 +539,7 @@ func (c *crew) gather(dst, src matrix, index []int) {
 
 func (c *crew) update(u *update) {
 	if c.alone(16 * len(u.params)) {
-		u.part(0, len(u.params))
+		u.part(0, u.grad)
 		return
 	}
 	c.share(job{op: opUpdate, size: len(u.params), update: u})

@@ -359,6 +359,7 @@ type pass struct {
 	capacity int
 	states   []state
 	norms    []*state // those of batch norm
+	descent  *update  // not nil: backward updates the parameters, too
 
 	loss        Loss
 	fused       logitLoss // the loss, if it has a closed form in the last layer's z
@@ -427,6 +428,36 @@ func (p *pass) bind(grad []float64) {
 	}
 }
 
+// bindRows lets backward update the parameters by rows of dense layers' dW,
+// which are not kept. It returns where the norms of the gradient's parts will be.
+func (p *pass) bindRows(u *update) (norms []float64) {
+	p.descent = u
+	for i := range p.states {
+		s := &p.states[i]
+		weights, rows := s.rows*s.cols, 0
+		if _, ok := s.Layer.(Dense); ok {
+			weights, rows, s.descent = 0, s.rows, u
+		}
+		s.others = make([]float64, weights+s.biases)
+		if weights > 0 {
+			s.dw = matrixOf(s.others, s.rows, s.cols)
+		}
+		if s.biases > 0 {
+			s.db = s.others[weights:]
+		}
+		norms = append(norms, make([]float64, rows+1)...)
+	}
+	rest := norms
+	for i := range p.states {
+		s, n := &p.states[i], 1
+		if s.descent != nil {
+			n += s.rows
+		}
+		s.norms, rest = rest[:n], rest[n:]
+	}
+	return norms
+}
+
 // resize makes every matrix of the state N×something, within its capacity.
 func (s *state) resize(x *matrix) {
 	s.x = *x
@@ -461,6 +492,9 @@ func (p *pass) backward() {
 	for i := len(p.states) - 1; i >= 0; i-- {
 		s := &p.states[i]
 		s.backward(s)
+		if p.descent != nil {
+			p.descent.rest(s)
+		}
 	}
 }
 

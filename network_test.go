@@ -1673,6 +1673,68 @@ func TestSameSeedSameBitsForAnyNumberOfProcessors(t *testing.T) {
 	}
 }
 
+// An optimizer of the user's own needs the whole gradient; one of the package's
+// updates a large network by rows of it, without keeping it. That changes no bit
+// of what is learnt, nor how many goroutines do it.
+func TestUpdatesByRowsAreThoseOfTheWholeGradient(t *testing.T) {
+	x, y := pattern(150, 150), classes(150, 3)
+	layers := []Layer{
+		Standardize{}, Dense{Units: 203, NoBias: true}, BatchNorm{Activation: Tanh}, Dropout{Rate: 0.1},
+		Dense{Units: 5, Activation: GELU}, Dense{Units: 101}, Dense{Units: 3, Activation: Softmax},
+	}
+	train := func(o Optimizer, config TrainConfig) (bits, norms []float64) {
+		net := newNetwork(t, 150, layers...)
+		config.LearningRate, config.Epochs, config.BatchSize, config.Optimizer = 1e-2, 3, 64, o
+		for _, e := range value(net.Train(t.Context(), x, y, config))(t).Epochs {
+			bits, norms = append(bits, e.Loss), append(norms, e.GradNorm)
+		}
+		mean, variance := net.Statistics(2)
+		return slices.Concat(bits, net.Params(), mean, variance), norms
+	}
+	for _, config := range []TrainConfig{{}, {L2: 0.01, WeightDecay: 0.1, ClipValue: 1e-3}} {
+		for _, o := range []Optimizer{nil, &Momentum{}, &Momentum{Nesterov: true}, &RMSProp{Centered: true, Momentum: 0.5}, &Adam{}, &AdaGrad{}} {
+			what := fmt.Sprintf("%T, L2 %v", o, config.L2)
+			whole := own{func(params, grad []float64, eta float64) {
+				if o != nil {
+					o.Step(params, grad, eta)
+					return
+				}
+				for i, g := range grad {
+					params[i] = math.FMA(-eta, g, params[i])
+				}
+			}}
+			want, wantNorms := train(whole, config)
+			var first []float64
+			for _, processors := range []int{1, 2, 3, 8} {
+				before := runtime.GOMAXPROCS(processors)
+				var again Optimizer
+				if o != nil {
+					again = fresh(o)
+				}
+				got, norms := train(again, config)
+				runtime.GOMAXPROCS(before)
+				if again == nil { // the generic kernel may round twice
+					equalTo(t, what, got, want, 1e-12)
+				} else {
+					sameBits(t, what, got, want)
+				}
+				equalTo(t, what+": norms", norms, wantNorms, 1e-13)
+				if first == nil {
+					first = norms
+				}
+				sameBits(t, what+": norms of other workers", norms, first)
+			}
+		}
+	}
+}
+
+// own is an optimizer of the user's own.
+type own struct {
+	step func(params, grad []float64, eta float64)
+}
+
+func (o own) Step(params, grad []float64, eta float64) { o.step(params, grad, eta) }
+
 func TestSeedMattersOnlyWhereSomethingIsDrawn(t *testing.T) {
 	train := func(config TrainConfig) []float64 {
 		net := newNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dense{Units: 1})
@@ -3023,9 +3085,10 @@ func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 
 // ─── Memory ────────────────────────────────────────────────────────────────────
 
-// What Train allocates is the gradient, the copy of the parameters that a
-// divergence falls back to, the optimizer's state and the workspace of one
-// batch; the data is not copied. The network has its parameters already.
+// What Train allocates is as much as a gradient, the optimizer's state and the
+// workspace of one batch take; the data is not copied. The network has its
+// parameters already. The copy of them that a divergence falls back to has the
+// place of the gradient, which is used up by rows.
 func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 	inputs, outputs, batch := 300, 10, 64
 	for name, c := range map[string]struct {
@@ -3057,7 +3120,7 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 				workspace += batch*(inputs+outputs) + c.rows // the batch's samples, and the order of all
 			}
 			params := len(net.Params())
-			want := 8 * (params + params + c.states*params + workspace)
+			want := 8 * (params + c.states*params + workspace)
 
 			train := func() {
 				config := TrainConfig{LearningRate: 1e-3, Epochs: 2, BatchSize: batch, KeepOrder: c.keepOrder}

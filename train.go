@@ -151,7 +151,8 @@ type trainer struct {
 	batches        int   // an epoch
 	batchX, batchY matrix
 	pass           *pass
-	grad           []float64
+	grad           []float64 // of all parameters, or nil
+	norms          []float64 // of the rows of a gradient that is used up row by row
 	pcg            *rand.PCG // reseeded for every epoch
 	rng            *rand.Rand
 	weights        [][]float64 // every W, without biases, γ and β
@@ -281,6 +282,10 @@ func leaves(err error) []error {
 	return list
 }
 
+// worthRows is the number of parameters from which on the gradient is used up
+// by rows. A smaller network's is cheap to keep, and one update is quicker than many.
+const worthRows = 1 << 14
+
 // plan divides the samples into batches and takes the memory for one.
 func (t *trainer) plan() error {
 	rows := t.x.Rows
@@ -300,20 +305,26 @@ func (t *trainer) plan() error {
 		t.order = make([]int, rows)
 		t.batchX, t.batchY = newMatrix(capacity, t.x.Cols), newMatrix(capacity, t.y.Cols)
 	}
-	t.pass, t.grad = t.net.newPass(capacity, true), make([]float64, len(t.net.params))
-	t.pass.bind(t.grad)
-	t.descent = update{params: t.net.params, grad: t.grad}
+	t.pass = t.net.newPass(capacity, true)
+	t.pass.use(t.Loss)
+	t.descent = update{params: t.net.params, l2: t.L2, decay: t.WeightDecay, clip: t.ClipValue}
 	switch o := t.Optimizer.(type) {
 	case *Momentum, *AdaGrad, *RMSProp, *Adam: // not a user's own that embeds one of these
 		t.descent.rule = o.(rule)
 	}
-	t.pass.use(t.Loss)
+	if len(t.net.params) >= worthRows && t.ClipNorm == 0 && (t.Optimizer == nil || t.descent.rule != nil) {
+		t.norms = t.pass.bindRows(&t.descent)
+	} else {
+		t.grad = make([]float64, len(t.net.params))
+		t.descent.grad = t.grad
+		t.pass.bind(t.grad)
+	}
 	t.pcg = rand.NewPCG(0, 0)
 	t.rng = rand.New(t.pcg)
 	for i := range t.pass.states {
 		s := &t.pass.states[i]
 		s.rng = t.rng
-		if _, ok := s.Layer.(Dense); ok {
+		if _, ok := s.Layer.(Dense); ok && t.grad != nil {
 			t.weights, t.weightGrads = append(t.weights, s.w.Data), append(t.weightGrads, s.dw.Data)
 		}
 	}
@@ -393,6 +404,9 @@ func (t *trainer) hire() {
 	t.crew = newCrew(largest)
 	for i := range t.pass.states {
 		t.pass.states[i].crew = t.crew
+	}
+	if t.pass.descent != nil {
+		t.descent.newRows(t.net.slots, t.crew.workers())
 	}
 }
 
@@ -505,13 +519,19 @@ func (t *trainer) batch(b int) (x, y *matrix) {
 // before the update and the gradient's norm where that is asked for: for
 // clipping, and of the last batch.
 func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
-	loss = t.pass.lossGradient(x, y)
-	if !isFinite(loss) {
+	t.pass.forward(x)
+	if loss = t.pass.value(y); !isFinite(loss) {
 		return loss, 0
 	}
 	if b == 0 {
 		t.net.snapshot(&t.finite) // the loss of these parameters is finite
 	}
+	t.pass.outputError(y)
+	t.descent.eta = eta
+	if t.pass.descent != nil {
+		return loss, t.descend(b == t.batches-1)
+	}
+	t.pass.backward()
 	if t.L2 != 0 {
 		for i, w := range t.weights {
 			kernel.Axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
@@ -525,33 +545,44 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 	if t.ClipNorm != 0 && norm > t.ClipNorm {
 		scale(t.ClipNorm/norm, t.grad)
 	}
-	if t.ClipValue != 0 {
-		for i, g := range t.grad {
-			t.grad[i] = max(-t.ClipValue, min(t.ClipValue, g))
-		}
-	}
+	clamp(t.grad, t.ClipValue)
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
 			scale(1-eta*t.WeightDecay, w)
 		}
 	}
-	t.update(eta)
+	t.update()
 	t.pass.learn()
 	return loss, norm
 }
 
 // update lets the optimizer update the parameters.
-func (t *trainer) update(eta float64) {
+func (t *trainer) update() {
 	d := &t.descent
 	switch {
 	case d.rule != nil:
-		d.rule.remembered().count(d.params, d.grad, d.rule.slices())
+		d.rule.remembered().count(len(d.params), len(d.grad), d.rule.slices())
 	case t.Optimizer != nil:
-		t.Optimizer.Step(d.params, d.grad, eta)
+		t.Optimizer.Step(d.params, d.grad, d.eta)
 		return
 	}
-	d.eta = eta
 	t.crew.update(d)
+}
+
+// descend is backward and update layer by layer, without memory for the whole
+// gradient. It returns the gradient's norm, if that is asked for.
+func (t *trainer) descend(norm bool) float64 {
+	d := &t.descent
+	if d.rule != nil {
+		d.rule.remembered().count(len(d.params), len(d.params), d.rule.slices())
+	}
+	d.norms = norm
+	t.pass.backward()
+	t.pass.learn()
+	if !norm {
+		return 0
+	}
+	return norm2(t.norms)
 }
 
 // learn lets batch norm follow the batch.
@@ -650,33 +681,106 @@ type Stateful interface {
 }
 
 // An update is a step of one of the package's optimizers, which can be made in
-// parts: each parameter is updated by itself.
+// parts: each parameter is updated by itself. So a large network needs no
+// memory for its gradient: as soon as backward has a few rows of a layer's dW, while
+// they are close to the processor, their weights are updated.
 type update struct {
-	rule         rule // nil means gradient descent
-	params, grad []float64
+	rule         rule      // nil means gradient descent
+	params, grad []float64 // grad is nil where rows are used up one after the other
 	eta          float64
+
+	// Of an update by rows only:
+	l2, decay, clip float64   // as TrainConfig's L2, WeightDecay and ClipValue
+	rows            []float64 // memory for as many rows as are computed at a time, divided among the workers
+	norms           bool      // whether the states are to keep the norms of their gradient's rows
 }
 
 // A rule is one of the package's optimizers.
 type rule interface {
 	Optimizer
-	slices() int                                          // how many it remembers, each as long as the parameters
-	remembered() *memory                                  // its memory
-	part(params, grad []float64, eta float64, lo, hi int) // updates parameters lo to hi
+	slices() int                                      // how many it remembers, each as long as the parameters
+	remembered() *memory                              // its memory
+	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
 }
 
-func (u *update) part(lo, hi int) {
+// part updates the parameters from number at on by a part of the gradient.
+func (u *update) part(at int, grad []float64) {
+	params := u.params[at : at+len(grad)]
 	if u.rule == nil {
-		kernel.Axpy(-u.eta, u.grad[lo:hi], u.params[lo:hi]) // θ ← θ − η·∂L/∂θ
+		kernel.Axpy(-u.eta, grad, params) // θ ← θ − η·∂L/∂θ
 	} else {
-		u.rule.part(u.params, u.grad, u.eta, lo, hi)
+		u.rule.part(params, grad, u.eta, at)
+	}
+}
+
+// newRows takes the memory for the rows of dW that are computed before their
+// weights are updated: an eighth of a layer's or 32, so that it is little and close
+// to the processor, but at least 32 KB and whole tiles of the product for
+// each worker.
+func (u *update) newRows(slots []*slot, workers int) {
+	most := 0
+	for _, s := range slots {
+		if _, ok := s.Layer.(Dense); ok {
+			rows := max(min(32, s.rows/8), min(s.rows, 1<<12/s.cols), 8*workers)
+			most = max(most, rows*s.cols)
+		}
+	}
+	u.rows = make([]float64, most)
+}
+
+// weights computes rows lo to hi of dW = dZᵀ·X and updates these of W, with the
+// i-th of so many shares of the memory.
+func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
+	share := len(u.rows) / shares
+	memory, step := u.rows[i*share:(i+1)*share], share/s.cols
+	if step > 8 {
+		step &^= 7 // whole tiles of the product
+	}
+	for ; lo < hi; lo += step {
+		rows := min(step, hi-lo)
+		dw, dz := matrixOf(memory, rows, s.cols), dz.columns(lo, lo+rows)
+		mulTrans(&dw, &dz, x)
+		at := s.offset + lo*s.cols
+		w := u.params[at : at+len(dw.Data)]
+		if u.l2 != 0 {
+			kernel.Axpy(u.l2, w, dw.Data) // dW ← dW + λ·W
+		}
+		if u.norms {
+			for r := range rows {
+				s.norms[lo+r] = norm2(dw.row(r))
+			}
+		}
+		clamp(dw.Data, u.clip)
+		if u.decay != 0 {
+			scale(1-u.eta*u.decay, w)
+		}
+		u.part(at, dw.Data)
+	}
+}
+
+// rest updates what else a layer has: b, or γ and β.
+func (u *update) rest(s *state) {
+	if u.norms {
+		s.norms[len(s.norms)-1] = norm2(s.others)
+	}
+	clamp(s.others, u.clip)
+	u.part(s.offset+s.rows*s.cols+s.biases-len(s.others), s.others)
+}
+
+// clamp clamps each element to ±c; a c of 0 means no bound.
+func clamp(x []float64, c float64) {
+	if c == 0 {
+		return
+	}
+	for i, v := range x {
+		x[i] = max(-c, min(c, v))
 	}
 }
 
 // step makes a whole step of a rule.
 func step(r rule, params, grad []float64, eta float64) {
-	r.remembered().count(params, grad, r.slices())
-	r.part(params, grad, eta, 0, len(params))
+	r.remembered().count(len(params), len(grad), r.slices())
+	r.part(params, grad, eta, 0)
 }
 
 // Momentum is gradient descent with momentum, v ← μ·v + g and θ ← θ − η·v, or
@@ -695,10 +799,9 @@ func (o *Momentum) slices() int { return 1 }
 // Step updates params.
 func (o *Momentum) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *Momentum) part(params, grad []float64, eta float64, lo, hi int) {
-	mu, v := cmp.Or(o.Mu, 0.9), o.values
-	for i := lo; i < hi; i++ {
-		g := grad[i]
+func (o *Momentum) part(params, grad []float64, eta float64, at int) {
+	mu, v := cmp.Or(o.Mu, 0.9), o.values[at:]
+	for i, g := range grad {
 		v[i] = mu*v[i] + g
 		if o.Nesterov {
 			params[i] -= eta * (g + mu*v[i])
@@ -722,10 +825,9 @@ func (o *AdaGrad) slices() int { return 1 }
 // Step updates params.
 func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *AdaGrad) part(params, grad []float64, eta float64, lo, hi int) {
-	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.values
-	for i := lo; i < hi; i++ {
-		g := grad[i]
+func (o *AdaGrad) part(params, grad []float64, eta float64, at int) {
+	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.values[at:]
+	for i, g := range grad {
 		s[i] += g * g
 		params[i] -= eta * g / (math.Sqrt(s[i]) + epsilon)
 	}
@@ -754,12 +856,11 @@ func (o *RMSProp) slices() int { return 3 }
 // Step updates params.
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *RMSProp) part(params, grad []float64, eta float64, lo, hi int) {
-	n := len(params)
-	v, m, b := o.values[:n], o.values[n:2*n], o.values[2*n:]
+func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
+	n := len(o.values) / 3
+	v, m, b := o.values[at:n], o.values[n+at:2*n], o.values[2*n+at:]
 	alpha, epsilon := cmp.Or(o.Alpha, 0.99), cmp.Or(o.Epsilon, 1e-8)
-	for i := lo; i < hi; i++ {
-		g := grad[i]
+	for i, g := range grad {
 		v[i] = alpha*v[i] + (1-alpha)*g*g
 		square := v[i]
 		if o.Centered {
@@ -793,11 +894,12 @@ func (o *Adam) slices() int { return 2 }
 // Step updates params.
 func (o *Adam) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *Adam) part(params, grad []float64, eta float64, lo, hi int) {
-	m, v := o.values[:len(params)], o.values[len(params):]
+func (o *Adam) part(params, grad []float64, eta float64, at int) {
+	n := len(o.values) / 2
+	m, v := o.values[at:at+len(grad)], o.values[n+at:n+at+len(grad)]
 	beta1, beta2, t := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), float64(o.steps)
 	root := math.Sqrt(1 - math.Pow(beta2, t)) // taken out of the quotient: η·m̂/(√v̂ + ε) = η·m̂·root/(√v + ε·root)
-	kernel.Adam(params[lo:hi], grad[lo:hi], m[lo:hi], v[lo:hi], kernel.AdamStep{
+	kernel.Adam(params, grad, m, v, kernel.AdamStep{
 		Beta1: beta1, Beta2: beta2,
 		Step:    eta * root / (1 - math.Pow(beta1, t)),
 		Epsilon: cmp.Or(o.Epsilon, 1e-8) * root,
@@ -814,15 +916,15 @@ type memory struct {
 func (m *memory) remembered() *memory { return m }
 
 // count counts a step and, in the first one, makes the slices.
-func (m *memory) count(params, grad []float64, slices int) {
-	if len(params) != len(grad) {
-		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
+func (m *memory) count(params, grad, slices int) {
+	if params != grad {
+		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", params, grad))
 	}
-	if err := m.holds(len(params), slices); err != nil {
+	if err := m.holds(params, slices); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
 	if m.values == nil {
-		m.values = make([]float64, slices*len(params))
+		m.values = make([]float64, slices*params)
 	}
 	m.steps++
 }
