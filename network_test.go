@@ -2108,7 +2108,7 @@ func TestEveryTinyEpochHasItsTime(t *testing.T) {
 	}{{0.1, 1, nil}, {0.1, 2, nil}, {0.1, 1001, nil}, {1.5, 1001, ErrDiverged}} {
 		synctest.Test(t, func(t *testing.T) {
 			net := newNetwork(t, 1, Dense{Units: 1, NoBias: true})
-			tiny := &counting{Loss: MSE, every: func() { time.Sleep(100) }}
+			tiny := &counting{Loss: MSE, every: func() { time.Sleep(100 * time.Nanosecond) }}
 			h, err := net.Train(t.Context(), one, one, TrainConfig{LearningRate: c.eta, Epochs: c.epochs, Loss: tiny})
 			if !errors.Is(err, c.err) || len(h.Epochs) < min(c.epochs, 400) {
 				t.Fatalf("%d epochs, error %v", len(h.Epochs), err)

@@ -127,6 +127,10 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // last seen finite at the beginning of an epoch; an optimizer with SetState
 // is made to start afresh. An error that OnEpoch returns is wrapped.
 //
+// Besides the data and the network, Train holds a copy of the parameters, the
+// optimizer's state and the values of one batch; the gradient only in networks of fewer
+// than 2¹⁴ parameters, with ClipNorm and for an optimizer of the caller's own.
+//
 // Products of more than half a million multiplications are shared among
 // GOMAXPROCS goroutines, which spin for some 75 µs after each before they
 // sleep. None outlives the call. During Train nothing else may use the network,
@@ -721,8 +725,8 @@ func (u *update) newRows(slots []*slot, workers int) {
 	most := 0
 	for _, s := range slots {
 		if _, ok := s.Layer.(Dense); ok {
-			rows := max(min(32, s.rows/8), min(s.rows, 1<<12/s.cols), 8*workers)
-			most = max(most, rows*s.cols)
+			rows := max(min(32, s.rows/8), 1<<12/s.cols, 8*workers)
+			most = max(most, min(rows, s.rows+7)*s.cols) // a worker's share is at least eight rows, or what there are
 		}
 	}
 	u.rows = make([]float64, most)
