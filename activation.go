@@ -300,9 +300,7 @@ func (softmax) forwardRows(a, z []float64, out int) {
 	for i := 0; i < len(z); i += out {
 		row, top := z[i:i+out], math.Inf(-1)
 		for _, v := range row {
-			if v > top {
-				top = v
-			}
+			top = max(top, v)
 		}
 		for j, v := range row {
 			a[i+j] = v - top

@@ -216,15 +216,15 @@ func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
 	sum, p := 0.0, 0.0
 	for lo := 0; lo < len(z); lo += out {
 		z, a, y := z[lo:lo+out], a[lo:lo+out], y[lo:lo+out]
-		m := class(z)
-		rest := 0.0
-		for i, v := range z {
-			if i != m {
-				rest += a[i]
-				sum += y[i] * (z[m] - v)
-			}
+		zm, am, rest := z[0], a[0], 0.0
+		for i := 1; i < out; i++ { // without branches, which nobody could predict
+			rest += min(am, a[i])
+			zm, am = max(zm, z[i]), max(am, a[i])
 		}
-		r := rest / a[m]
+		for i, v := range z {
+			sum += y[i] * (zm - v)
+		}
+		r := rest / am
 		if p += r + p*r; p > 1e100 {
 			sum += math.Log1p(p)
 			p = 0
