@@ -56,9 +56,10 @@ type state struct {
 	db   []float64 // as b
 	dzIn bool      // the loss has put ∂L/∂z into da already
 
-	descent *update   // not nil: W is updated by rows of dW, which is not kept
-	others  []float64 // then what else the gradient has: db, or dγ and dβ
-	norms   []float64 // and the norms of dW's rows, and of the others
+	// In a training that uses the gradient up by rows:
+	descent *update   // what updates W, by rows of dW; nil where dW is kept
+	others  []float64 // what else the gradient has: db, or dγ and dβ
+	norms   []float64 // of dW's rows, and last of the others
 
 	training                   bool       // use the batch's own statistics
 	xhat                       matrix     // N×out: batch norm's normalized input

@@ -16,7 +16,8 @@
 //		}
 //	}
 //
-// All of B is in registers, transposed there if need be: to write Bᵀ and to read it back at once
+// tinyAffine, tinyMulTN and tinyMulNN say which matrix is A and which B, and leave the rest to tinyStraight and
+// tinyRows. All of B is in registers, transposed there if need be: to write Bᵀ and to read it back at once
 // would take longer than the product.
 //
 //	Y0       a row of C
@@ -85,10 +86,10 @@ pair:                        \
 	CMPQ    count, $4;        \
 	CMOVQGE R12, R15
 
-// All of a matrix that is needed: where it is, its stride in bytes.
+// Where a matrix is and its stride in bytes; AX points to it for the rest.
 #define MATRIX(name, offset, at, stride) \
-	MOVQ name+offset(FP), AX;    \
-	MOVQ Matrix_Data(AX), at;    \
+	MOVQ name+offset(FP), AX;       \
+	MOVQ Matrix_Data(AX), at;       \
 	MOVQ Matrix_Stride(AX), stride; \
 	SHLQ $3, stride
 
