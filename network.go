@@ -432,28 +432,25 @@ func (p *pass) bind(grad []float64) {
 // which are not kept. It returns where the norms of the gradient's parts will be.
 func (p *pass) bindRows(u *update) (norms []float64) {
 	p.descent = u
+	parts := 0
 	for i := range p.states {
-		s := &p.states[i]
-		weights, rows := s.rows*s.cols, 0
-		if _, ok := s.Layer.(Dense); ok {
-			weights, rows, s.descent = 0, s.rows, u
-		}
-		s.others = make([]float64, weights+s.biases)
-		if weights > 0 {
-			s.dw = matrixOf(s.others, s.rows, s.cols)
-		}
-		if s.biases > 0 {
-			s.db = s.others[weights:]
-		}
-		norms = append(norms, make([]float64, rows+1)...)
+		parts += p.states[i].rows + 1
 	}
+	norms = make([]float64, parts)
 	rest := norms
 	for i := range p.states {
-		s, n := &p.states[i], 1
-		if s.descent != nil {
-			n += s.rows
+		s := &p.states[i]
+		s.norms, rest = rest[:s.rows+1], rest[s.rows+1:]
+		if _, ok := s.Layer.(Dense); !ok {
+			s.others = make([]float64, s.rows*s.cols+s.biases) // γ and β
+			s.dw, s.db = matrixOf(s.others, s.rows, s.cols), s.others[s.rows*s.cols:]
+			continue
 		}
-		s.norms, rest = rest[:n], rest[n:]
+		s.descent = u
+		if s.biases > 0 {
+			s.others = make([]float64, s.biases)
+			s.db = s.others
+		}
 	}
 	return norms
 }

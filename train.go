@@ -531,7 +531,7 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 		t.net.snapshot(&t.finite) // the loss of these parameters is finite
 	}
 	t.pass.outputError(y)
-	t.descent.eta = eta
+	t.descent.begin(eta)
 	if t.pass.descent != nil {
 		return loss, t.descend(b == t.batches-1)
 	}
@@ -563,10 +563,7 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 // update lets the optimizer update the parameters.
 func (t *trainer) update() {
 	d := &t.descent
-	switch {
-	case d.rule != nil:
-		d.rule.remembered().count(len(d.params), len(d.grad), d.rule.slices())
-	case t.Optimizer != nil:
+	if d.rule == nil && t.Optimizer != nil {
 		t.Optimizer.Step(d.params, d.grad, d.eta)
 		return
 	}
@@ -576,11 +573,7 @@ func (t *trainer) update() {
 // descend is backward and update layer by layer, without memory for the whole
 // gradient. It returns the gradient's norm, if that is asked for.
 func (t *trainer) descend(norm bool) float64 {
-	d := &t.descent
-	if d.rule != nil {
-		d.rule.remembered().count(len(d.params), len(d.params), d.rule.slices())
-	}
-	d.norms = norm
+	t.descent.norms = norm
 	t.pass.backward()
 	t.pass.learn()
 	if !norm {
@@ -707,6 +700,14 @@ type rule interface {
 	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
 }
 
+// begin begins a step.
+func (u *update) begin(eta float64) {
+	u.eta = eta
+	if u.rule != nil {
+		u.rule.remembered().count(u.params, u.params, u.rule.slices())
+	}
+}
+
 // part updates the parameters from number at on by a part of the gradient.
 func (u *update) part(at int, grad []float64) {
 	params := u.params[at : at+len(grad)]
@@ -783,7 +784,7 @@ func clamp(x []float64, c float64) {
 
 // step makes a whole step of a rule.
 func step(r rule, params, grad []float64, eta float64) {
-	r.remembered().count(len(params), len(grad), r.slices())
+	r.remembered().count(params, grad, r.slices())
 	r.part(params, grad, eta, 0)
 }
 
@@ -920,15 +921,15 @@ type memory struct {
 func (m *memory) remembered() *memory { return m }
 
 // count counts a step and, in the first one, makes the slices.
-func (m *memory) count(params, grad, slices int) {
-	if params != grad {
-		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", params, grad))
+func (m *memory) count(params, grad []float64, slices int) {
+	if len(params) != len(grad) {
+		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
 	}
-	if err := m.holds(params, slices); err != nil {
+	if err := m.holds(len(params), slices); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
 	if m.values == nil {
-		m.values = make([]float64, slices*params)
+		m.values = make([]float64, slices*len(params))
 	}
 	m.steps++
 }
