@@ -99,6 +99,12 @@ func mulTrans(dw, dz, x *matrix) {
 	kernel.MulTN((*kernel.Matrix)(dw), (*kernel.Matrix)(dz), (*kernel.Matrix)(x))
 }
 
+// addMulTrans computes W = W + α·dZᵀ·X, to the bits of mulTrans and an addition,
+// if that is one operation here, and reports whether it is.
+func addMulTrans(w *matrix, alpha float64, dz, x *matrix) bool {
+	return kernel.AddMulTN((*kernel.Matrix)(w), alpha, (*kernel.Matrix)(dz), (*kernel.Matrix)(x))
+}
+
 // mul computes dX = dZ·W  (N×in = N×out · out×in).
 func mul(dx, dz, w *matrix) {
 	kernel.MulNN((*kernel.Matrix)(dx), (*kernel.Matrix)(dz), (*kernel.Matrix)(w))

@@ -736,6 +736,12 @@ func (u *update) newRows(slots []*slot, workers int) {
 // weights computes rows lo to hi of dW = dZᵀ·X and updates these of W, with the
 // i-th of so many shares of the memory.
 func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
+	if u.rule == nil && !u.norms && u.l2 == 0 && u.decay == 0 && u.clip == 0 {
+		w, dz := s.w.slice(lo, hi), dz.columns(lo, hi)
+		if addMulTrans(&w, -u.eta, &dz, x) { // W ← W − η·dZᵀ·X
+			return
+		}
+	}
 	share := len(u.rows) / shares
 	memory, step := u.rows[i*share:(i+1)*share], share/s.cols
 	if step > 8 {

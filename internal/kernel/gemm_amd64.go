@@ -56,7 +56,7 @@ func tiny(m, n, k int) bool {
 // direct computes C = 1·c₀ᵀ + A·B of at most four columns and one block, at once.
 func direct(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, m, n, k int) {
 	if active == &avx512 {
-		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
+		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k, nil)
 	} else {
 		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, 0, m, n, k)
 	}
@@ -150,7 +150,7 @@ func affineFrom(first int, z []float64, ldz int, x []float64, ldx int, w []float
 			for i := 0; i < n; i += blockM {
 				zi := z[i*ldz+j:]
 				c0, ldc0 := start(l, zi, ldz, b, j)
-				block(wide, zi, ldz, x[i*ldx+l:], ldx, 1, s.b[:], width, c0, ldc0, min(blockM, n-i), nj, lk)
+				block(wide, zi, ldz, x[i*ldx+l:], ldx, 1, s.b[:], width, c0, ldc0, min(blockM, n-i), nj, lk, nil)
 			}
 		}
 	}
@@ -170,8 +170,16 @@ func start(l int, c []float64, ldc int, b []float64, j int) (c0 *float64, ldc0 i
 	}
 }
 
-// multiply computes C = A·B  (m×k · k×n), element (i, l) of A being a[i*ars+l*acs].
-func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
+// canAdd reports whether multiply can add an m×n product of k terms to C: in one block of k, by the kernel for
+// AVX-512.
+func canAdd(n, k int) bool {
+	_, wide := split(n)
+	return wide && n > 4 && 0 < k && k <= blockK
+}
+
+// multiply computes C = A·B  (m×k · k×n), element (i, l) of A being a[i*ars+l*acs], or C = C + α·A·B where alpha
+// is not nil, if canAdd.
+func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int, alpha *float64) {
 	switch {
 	case active == &generic:
 		multiplyGeneric(c, ldc, a, ars, acs, b, ldb, m, n, k)
@@ -213,7 +221,7 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 					}
 					ci := c[i*ldc+j:]
 					c0, ldc0 := start(l, ci, ldc, nil, 0)
-					block(wide, ci, ldc, ai, ars, acs, bj, ldb, c0, ldc0, min(blockM, end-i), nj, lk)
+					block(wide, ci, ldc, ai, ars, acs, bj, ldb, c0, ldc0, min(blockM, end-i), nj, lk, alpha)
 				}
 			}
 		}
@@ -298,12 +306,12 @@ func (s *scratch) put() {
 // The functions that follow enter the assembly. They are not inlined so that a goroutine can be preempted
 // where they begin: it cannot be in assembly, nor in a loop that calls nothing else.
 
-// block computes C = C₀ + A·B for one block.
+// block computes C = C₀ + A·B for one block, or C = C + α·(C₀ + A·B) where alpha is not nil, if wide.
 //
 //go:noinline
-func block(wide bool, c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, ldc0 int, m, n, k int) {
+func block(wide bool, c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, c0 *float64, ldc0 int, m, n, k int, alpha *float64) {
 	if wide {
-		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, ldc0, m, n, k)
+		gemmAVX512(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, ldc0, m, n, k, alpha)
 	} else {
 		gemmAVX2(&c[0], ldc, &a[0], ars, acs, &b[0], ldb, c0, ldc0, m, n, k)
 	}
@@ -354,7 +362,7 @@ func transpose(dst []float64, ldd int, src []float64, lds int, rows, cols int) {
 func pack(dst, src []float64, lds, rows, cols int) { packAVX2(&dst[0], &src[0], lds, rows, cols/4) }
 
 //go:noescape
-func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
+func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int, alpha *float64)
 
 //go:noescape
 func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)

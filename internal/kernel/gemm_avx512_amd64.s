@@ -10,6 +10,9 @@
 //			for l := range k {
 //				acc = math.FMA(a[i*ars+l*acs], b[l*ldb+j], acc)
 //			}
+//			if alpha != nil {
+//				acc = math.FMA(*alpha, acc, c[i*ldc+j])
+//			}
 //			c[i*ldc+j] = acc
 //		}
 //	}
@@ -19,13 +22,13 @@
 //
 //	Z0-Z23   the tile: row r has Z(3r), Z(3r+1), Z(3r+2)
 //	Z24-Z26  one row of B
-//	Z27      one element of A in all lanes
+//	Z27      one element of A in all lanes; at the end α
 //	SI       A at the tile's first row; AX and R15 run along l from its rows 0 and 4
 //	DX       B, runs along l
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  C at a row of the next tile, then what is left of l; rows still to do
+//	CX, R13  C at a row of the next tile, then what is left of l, then C at a row of this one; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \
@@ -94,6 +97,23 @@
 	FMA2(a, c0, c1, c2);      \
 	VFMADD231PD Z26, Z27, c2
 
+// Operations that set a row of the tile to C + α·tile.
+#define ADD0(a, c0, c1, c2) \
+	VFMADD213PD (CX), Y27, K1, c0; \
+	ADDQ        R8, CX
+#define ADD1(a, c0, c1, c2) \
+	VFMADD213PD (CX), Z27, K1, c0; \
+	ADDQ        R8, CX
+#define ADD2(a, c0, c1, c2) \
+	VFMADD213PD (CX), Z27, c0;       \
+	VFMADD213PD 64(CX), Z27, K1, c1; \
+	ADDQ        R8, CX
+#define ADD3(a, c0, c1, c2) \
+	VFMADD213PD (CX), Z27, c0;        \
+	VFMADD213PD 64(CX), Z27, c1;      \
+	VFMADD213PD 128(CX), Z27, K1, c2; \
+	ADDQ        R8, CX
+
 #define STORE1(a, c0, c1, c2) \
 	VMOVUPD c0, K1, (DI); \
 	ADDQ    R8, DI
@@ -119,7 +139,7 @@
 	VMOVUPD   64(DX), Z25;      \
 	VMOVUPD.Z 128(DX), K1, Z26
 
-#define TILE(loop, ROWS, START, LOADB, FMA, STORE) \
+#define TILE(loop, store, ROWS, START, LOADB, FMA, ADD, STORE) \
 	MOVQ b+40(FP), DX;    \
 	LEAQ (DI)(R8*8), CX;  \
 	MOVQ SI, AX;          \
@@ -135,34 +155,41 @@ loop:                     \
 	ADDQ R10, R15;        \
 	DECQ CX;              \
 	JNZ  loop;            \
+	MOVQ alpha+96(FP), AX; \
+	TESTQ AX, AX;          \
+	JZ   store;            \
+	VBROADCASTSD (AX), Z27; \
+	MOVQ DI, CX;          \
+	ROWS(ADD);            \
+store:                    \
 	ROWS(STORE)
 
 // All rows: eights, then what is left.
-#define PANEL(eights, loop8, less8, loop4, less4, loop2, less2, loop1, ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, STORE) \
+#define PANEL(eights, loop8, store8, less8, loop4, store4, less4, loop2, store2, less2, loop1, store1, ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, ADD, STORE) \
 eights:                                          \
 	SUBQ  $8, R13;                               \
 	JLT   less8;                                 \
-	TILE(loop8, ROWS8, START, LOADB, FMA, STORE); \
+	TILE(loop8, store8, ROWS8, START, LOADB, FMA, ADD, STORE); \
 	LEAQ  (SI)(R9*8), SI;                        \
 	JMP   eights;                                \
 less8:                                           \
 	TESTQ $4, R13;                               \
 	JZ    less4;                                 \
-	TILE(loop4, ROWS4, START, LOADB, FMA, STORE); \
+	TILE(loop4, store4, ROWS4, START, LOADB, FMA, ADD, STORE); \
 	LEAQ  (SI)(R9*4), SI;                        \
 less4:                                           \
 	TESTQ $2, R13;                               \
 	JZ    less2;                                 \
-	TILE(loop2, ROWS2, START, LOADB, FMA, STORE); \
+	TILE(loop2, store2, ROWS2, START, LOADB, FMA, ADD, STORE); \
 	LEAQ  (SI)(R9*2), SI;                        \
 less2:                                           \
 	TESTQ $1, R13;                               \
 	JZ    done;                                  \
-	TILE(loop1, ROWS1, START, LOADB, FMA, STORE); \
+	TILE(loop1, store1, ROWS1, START, LOADB, FMA, ADD, STORE); \
 	JMP   done
 
-// func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
-TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
+// func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int, alpha *float64)
+TEXT ·gemmAVX512(SB), NOSPLIT, $0-104
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
 	MOVQ a+16(FP), SI
@@ -197,16 +224,16 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
 	JMP   three
 
 half:
-	PANEL(eights0, loop80, less80, loop40, less40, loop20, less20, loop10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, STORE1)
+	PANEL(eights0, loop80, store80, less80, loop40, store40, less40, loop20, store20, less20, loop10, store10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, ADD0, STORE1)
 
 one:
-	PANEL(eights1, loop81, less81, loop41, less41, loop21, less21, loop11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, STORE1)
+	PANEL(eights1, loop81, store81, less81, loop41, store41, less41, loop21, store21, less21, loop11, store11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, ADD1, STORE1)
 
 two:
-	PANEL(eights2, loop82, less82, loop42, less42, loop22, less22, loop12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, STORE2)
+	PANEL(eights2, loop82, store82, less82, loop42, store42, less42, loop22, store22, less22, loop12, store12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, ADD2, STORE2)
 
 three:
-	PANEL(eights3, loop83, less83, loop43, less43, loop23, less23, loop13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, STORE3)
+	PANEL(eights3, loop83, store83, less83, loop43, store43, less43, loop23, store23, less23, loop13, store13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, ADD3, STORE3)
 
 done:
 	VZEROUPPER

@@ -15,7 +15,9 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
 }
 
-func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
+func canAdd(n, k int) bool { return false }
+
+func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int, _ *float64) {
 	multiplyGeneric(c, ldc, a, ars, acs, b, ldb, m, n, k)
 }
 

@@ -274,6 +274,50 @@ func TestProductsOfSpecialValues(t *testing.T) {
 	})
 }
 
+// TestAddMulTNIsMulTNThenAxpy to the bit, or nothing at all.
+func TestAddMulTNIsMulTNThenAxpy(t *testing.T) {
+	wa, za, xa := arena(newArena(t, 1<<18)), arena(newArena(t, 1<<18)), arena(newArena(t, 1<<18))
+	each(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(16, 17))
+		try := func(out, in, n int) {
+			ldw, ldz, ldx := in+n%3, out+in%2, in+out%3
+			w := draw(r, wa.matrix(out, in, ldw), out, in, ldw)
+			dz := draw(r, za.matrix(n, out, ldz), n, out, ldz)
+			x := draw(r, xa.matrix(n, in, ldx), n, in, ldx)
+			if r.IntN(4) == 0 {
+				w[0], dz[0] = math.Copysign(0, -1), 0x1p-1074
+			}
+			want, dw := make([]float64, out*in), make([]float64, out*in)
+			MulTN(view(dw, in, out, in), view(dz, ldz, n, out), view(x, ldx, n, in))
+			added := active.name == "AVX-512" && in > 4 && (in <= 8 || in > 12) && n <= 512
+			for j := range out {
+				copy(want[j*in:(j+1)*in], w[j*ldw:])
+				if added {
+					Axpy(-0.3, dw[j*in:(j+1)*in], want[j*in:(j+1)*in])
+				}
+			}
+			name := fmt.Sprintf("AddMulTN %d×%d of %d", out, in, n)
+			if got := AddMulTN(view(w, ldw, out, in), -0.3, view(dz, ldz, n, out), view(x, ldx, n, in)); got != added {
+				t.Fatalf("%s is %v, want %v", name, got, added)
+			}
+			wa.check(t, name, out, in, ldw)
+			for i, v := range want {
+				if got := w[i/in*ldw+i%in]; !same(got, v) {
+					t.Fatalf("%s: element (%d, %d) = %v, want %v", name, i/in, i%in, got, v)
+				}
+			}
+		}
+		for out := 1; out <= 17; out++ {
+			for in := 1; in <= 52; in++ {
+				try(out, in, 1+(3*out+5*in)%11)
+			}
+		}
+		for _, s := range [][3]int{{128, 784, 64}, {130, 257, 65}, {300, 258, 128}, {9, 40, 512}, {9, 40, 513}} {
+			try(s[0], s[1], s[2])
+		}
+	})
+}
+
 func TestSumRowsAddsInOrder(t *testing.T) {
 	da, ba := arena(newArena(t, 1<<15)), arena(newArena(t, 256))
 	each(t, func(t *testing.T) {
@@ -325,6 +369,7 @@ func TestImpossibleSizesPanic(t *testing.T) {
 		"short w":        func() { Affine(view(x(6), 3, 2, 3), view(x(4), 2, 2, 2), view(x(5), 2, 3, 2), x(3)) },
 		"short bias":     func() { Affine(view(x(6), 3, 2, 3), view(x(4), 2, 2, 2), view(x(6), 2, 3, 2), x(2)) },
 		"short dw":       func() { MulTN(view(x(5), 2, 3, 2), view(x(6), 3, 2, 3), view(x(4), 2, 2, 2)) },
+		"short sum":      func() { AddMulTN(view(x(5), 2, 3, 2), 1, view(x(6), 3, 2, 3), view(x(4), 2, 2, 2)) },
 		"short dx":       func() { MulNN(view(x(3), 2, 2, 2), view(x(6), 3, 2, 3), view(x(6), 2, 3, 2)) },
 		"narrow stride":  func() { MulNN(view(x(9), 1, 2, 2), view(x(9), 3, 2, 3), view(x(9), 2, 3, 2)) },
 		"negative size":  func() { MulNN(view(x(9), 2, -2, 2), view(x(9), 3, -2, 3), view(x(9), 2, 3, 2)) },
@@ -362,6 +407,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		if n := testing.AllocsPerRun(20, func() {
 			Affine(view(z, 30, 64, 30), view(x, 50, 64, 50), view(w, 50, 30, 50), nil)
 			MulTN(view(w, 50, 30, 50), view(z, 30, 64, 30), view(x, 50, 64, 50))
+			AddMulTN(view(w, 50, 30, 50), -1, view(z, 30, 64, 30), view(x, 50, 64, 50))
 			MulNN(view(x, 50, 64, 50), view(z, 30, 64, 30), view(w, 50, 30, 50))
 			SumRows(w[:30], view(z, 30, 64, 30))
 			Tanh(z, z)
