@@ -49,7 +49,7 @@ type state struct {
 
 	x    matrix    // N×in, the layer's input: the a before it
 	z    matrix    // N×out
-	a    matrix    // N×out; z's memory where f is Identity
+	a    matrix    // N×out; z's memory where f is Identity or ReLU
 	da   matrix    // N×out: ∂L/∂a, turned into ∂L/∂z in place
 	dx   matrix    // N×in: the da before it; empty where nobody needs it
 	dw   matrix    // as w

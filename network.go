@@ -384,7 +384,7 @@ func (n *Network) newPass(capacity int, training bool) *pass {
 		}
 		s.a = newMatrix(capacity, l.out)
 		s.z = s.a
-		if l.activation != Identity {
+		if l.activation != Identity && l.activation != ReLU { // a > 0 tells what z > 0 does
 			s.z = newMatrix(capacity, l.out)
 		}
 		if _, ok := l.Layer.(BatchNorm); ok {
