@@ -139,29 +139,30 @@
 	VMOVUPD   64(DX), Z25;      \
 	VMOVUPD.Z 128(DX), K1, Z26
 
+// The tile of some rows at SI, BX and DI.
 #define TILE(loop, store, ROWS, START, LOADB, FMA, ADD, STORE) \
-	MOVQ b+40(FP), DX;    \
-	LEAQ (DI)(R8*8), CX;  \
-	MOVQ SI, AX;          \
-	LEAQ (SI)(R9*4), R15; \
-	ROWS(START);          \
-	MOVQ k+88(FP), CX;    \
-	PCALIGN $32;          \
-loop:                     \
-	LOADB;                \
-	ROWS(FMA);            \
-	ADDQ R11, DX;         \
-	ADDQ R10, AX;         \
-	ADDQ R10, R15;        \
-	DECQ CX;              \
-	JNZ  loop;            \
-	MOVQ alpha+96(FP), AX; \
-	TESTQ AX, AX;          \
-	JZ   store;            \
+	MOVQ b+40(FP), DX;      \
+	LEAQ (DI)(R8*8), CX;    \
+	MOVQ SI, AX;            \
+	LEAQ (SI)(R9*4), R15;   \
+	ROWS(START);            \
+	MOVQ k+88(FP), CX;      \
+	PCALIGN $32;            \
+loop:                       \
+	LOADB;                  \
+	ROWS(FMA);              \
+	ADDQ R11, DX;           \
+	ADDQ R10, AX;           \
+	ADDQ R10, R15;          \
+	DECQ CX;                \
+	JNZ  loop;              \
+	MOVQ alpha+96(FP), AX;  \
+	TESTQ AX, AX;           \
+	JZ   store;             \
 	VBROADCASTSD (AX), Z27; \
-	MOVQ DI, CX;          \
-	ROWS(ADD);            \
-store:                    \
+	MOVQ DI, CX;            \
+	ROWS(ADD);              \
+store:                      \
 	ROWS(STORE)
 
 // All rows: eights, then what is left.
