@@ -1691,9 +1691,22 @@ func TestUpdatesByRowsAreThoseOfTheWholeGradient(t *testing.T) {
 		mean, variance := net.Statistics(2)
 		return slices.Concat(bits, net.Params(), mean, variance), norms
 	}
-	for _, config := range []TrainConfig{{}, {L2: 0.01, WeightDecay: 0.1, ClipValue: 1e-3}} {
-		for _, o := range []Optimizer{nil, &Momentum{}, &Momentum{Nesterov: true}, &RMSProp{Centered: true, Momentum: 0.5}, &Adam{}, &AdaGrad{}} {
-			what := fmt.Sprintf("%T, L2 %v", o, config.L2)
+	all := func() []Optimizer {
+		return []Optimizer{nil, &Momentum{}, &Momentum{Nesterov: true}, &RMSProp{Centered: true, Momentum: 0.5}, &Adam{}, &AdaGrad{}}
+	}
+	for _, c := range []struct {
+		config     TrainConfig
+		optimizers []Optimizer
+	}{
+		{TrainConfig{}, all()},
+		{TrainConfig{L2: 0.01}, []Optimizer{nil}},
+		{TrainConfig{WeightDecay: 0.1}, []Optimizer{nil}},
+		{TrainConfig{ClipValue: 1e-3}, []Optimizer{nil}},
+		{TrainConfig{L2: 0.01, WeightDecay: 0.1, ClipValue: 1e-3}, all()},
+	} {
+		config := c.config
+		for _, o := range c.optimizers {
+			what := fmt.Sprintf("%T, L2 %v, WeightDecay %v, ClipValue %v", o, config.L2, config.WeightDecay, config.ClipValue)
 			whole := own{func(params, grad []float64, eta float64) {
 				if o != nil {
 					o.Step(params, grad, eta)
