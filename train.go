@@ -736,6 +736,7 @@ func (u *update) newRows(slots []*slot, workers int) {
 // weights computes rows lo to hi of dW = dZᵀ·X and updates these of W, with the
 // i-th of so many shares of the memory.
 func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
+	// Where nobody else wants to see dW, it need not be anywhere.
 	if u.rule == nil && !u.norms && u.l2 == 0 && u.decay == 0 && u.clip == 0 {
 		w, dz := s.w.slice(lo, hi), dz.columns(lo, hi)
 		if addMulTrans(&w, -u.eta, &dz, x) { // W ← W − η·dZᵀ·X
