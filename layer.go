@@ -60,6 +60,7 @@ type state struct {
 	descent *update   // what updates W, by rows of dW; nil where dW is kept
 	others  []float64 // what else the gradient has: db, or dγ and dβ
 	norms   []float64 // of dW's rows, and last of the others
+	spare   []float64 // the memory of a dx that nobody needs
 
 	training                   bool       // use the batch's own statistics
 	xhat                       matrix     // N×out: batch norm's normalized input

@@ -402,6 +402,8 @@ func (n *Network) newPass(capacity int, training bool) *pass {
 		s.da = matrixOf(turns[i%2], capacity, l.out)
 		if i > first {
 			s.dx = matrixOf(turns[(i+1)%2], capacity, l.in)
+		} else {
+			s.spare = turns[(i+1)%2]
 		}
 	}
 	return p

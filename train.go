@@ -719,14 +719,14 @@ func (u *update) part(at int, grad []float64) {
 }
 
 // newRows takes the memory for the rows of dW that are computed before their
-// weights are updated: an eighth of a layer's or 32, so that it is little and close
+// weights are updated: an eighth of a layer's or 64, so that it is little and close
 // to the processor, but at least 32 KB and whole tiles of the product for
 // each worker.
 func (u *update) newRows(slots []*slot, workers int) {
 	most := 0
 	for _, s := range slots {
 		if _, ok := s.Layer.(Dense); ok {
-			rows := max(min(32, s.rows/8), 1<<12/s.cols, 8*workers)
+			rows := max(min(64, s.rows/8), 1<<12/s.cols, 8*workers)
 			most = max(most, min(rows, s.rows+7)*s.cols) // a worker's share is at least eight rows, or what there are
 		}
 	}
@@ -743,8 +743,12 @@ func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
 			return
 		}
 	}
-	share := len(u.rows) / shares
-	memory, step := u.rows[i*share:(i+1)*share], share/s.cols
+	memory := u.rows
+	if len(s.spare) > len(memory) {
+		memory = s.spare
+	}
+	share := len(memory) / shares
+	memory, step := memory[i*share:(i+1)*share], min(share/s.cols, 128)
 	if step > 8 {
 		step &^= 7 // whole tiles of the product
 	}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkProducts reports GF/s: 2·batch·in·out floating-point operations per product.
+// BenchmarkProducts reports GF/s: 2·batch·in·out floating-point operations per product, whether or not half of
+// its left operand is zero.
 func BenchmarkProducts(b *testing.B) {
 	shapes := [][3]int{{64, 784, 128}, {32, 64, 32}, {32, 64, 64}, {64, 128, 10}, {32, 64, 10}, {256, 512, 1024}, {256, 1024, 1024}, {256, 1024, 10}, {1, 784, 128}, {1, 128, 10}, {4, 2, 4}, {4, 4, 1}}
 	r := rand.New(rand.NewPCG(1, 2))
@@ -25,9 +26,18 @@ func BenchmarkProducts(b *testing.B) {
 				b.ReportMetric(2*float64(n*in*out)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
 		}
-		run("Affine", func() { Affine(view(dz, out, n, out), view(x, in, n, in), view(w, in, out, in), bias) })
-		run("MulTN", func() { MulTN(view(dw, in, out, in), view(z, out, n, out), view(x, in, n, in)) })
-		run("MulNN", func() { MulNN(view(dx, in, n, in), view(z, out, n, out), view(w, in, out, in)) })
+		products := func(suffix string) {
+			run("Affine"+suffix, func() { Affine(view(dz, out, n, out), view(x, in, n, in), view(w, in, out, in), bias) })
+			run("MulTN"+suffix, func() { MulTN(view(dw, in, out, in), view(z, out, n, out), view(x, in, n, in)) })
+			run("MulNN"+suffix, func() { MulNN(view(dx, in, n, in), view(z, out, n, out), view(w, in, out, in)) })
+		}
+		products("")
+		for _, a := range [][]float64{x, z} {
+			for i := range a {
+				a[i] = max(a[i], 0)
+			}
+		}
+		products("OfHalf")
 	}
 }
 

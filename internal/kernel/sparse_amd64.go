@@ -1,0 +1,148 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"cmp"
+	"math"
+)
+
+// The activations of ReLU, and what flows back through it, are zero at every other place or more. A product
+// whose left operand has so many zeros passes over them.
+
+// A panel of a sparse product is at most sparseK rows of B, one for each bit of a word, and sparseN columns.
+const (
+	sparseK = 64
+	sparseN = 64
+)
+
+// sparse reports whether to compute an m×n product of k terms by multiplySparse, element (i, l) of A being
+// a[i*ars+l*acs]: with AVX-512, if it is large enough and a third or more of some elements of A are zero.
+func sparse(a []float64, ars, acs, m, n, k int) bool {
+	if active != &avx512 || m < 32 || n < 25 || k < 16 {
+		return false
+	}
+	look := min(m, k, 64)
+	zeros := 0
+	for i := range look {
+		if a[i*(ars+acs)] == 0 {
+			zeros++
+		} else if i == 15 && zeros < 2 {
+			return false
+		}
+	}
+	return 3*zeros >= look
+}
+
+// multiplySparse computes C = 1·c₀ᵀ + A·B, or C = C + α·A·B where alpha is not nil and c₀ is. The rows of b are
+// those of B or, if transposed, its columns. A c₀ of nil is zero.
+//
+// A zero of A is passed over, and no bit changes, as long as B is finite and no chain is −0, to which +0 might
+// be added: so none begins there, and no term has digits so small that its sum with another could be rounded
+// to −0. From the first panel of B on that does not promise it, nothing is passed over.
+func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, transposed bool, c0 []float64, m, n, k int, alpha *float64) {
+	s := takeScratch()
+	defer s.put()
+	exact := true
+	for _, v := range c0 {
+		exact = exact && (v != 0 || !math.Signbit(v))
+	}
+	vectors := (n + 7) / 8
+	panels := (vectors + sparseN/8 - 1) / (sparseN / 8)
+	for first := 0; first < m; first += groupM {
+		mi := min(groupM, m-first)
+		for l := 0; l < k; l += blockK {
+			lk := min(blockK, k-l)
+			ai, lda := a[first*ars+l*acs:], ars
+			if acs != 1 {
+				lda = lk + 8
+				s.needA()
+				transpose(s.a, lda, ai, acs, lk, mi)
+				ai = s.a
+			}
+			lowA, _ := magnitudes(ai, lda, mi, lk)
+			for q := 0; q < lk; q += sparseK {
+				nonzeros(s.nonzero[q/sparseK*groupM:], ai[q:], lda, mi, min(sparseK, lk-q))
+			}
+			for p := range panels {
+				j := vectors * p / panels * 8
+				nj := min(n, vectors*(p+1)/panels*8) - j
+				for q := 0; q < lk; q += sparseK {
+					kq := min(sparseK, lk-q)
+					low, high := s.packB(b, transposed, l+q, kq, j, nj)
+					nonzero := s.nonzero[q/sparseK*groupM:][:mi]
+					if exact {
+						exact = high <= math.MaxFloat64 && low*lowA >= 0x1p-960
+					}
+					if !exact {
+						for i := range nonzero {
+							nonzero[i] = 1<<kq - 1
+						}
+					}
+					to, ldt, al := c[first*ldc+j:], ldc, alpha
+					if alpha != nil && k > sparseK {
+						to, ldt = s.sums[:], nj
+					}
+					cs, lds := start(l+q, to, ldt, c0, j)
+					if l+q+kq == k {
+						to, ldt = c[first*ldc+j:], ldc
+					} else {
+						al = nil
+					}
+					sparsePanel(to, ldt, ai[q:], lda, s.b[:], nj, cs, lds, nonzero, nj, al)
+				}
+			}
+		}
+	}
+}
+
+// packB copies or transposes a panel, k rows and n columns from row l and column j of B on, and returns its
+// magnitudes.
+func (s *scratch) packB(b *Matrix, transposed bool, l, k, j, n int) (low, high float64) {
+	if transposed {
+		transpose(s.b[:], n, b.Data[j*b.Stride+l:], b.Stride, n, k)
+		return magnitudes(s.b[:], n, k, n)
+	}
+	return packSparse(s.b[:], b.Data[l*b.Stride+j:], b.Stride, k, n)
+}
+
+//go:noinline
+func packSparse(dst, src []float64, ld, k, n int) (low, high float64) {
+	l, h := packAVX512(&dst[0], &src[0], ld, k, n)
+	return cmp.Or(math.Float64frombits(l), math.Inf(1)), math.Float64frombits(h)
+}
+
+// magnitudes returns the smallest magnitude that is not 0, or else +Inf, and the largest, a NaN above all.
+//
+//go:noinline
+func magnitudes(x []float64, ld, m, n int) (low, high float64) {
+	if ld == n {
+		m, n = 1, m*n
+	}
+	l, h := magnitudesAVX512(&x[0], ld, m, n)
+	return cmp.Or(math.Float64frombits(l), math.Inf(1)), math.Float64frombits(h)
+}
+
+// sparsePanel computes one panel.
+//
+//go:noinline
+func sparsePanel(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, c0 *float64, ldc0 int, nonzero []uint64, n int, alpha *float64) {
+	sparseAVX512(&c[0], ldc, &a[0], lda, &b[0], ldb, c0, ldc0, &nonzero[0], len(nonzero), n, alpha)
+}
+
+//go:noinline
+func nonzeros(nonzero []uint64, a []float64, lda, m, k int) {
+	nonzerosAVX512(&nonzero[0], &a[0], lda, m, k)
+}
+
+//go:noescape
+func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
+
+//go:noescape
+func nonzerosAVX512(nonzero *uint64, a *float64, lda, m, k int)
+
+//go:noescape
+func magnitudesAVX512(x *float64, ld, m, n int) (low, high uint64)
+
+//go:noescape
+func packAVX512(dst, src *float64, ld, k, n int) (low, high uint64)

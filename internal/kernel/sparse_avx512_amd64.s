@@ -1,0 +1,342 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// C = C₀ + A·B for 25 to 64 columns and k up to 64, where A has zeros: the chains of gemmAVX512 without the
+// terms of a zero factor.
+//
+//	for i := range m {
+//		for j := range n {
+//			acc := c0[i*ldc0+j]
+//			for l := range 64 {
+//				if nonzero[i]>>l&1 != 0 {
+//					acc = math.FMA(a[i*lda+l], b[l*ldb+j], acc)
+//				}
+//			}
+//			if alpha != nil {
+//				acc = math.FMA(*alpha, acc, c[i*ldc+j])
+//			}
+//			c[i*ldc+j] = acc
+//		}
+//	}
+//
+// One row is computed at a time, since each has its zeros elsewhere. So every vector of B is read for a single
+// multiplication: B should lie in the first level of cache, whose speed is the limit.
+//
+//	Z0-Z7    the row, the last vector masked by K1
+//	Z8       one element of A in all lanes
+//	Z9       α
+//	SI, BX, DI  the row of A, C₀, C
+//	DX       B
+//	R15, R14 the row's word of nonzero, what is left of it
+//	CX, AX   l; l times b's stride
+//	R8-R12   strides in bytes: c, a, b, c₀; whether there is an α
+//	R13      rows to do
+
+// Vectors of a row, the last one by an operation of its own.
+#define VECTORS4(OP, LAST) \
+	OP(0, Z0);             \
+	OP(64, Z1);            \
+	OP(128, Z2);           \
+	LAST(192, Z3)
+#define VECTORS5(OP, LAST) \
+	VECTORS4(OP, OP);      \
+	LAST(256, Z4)
+#define VECTORS6(OP, LAST) \
+	VECTORS5(OP, OP);      \
+	LAST(320, Z5)
+#define VECTORS7(OP, LAST) \
+	VECTORS6(OP, OP);      \
+	LAST(384, Z6)
+#define VECTORS8(OP, LAST) \
+	VECTORS7(OP, OP);      \
+	LAST(448, Z7)
+
+#define START(at, c) \
+	VMOVUPD at(BX), c
+#define STARTLAST(at, c) \
+	VMOVUPD.Z at(BX), K1, c
+#define FMA(at, c) \
+	VFMADD231PD at(DX)(AX*1), Z8, c
+#define FMALAST(at, c) \
+	VFMADD231PD at(DX)(AX*1), Z8, K1, c
+#define ADD(at, c) \
+	VFMADD213PD at(DI), Z9, c
+#define ADDLAST(at, c) \
+	VFMADD213PD at(DI), Z9, K1, c
+#define STORE(at, c) \
+	VMOVUPD c, at(DI)
+#define STORELAST(at, c) \
+	VMOVUPD c, K1, at(DI)
+
+#define PANEL(row, loop, end, store, VECTORS) \
+row:                             \
+	VECTORS(START, STARTLAST);   \
+	MOVQ (R15), R14;             \
+	TESTQ R14, R14;              \
+	JZ   end;                    \
+	PCALIGN $32;                 \
+loop:                            \
+	BSFQ  R14, CX;               \
+	MOVQ  CX, AX;                \
+	IMULQ R10, AX;               \
+	LEAQ  -1(R14), R12;          \
+	VBROADCASTSD (SI)(CX*8), Z8; \
+	ANDQ  R12, R14;              \
+	VECTORS(FMA, FMALAST);       \
+	JNZ   loop;                  \
+end:                             \
+	TESTQ $1, 0(SP);             \
+	JZ    store;                 \
+	VECTORS(ADD, ADDLAST);       \
+store:                           \
+	VECTORS(STORE, STORELAST);   \
+	ADDQ R8, DI;                 \
+	ADDQ R9, SI;                 \
+	ADDQ R11, BX;                \
+	ADDQ $8, R15;                \
+	DECQ R13;                    \
+	JNZ  row;                    \
+	JMP  done
+
+// func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
+TEXT ·sparseAVX512(SB), NOSPLIT, $8-96
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), R8
+	MOVQ a+16(FP), SI
+	MOVQ lda+24(FP), R9
+	MOVQ b+32(FP), DX
+	MOVQ ldb+40(FP), R10
+	MOVQ c0+48(FP), BX
+	MOVQ ldc0+56(FP), R11
+	MOVQ nonzero+64(FP), R15
+	MOVQ m+72(FP), R13
+	SHLQ $3, R8
+	SHLQ $3, R9
+	SHLQ $3, R10
+	SHLQ $3, R11
+
+	MOVQ  $0, 0(SP)
+	MOVQ  alpha+88(FP), AX
+	TESTQ AX, AX
+	JZ    mask
+	VBROADCASTSD (AX), Z9
+	MOVQ  $1, 0(SP)
+
+mask:
+	// K1: the lanes of the last vector, (n-1)&7 + 1 of them.
+	MOVQ  n+80(FP), CX
+	DECQ  CX
+	MOVQ  CX, DX
+	ANDQ  $7, CX
+	MOVL  $2, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+	SHRQ  $3, DX
+	MOVQ  DX, AX
+	MOVQ  b+32(FP), DX
+	CMPQ  AX, $4
+	JLT   row4
+	JEQ   row5
+	CMPQ  AX, $6
+	JLT   row6
+	JEQ   row7
+	JMP   row8
+
+	PANEL(row4, loop4, end4, store4, VECTORS4)
+
+	PANEL(row5, loop5, end5, store5, VECTORS5)
+
+	PANEL(row6, loop6, end6, store6, VECTORS6)
+
+	PANEL(row7, loop7, end7, store7, VECTORS7)
+
+	PANEL(row8, loop8, end8, store8, VECTORS8)
+
+done:
+	VZEROUPPER
+	RET
+
+// Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken from its end.
+//
+//	Z0      0
+//	K1, K2  the lanes of the last vector; those that are not 0
+//	R8      a's stride in bytes
+//	BX, R9  where the last vector begins in a row, the current one
+//
+// func nonzerosAVX512(nonzero *uint64, a *float64, lda, m, k int)
+TEXT ·nonzerosAVX512(SB), NOSPLIT, $0-40
+	MOVQ  nonzero+0(FP), DI
+	MOVQ  a+8(FP), SI
+	MOVQ  lda+16(FP), R8
+	MOVQ  m+24(FP), R13
+	MOVQ  k+32(FP), CX
+	SHLQ  $3, R8
+	DECQ  CX
+	MOVQ  CX, BX
+	ANDQ  $~7, BX
+	SHLQ  $3, BX
+	ANDQ  $7, CX
+	MOVL  $2, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+	VPXORQ Z0, Z0, Z0
+
+row:
+	MOVQ  BX, R9
+	VMOVUPD.Z (SI)(R9*1), K1, Z1
+	VCMPPD $4, Z0, Z1, K2
+	KMOVW K2, AX
+
+vector:
+	SUBQ  $64, R9
+	JLT   store
+	VCMPPD $4, (SI)(R9*1), Z0, K2
+	KMOVW K2, CX
+	SHLQ  $8, AX
+	ORQ   CX, AX
+	JMP   vector
+
+store:
+	MOVQ AX, (DI)
+	ADDQ $8, DI
+	ADDQ R8, SI
+	DECQ R13
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// low and high become the smallest and the largest magnitude of x, of n columns, 0 apart. As magnitudes are
+// ordered like their bits, integers are compared: low less 1, so that 0 is above all.
+//
+//	Z0, Z1  low less 1, high
+//	Z2, Z3  all bits but the sign; −1
+//	K1      the lanes of the last vector
+
+#define INIT \
+	VPTERNLOGQ $0xff, Z3, Z3, Z3; \
+	VPSRLQ     $1, Z3, Z2;        \
+	VMOVDQA64  Z3, Z0;            \
+	VPXORQ     Z1, Z1, Z1
+
+#define LOOK(x) \
+	VPANDQ  x, Z2, x;  \
+	VPMAXUQ x, Z1, Z1; \
+	VPADDQ  x, Z3, x;  \
+	VPMINUQ x, Z0, Z0
+
+// The vectors are folded to one element.
+#define FOLD(low, high) \
+	VEXTRACTI64X4 $1, Z0, Y4;  \
+	VEXTRACTI64X4 $1, Z1, Y5;  \
+	VPMINUQ       Y4, Y0, Y0;  \
+	VPMAXUQ       Y5, Y1, Y1;  \
+	VEXTRACTI128  $1, Y0, X4;  \
+	VEXTRACTI128  $1, Y1, X5;  \
+	VPMINUQ       X4, X0, X0;  \
+	VPMAXUQ       X5, X1, X1;  \
+	VPSHUFD       $0x4e, X0, X4; \
+	VPSHUFD       $0x4e, X1, X5; \
+	VPMINUQ       X4, X0, X0;  \
+	VPMAXUQ       X5, X1, X1;  \
+	VPSUBQ        X3, X0, X0;  \
+	VMOVQ         X0, low;     \
+	VMOVQ         X1, high;    \
+	VZEROUPPER
+
+// func magnitudesAVX512(x *float64, ld, m, n int) (low, high uint64)
+TEXT ·magnitudesAVX512(SB), NOSPLIT, $0-48
+	MOVQ  x+0(FP), SI
+	MOVQ  ld+8(FP), R8
+	MOVQ  m+16(FP), R13
+	MOVQ  n+24(FP), CX
+	SHLQ  $3, R8
+	DECQ  CX
+	MOVQ  CX, BX
+	SHRQ  $3, BX
+	ANDQ  $7, CX
+	MOVL  $2, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+	INIT
+
+row:
+	MOVQ  SI, DX
+	MOVQ  BX, CX
+	SUBQ  $2, CX
+	JLT   one
+
+two:
+	VMOVDQU64 (DX), Z4
+	VMOVDQU64 64(DX), Z5
+	LOOK(Z4)
+	LOOK(Z5)
+	ADDQ $128, DX
+	SUBQ $2, CX
+	JGE  two
+
+one:
+	ADDQ $2, CX
+	JZ   last
+	VMOVDQU64 (DX), Z4
+	LOOK(Z4)
+	ADDQ $64, DX
+
+last:
+	VMOVDQU64.Z (DX), K1, Z4
+	LOOK(Z4)
+	ADDQ R8, SI
+	DECQ R13
+	JNZ  row
+	FOLD(low+32(FP), high+40(FP))
+	RET
+
+// The same for k rows of a panel, which it copies to dst one after another.
+//
+// func packAVX512(dst, src *float64, ld, k, n int) (low, high uint64)
+TEXT ·packAVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  ld+16(FP), R8
+	MOVQ  k+24(FP), R13
+	MOVQ  n+32(FP), CX
+	SHLQ  $3, R8
+	DECQ  CX
+	MOVQ  CX, BX
+	SHRQ  $3, BX
+	ANDQ  $7, CX
+	LEAQ  8(CX*8), R9
+	MOVL  $2, AX
+	SHLQ  CX, AX
+	DECQ  AX
+	KMOVW AX, K1
+	INIT
+
+packrow:
+	MOVQ  SI, DX
+	MOVQ  BX, CX
+	TESTQ CX, CX
+	JZ    packlast
+
+packone:
+	VMOVDQU64 (DX), Z4
+	VMOVDQU64 Z4, (DI)
+	LOOK(Z4)
+	ADDQ $64, DX
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  packone
+
+packlast:
+	VMOVDQU64.Z (DX), K1, Z4
+	VMOVDQU64 Z4, K1, (DI)
+	LOOK(Z4)
+	ADDQ R8, SI
+	ADDQ R9, DI
+	DECQ R13
+	JNZ  packrow
+	FOLD(low+40(FP), high+48(FP))
+	RET
