@@ -5,7 +5,8 @@
 
 // Elementwise functions, four lanes at a time, operation for operation those of elementwise_avx512_amd64.s, so
 // that the bits are the same. Every function has the same frame: BX is the offset in bytes that all slices
-// share, CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15.
+// share, CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15. A BODY may
+// use the labels it is given.
 
 #define MAP(LOAD, LOADMASKED, BODY, STORE, STOREMASKED) \
 	XORL BX, BX;             \
@@ -14,7 +15,7 @@
 	PCALIGN $64;             \
 loop:                        \
 	LOAD;                    \
-	BODY(loopstore);         \
+	BODY(loopinside, loopstore);         \
 	STORE;                   \
 	ADDQ $32, BX;            \
 	SUBQ $4, CX;             \
@@ -27,7 +28,7 @@ tail:                        \
 	SUBQ CX, AX;             \
 	VMOVUPD (AX), Y15;       \
 	LOADMASKED;              \
-	BODY(tailstore);         \
+	BODY(tailinside, tailstore);         \
 	STOREMASKED;             \
 done:                        \
 	VZEROUPPER;              \
@@ -112,7 +113,7 @@ done:                        \
 	VPSLLQ $52, y, y; \
 	VPADDQ ONE, y, y
 
-#define EXP_BODY(store) \
+#define EXP_BODY(inside, store) \
 	VMINPD  Y0, Y13, Y0; \
 	VMAXPD  Y0, Y14, Y0; \
 	EXP;                 \
@@ -125,7 +126,7 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	UNARY(EXP_BODY)
 
 // σ(z) = 1/(1+e) for z ≥ 0, e/(1+e) for z < 0, where e = e^−|z|.
-#define SIGMOID_BODY(store) \
+#define SIGMOID_BODY(inside, store) \
 	VMOVAPD   Y0, Y5;          \
 	VORPD     SIGN, Y0, Y0;    \
 	VMAXPD    Y0, Y14, Y0;     \
@@ -140,28 +141,84 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPD SMALL, Y14
 	UNARY(SIGMOID_BODY)
 
-// tanh |z| = u/(u+2) with u = e^2|z| − 1 = 2ⁿ·t + (2ⁿ−1).
-#define TANH_BODY(store) \
-	VANDPD      SIGN, Y0, Y5; \
-	VXORPD      Y5, Y0, Y0;   \
-	VADDPD      Y0, Y0, Y0;   \
-	VMINPD      Y0, Y14, Y0;  \
-	REDUCE_AND_EXPM1;         \
-	POWER(Y3);                \
-	VSUBPD      Y13, Y3, Y4;  \
-	VFMADD213PD Y4, Y3, Y2;   \
-	VADDPD      TWO, Y2, Y4;  \
-	VDIVPD      Y4, Y2, Y0;   \
+// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h = tanh b = b + b³·q(b²).
+// Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y = |z|/8: numerator and denominator are raised
+// to the eighth power, and tanh |z| is their difference by their sum.
+
+// The pairs of tanhPairs at the offsets Y3 give a in Y4 and t in Y1.
+#define LOOKUP \
+	VMOVQ        X3, AX;                   \
+	VPEXTRQ      $1, X3, R9;               \
+	VEXTRACTI128 $1, Y3, X3;               \
+	VMOVQ        X3, R10;                  \
+	VPEXTRQ      $1, X3, R11;              \
+	VMOVUPD      (R8)(AX*1), X1;           \
+	VMOVUPD      (R8)(R9*1), X6;           \
+	VINSERTF128  $1, (R8)(R10*1), Y1, Y1;  \
+	VINSERTF128  $1, (R8)(R11*1), Y6, Y6;  \
+	VUNPCKLPD    Y6, Y1, Y4;               \
+	VUNPCKHPD    Y6, Y1, Y1
+
+#define TANH_BODY(inside, store) \
+	VMOVAPD     Y0, Y5;            \
+	VANDNPD     Y0, Y13, Y0;       \
+	VCMPPD      $0x1d, Y14, Y0, Y9; \
+	VMOVMSKPD   Y9, R12;           \
+	TESTL       R12, R12;          \
+	JZ          inside;            \
+	VMINPD      TANH_ONE, Y0, Y1;  \
+	VMULPD      EIGHTH, Y1, Y1;    \
+	VBLENDVPD   Y9, Y1, Y0, Y0;    \
+inside:                            \
+	VADDPD      QUARTERS, Y0, Y3;  \
+	VPSLLQ      $60, Y3, Y3;       \
+	VPSRLQ      $56, Y3, Y3;       \
+	LOOKUP;                        \
+	VSUBPD      Y4, Y0, Y0;        \
+	VMULPD      Y0, Y0, Y3;        \
+	VMOVUPD     TANH4, Y2;         \
+	VFMADD213PD TANH3, Y3, Y2;     \
+	VFMADD213PD TANH2, Y3, Y2;     \
+	VFMADD213PD TANH1, Y3, Y2;     \
+	VFMADD213PD TANH0, Y3, Y2;     \
+	VMULPD      Y0, Y3, Y3;        \
+	VFMADD213PD Y0, Y3, Y2;        \
+	VMOVUPD     ONE, Y8;           \
+	VADDPD      Y2, Y1, Y0;        \
+	VMOVAPD     Y8, Y4;            \
+	VFMADD231PD Y2, Y1, Y4;        \
+	TESTL       R12, R12;          \
+	JZ          store;             \
+	VSUBPD      Y1, Y8, Y6;        \
+	VSUBPD      Y2, Y8, Y7;        \
+	VMULPD      Y7, Y6, Y6;        \
+	VADDPD      Y1, Y8, Y7;        \
+	VADDPD      Y2, Y8, Y10;       \
+	VMULPD      Y10, Y7, Y7;       \
+	VMULPD      Y6, Y6, Y6;        \
+	VMULPD      Y7, Y7, Y7;        \
+	VMULPD      Y6, Y6, Y6;        \
+	VMULPD      Y7, Y7, Y7;        \
+	VMULPD      Y6, Y6, Y6;        \
+	VMULPD      Y7, Y7, Y7;        \
+	VSUBPD      Y6, Y7, Y1;        \
+	VADDPD      Y6, Y7, Y2;        \
+	VBLENDVPD   Y9, Y1, Y0, Y0;    \
+	VBLENDVPD   Y9, Y2, Y4, Y4;    \
+store:                             \
+	VDIVPD      Y4, Y0, Y0;        \
+	VANDPD      Y13, Y5, Y5;       \
 	VORPD       Y5, Y0, Y0
 
 // func tanhAVX2(dst, src []float64)
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
-	VMOVUPD ONE, Y13
-	VMOVUPD TANH_ONE, Y14
+	VMOVUPD SIGN, Y13
+	VMOVUPD TABLE_END, Y14
+	LEAQ    ·tanhPairs(SB), R8
 	UNARY(TANH_BODY)
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
-#define SIGMOID_BACKWARD_BODY(store) \
+#define SIGMOID_BACKWARD_BODY(inside, store) \
 	VCMPPD    $0x11, Y12, Y6, Y8; \
 	VSUBPD    Y6, Y13, Y5;        \
 	VMULPD    Y6, Y5, Y5;         \
@@ -183,7 +240,7 @@ TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-96
 	BACKWARD(SIGMOID_BACKWARD_BODY)
 
 // dz = da·(1−a²) where |a| is not close to 1, else da·4e/(1+e)² with e = e^−2|z|.
-#define TANH_BACKWARD_BODY(store) \
+#define TANH_BACKWARD_BODY(inside, store) \
 	VMOVUPD      SIGN, Y9;           \
 	VANDNPD      Y6, Y9, Y8;         \
 	VCMPPD       $0x11, Y12, Y8, Y8; \
@@ -208,7 +265,7 @@ store:                               \
 TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-96
 	BACKWARD(TANH_BACKWARD_BODY)
 
-#define RELU_BODY(store) \
+#define RELU_BODY(inside, store) \
 	VMAXPD Y0, Y14, Y0; \
 	VADDPD Y0, Y14, Y0
 
@@ -224,7 +281,7 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-48
 	VMASKMOVPD (SI)(BX*1), Y15, Y1; \
 	VMASKMOVPD (R8)(BX*1), Y15, Y0
 
-#define RELU_BACKWARD_BODY(store) \
+#define RELU_BACKWARD_BODY(inside, store) \
 	VCMPPD $0x11, Y0, Y14, Y2; \
 	VANDPD Y1, Y2, Y0
 
@@ -257,7 +314,7 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 	VMASKMOVPD Y3, Y15, (DI)(BX*1)
 
 // m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
-#define ADAM_BODY(store) \
+#define ADAM_BODY(inside, store) \
 	VSUBPD       Y0, Y2, Y4;   \
 	VFMADD231PD  Y7, Y4, Y0;   \
 	VMULPD       Y8, Y1, Y1;   \
@@ -288,7 +345,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-136
 #define AXPY_LOADM \
 	VMASKMOVPD (SI)(BX*1), Y15, Y1; \
 	VMASKMOVPD (DI)(BX*1), Y15, Y0
-#define AXPY_BODY(store) \
+#define AXPY_BODY(inside, store) \
 	VFMADD231PD Y14, Y1, Y0
 
 // func axpyAVX2(alpha float64, x, y []float64)

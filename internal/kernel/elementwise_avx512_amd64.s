@@ -111,7 +111,30 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	VMOVUPD    Z5, K1, (DI)(BX*1)
 	NEXT
 
-// tanh |z| = u/(u+2) with u = e^2|z| − 1 = 2ⁿ·t + (2ⁿ−1).
+// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h = tanh b = b + b³·q(b²).
+//
+//	Z0      |z|, then b
+//	Z1      t
+//	Z2      h
+//	Z3      clobbered
+//	Z16-Z27 see tanhAVX512
+#define TANH_OF_PARTS \
+	VADDPD      Z24, Z0, Z3;    \
+	VMOVAPD     Z3, Z1;         \
+	VPERMI2PD   Z17, Z16, Z3;   \
+	VPERMI2PD   Z19, Z18, Z1;   \
+	VSUBPD      Z3, Z0, Z0;     \
+	VMULPD      Z0, Z0, Z3;     \
+	VMOVAPD     Z23, Z2;        \
+	VFMADD213PD Z22, Z3, Z2;    \
+	VFMADD213PD Z21, Z3, Z2;    \
+	VFMADD213PD Z20, Z3, Z2;    \
+	VFMADD213PD Z27, Z3, Z2;    \
+	VMULPD      Z0, Z3, Z3;     \
+	VFMADD213PD Z0, Z3, Z2
+
+// A vector in which |z| goes beyond the table uses e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y = |z|/8 there: numerator and
+// denominator are raised to the eighth power, and tanh |z| is their difference by their sum.
 //
 // func tanhAVX512(dst, src []float64)
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
@@ -119,23 +142,57 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	SHORT(·tanhAVX2)
 	MOVQ src_base+24(FP), SI
-	VBROADCASTSD TANH_ONE, Z17
-	VBROADCASTSD ONE, Z18
+	LEAQ ·tanhTable(SB), AX
+	VMOVUPD (AX), Z16
+	VMOVUPD 64(AX), Z17
+	VMOVUPD 128(AX), Z18
+	VMOVUPD 192(AX), Z19
+	VBROADCASTSD TANH1, Z20
+	VBROADCASTSD TANH2, Z21
+	VBROADCASTSD TANH3, Z22
+	VBROADCASTSD TANH4, Z23
+	VBROADCASTSD QUARTERS, Z24
+	VBROADCASTSD TABLE_END, Z25
+	VBROADCASTSD SIGN, Z26
+	VBROADCASTSD TANH0, Z27
+	VBROADCASTSD ONE, Z28
 	EACH
-	VMOVUPD.Z   (SI)(BX*1), K1, Z0
-	VANDPD.BCST SIGN, Z0, Z4
-	VXORPD      Z4, Z0, Z0
-	VADDPD      Z0, Z0, Z0
-	VMINPD      Z0, Z17, Z0
-	REDUCE_AND_EXPM1
-	VSCALEFPD   Z1, Z18, Z3
-	VSUBPD      Z18, Z3, Z5
-	VFMADD213PD Z5, Z3, Z2
-	VADDPD.BCST TWO, Z2, Z5
-	VDIVPD      Z5, Z2, Z2
-	VORPD       Z4, Z2, Z2
-	VMOVUPD     Z2, K1, (DI)(BX*1)
+	VMOVUPD.Z   (SI)(BX*1), K1, Z4
+	VANDNPD     Z4, Z26, Z0
+	VCMPPD      $0x1d, Z25, Z0, K2 // |z| ≥ the table's end
+	KORTESTB    K2, K2
+	JNZ         beyond
+	TANH_OF_PARTS
+	VADDPD      Z2, Z1, Z5
+	VFMADD213PD Z28, Z1, Z2
+
+quotient:
+	VDIVPD      Z2, Z5, Z5
+	VPTERNLOGQ  $0xf8, Z26, Z4, Z5 // with z's sign
+	VMOVUPD     Z5, K1, (DI)(BX*1)
 	NEXT
+
+beyond:
+	VMINPD.BCST TANH_ONE, Z0, K2, Z0
+	VMULPD.BCST EIGHTH, Z0, K2, Z0
+	TANH_OF_PARTS
+	VSUBPD      Z1, Z28, Z6
+	VSUBPD      Z2, Z28, Z7
+	VMULPD      Z7, Z6, Z6
+	VADDPD      Z1, Z28, Z7
+	VADDPD      Z2, Z28, Z8
+	VMULPD      Z8, Z7, Z7
+	VMULPD      Z6, Z6, Z6
+	VMULPD      Z7, Z7, Z7
+	VMULPD      Z6, Z6, Z6
+	VMULPD      Z7, Z7, Z7
+	VMULPD      Z6, Z6, Z6
+	VMULPD      Z7, Z7, Z7
+	VADDPD      Z2, Z1, Z5
+	VFMADD213PD Z28, Z1, Z2
+	VSUBPD      Z6, Z7, K2, Z5
+	VADDPD      Z6, Z7, K2, Z2
+	JMP         quotient
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
 //
