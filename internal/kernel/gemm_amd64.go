@@ -12,9 +12,10 @@ import (
 // and again, blockK rows of B and blockM of A, stays in the second level of cache. A panel of B that is copied
 // serves groupM rows before the next.
 const (
-	blockM = 128
-	blockK = 512
-	groupM = 2 * blockM
+	maxPanel = 24
+	blockM   = 128
+	blockK   = 512
+	groupM   = 2 * blockM
 )
 
 // affine is Affine for shapes already checked. Its product needs rows of Wᵀ: the kernels either transpose W in

@@ -139,6 +139,15 @@
 	VMOVUPD   64(DX), Z25;      \
 	VMOVUPD.Z 128(DX), K1, Z26
 
+// The same for a whole last vector: a mask takes a unit that multiplies.
+#define LOADB2W \
+	VMOVUPD (DX), Z24;   \
+	VMOVUPD 64(DX), Z25
+#define LOADB3W \
+	VMOVUPD (DX), Z24;    \
+	VMOVUPD 64(DX), Z25;  \
+	VMOVUPD 128(DX), Z26
+
 // The tile of some rows at SI, BX and DI.
 #define TILE(loop, store, ROWS, START, LOADB, FMA, ADD, STORE) \
 	MOVQ b+40(FP), DX;      \
@@ -221,8 +230,11 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-104
 	CMPQ  DX, $8
 	JLE   one
 	CMPQ  DX, $16
-	JLE   two
-	JMP   three
+	JLT   two
+	JEQ   twoWhole
+	CMPQ  DX, $24
+	JLT   three
+	JMP   threeWhole
 
 half:
 	PANEL(eights0, loop80, store80, less80, loop40, store40, less40, loop20, store20, less20, loop10, store10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, ADD0, STORE1)
@@ -233,8 +245,14 @@ one:
 two:
 	PANEL(eights2, loop82, store82, less82, loop42, store42, less42, loop22, store22, less22, loop12, store12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, ADD2, STORE2)
 
+twoWhole:
+	PANEL(eights2w, loop82w, store82w, less82w, loop42w, store42w, less42w, loop22w, store22w, less22w, loop12w, store12w, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2W, FMA2, ADD2, STORE2)
+
 three:
 	PANEL(eights3, loop83, store83, less83, loop43, store43, less43, loop23, store23, less23, loop13, store13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, ADD3, STORE3)
+
+threeWhole:
+	PANEL(eights3w, loop83w, store83w, less83w, loop43w, store43w, less43w, loop23w, store23w, less23w, loop13w, store13w, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3W, FMA3, ADD3, STORE3)
 
 done:
 	VZEROUPPER

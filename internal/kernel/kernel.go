@@ -131,12 +131,9 @@ func SumRows(db []float64, dz *Matrix) {
 	}
 }
 
-// maxPanel is the width of the widest panel of a product.
-const maxPanel = 24
-
 var (
 	ones = [4]float64{1, 1, 1, 1}
-	zero [maxPanel]float64 // where the chains of a panel's row begin without a bias
+	zero [64]float64 // where the chains of a panel's row begin without a bias
 )
 
 // is reports whether m is rows×cols and has the memory, in the few steps that a small product can afford. It may
