@@ -22,13 +22,14 @@
 //
 //	Z0-Z23   the tile: row r has Z(3r), Z(3r+1), Z(3r+2)
 //	Z24-Z26  one row of B
-//	Z27      one element of A in all lanes; at the end α
+//	Z27      one element of A in all lanes
+//	Z28      α
 //	SI       A at the tile's first row; AX and R15 run along l from its rows 0 and 4
 //	DX       B, runs along l
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  C at a row of the next tile, then what is left of l, then C at a row of this one; rows still to do
+//	CX, R13  C at a row of the next tile, then what is left of l; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \
@@ -97,35 +98,62 @@
 	FMA2(a, c0, c1, c2);      \
 	VFMADD231PD Z26, Z27, c2
 
-// Operations that set a row of the tile to C + α·tile.
-#define ADD0(a, c0, c1, c2) \
-	VFMADD213PD (CX), Y27, K1, c0; \
-	ADDQ        R8, CX
-#define ADD1(a, c0, c1, c2) \
-	VFMADD213PD (CX), Z27, K1, c0; \
-	ADDQ        R8, CX
-#define ADD2(a, c0, c1, c2) \
-	VFMADD213PD (CX), Z27, c0;       \
-	VFMADD213PD 64(CX), Z27, K1, c1; \
-	ADDQ        R8, CX
-#define ADD3(a, c0, c1, c2) \
-	VFMADD213PD (CX), Z27, c0;        \
-	VFMADD213PD 64(CX), Z27, c1;      \
-	VFMADD213PD 128(CX), Z27, K1, c2; \
-	ADDQ        R8, CX
+// Set a row of the tile to C + α·tile.
+#define ADD0(c0, c1, c2) \
+	VFMADD213PD (DI), Y28, K1, c0
+#define ADD1(c0, c1, c2) \
+	VFMADD213PD (DI), Z28, K1, c0
+#define ADD2(c0, c1, c2) \
+	VFMADD213PD (DI), Z28, c0;      \
+	VFMADD213PD 64(DI), Z28, K1, c1
+#define ADD3(c0, c1, c2) \
+	VFMADD213PD (DI), Z28, c0;       \
+	VFMADD213PD 64(DI), Z28, c1;     \
+	VFMADD213PD 128(DI), Z28, K1, c2
 
-#define STORE1(a, c0, c1, c2) \
+#define STORE1(c0, c1, c2) \
 	VMOVUPD c0, K1, (DI); \
 	ADDQ    R8, DI
-#define STORE2(a, c0, c1, c2) \
+#define STORE2(c0, c1, c2) \
 	VMOVUPD c0, (DI);       \
 	VMOVUPD c1, K1, 64(DI); \
 	ADDQ    R8, DI
-#define STORE3(a, c0, c1, c2) \
+#define STORE3(c0, c1, c2) \
 	VMOVUPD c0, (DI);        \
 	VMOVUPD c1, 64(DI);      \
 	VMOVUPD c2, K1, 128(DI); \
 	ADDQ    R8, DI
+
+// The last l of a row, together with its store: if all stores of a tile waited for their turn at its end, the next
+// tile would have to wait with them.
+#define LAST0(a, c0, c1, c2) \
+	FMA0(a, c0, c1, c2); \
+	STORE1(c0, c1, c2)
+#define LAST1(a, c0, c1, c2) \
+	FMA1(a, c0, c1, c2); \
+	STORE1(c0, c1, c2)
+#define LAST2(a, c0, c1, c2) \
+	FMA2(a, c0, c1, c2); \
+	STORE2(c0, c1, c2)
+#define LAST3(a, c0, c1, c2) \
+	FMA3(a, c0, c1, c2); \
+	STORE3(c0, c1, c2)
+#define LASTADD0(a, c0, c1, c2) \
+	FMA0(a, c0, c1, c2); \
+	ADD0(c0, c1, c2);    \
+	STORE1(c0, c1, c2)
+#define LASTADD1(a, c0, c1, c2) \
+	FMA1(a, c0, c1, c2); \
+	ADD1(c0, c1, c2);    \
+	STORE1(c0, c1, c2)
+#define LASTADD2(a, c0, c1, c2) \
+	FMA2(a, c0, c1, c2); \
+	ADD2(c0, c1, c2);    \
+	STORE2(c0, c1, c2)
+#define LASTADD3(a, c0, c1, c2) \
+	FMA3(a, c0, c1, c2); \
+	ADD3(c0, c1, c2);    \
+	STORE3(c0, c1, c2)
 
 #define LOADB0 \
 	VMOVUPD.Z (DX), K1, Y24
@@ -149,13 +177,15 @@
 	VMOVUPD 128(DX), Z26
 
 // The tile of some rows at SI, BX and DI.
-#define TILE(loop, store, ROWS, START, LOADB, FMA, ADD, STORE) \
+#define TILE(loop, last, store, end, ROWS, START, LOADB, FMA, LASTADD, LAST) \
 	MOVQ b+40(FP), DX;      \
 	LEAQ (DI)(R8*8), CX;    \
 	MOVQ SI, AX;            \
 	LEAQ (SI)(R9*4), R15;   \
 	ROWS(START);            \
 	MOVQ k+88(FP), CX;      \
+	DECQ CX;                \
+	JZ   last;              \
 	PCALIGN $32;            \
 loop:                       \
 	LOADB;                  \
@@ -165,37 +195,40 @@ loop:                       \
 	ADDQ R10, R15;          \
 	DECQ CX;                \
 	JNZ  loop;              \
-	MOVQ alpha+96(FP), AX;  \
-	TESTQ AX, AX;           \
+last:                       \
+	LOADB;                  \
+	MOVQ alpha+96(FP), CX;  \
+	TESTQ CX, CX;           \
 	JZ   store;             \
-	VBROADCASTSD (AX), Z27; \
-	MOVQ DI, CX;            \
-	ROWS(ADD);              \
+	VBROADCASTSD (CX), Z28; \
+	ROWS(LASTADD);          \
+	JMP  end;               \
 store:                      \
-	ROWS(STORE)
+	ROWS(LAST);             \
+end:
 
 // All rows: eights, then what is left.
-#define PANEL(eights, loop8, store8, less8, loop4, store4, less4, loop2, store2, less2, loop1, store1, ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, ADD, STORE) \
+#define PANEL(eights, loop8, last8, store8, end8, less8, loop4, last4, store4, end4, less4, loop2, last2, store2, end2, less2, loop1, last1, store1, end1, ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, LASTADD, LAST) \
 eights:                                          \
 	SUBQ  $8, R13;                               \
 	JLT   less8;                                 \
-	TILE(loop8, store8, ROWS8, START, LOADB, FMA, ADD, STORE); \
+	TILE(loop8, last8, store8, end8, ROWS8, START, LOADB, FMA, LASTADD, LAST); \
 	LEAQ  (SI)(R9*8), SI;                        \
 	JMP   eights;                                \
 less8:                                           \
 	TESTQ $4, R13;                               \
 	JZ    less4;                                 \
-	TILE(loop4, store4, ROWS4, START, LOADB, FMA, ADD, STORE); \
+	TILE(loop4, last4, store4, end4, ROWS4, START, LOADB, FMA, LASTADD, LAST); \
 	LEAQ  (SI)(R9*4), SI;                        \
 less4:                                           \
 	TESTQ $2, R13;                               \
 	JZ    less2;                                 \
-	TILE(loop2, store2, ROWS2, START, LOADB, FMA, ADD, STORE); \
+	TILE(loop2, last2, store2, end2, ROWS2, START, LOADB, FMA, LASTADD, LAST); \
 	LEAQ  (SI)(R9*2), SI;                        \
 less2:                                           \
 	TESTQ $1, R13;                               \
 	JZ    done;                                  \
-	TILE(loop1, store1, ROWS1, START, LOADB, FMA, ADD, STORE); \
+	TILE(loop1, last1, store1, end1, ROWS1, START, LOADB, FMA, LASTADD, LAST); \
 	JMP   done
 
 // func gemmAVX512(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int, alpha *float64)
@@ -237,22 +270,22 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-104
 	JMP   threeWhole
 
 half:
-	PANEL(eights0, loop80, store80, less80, loop40, store40, less40, loop20, store20, less20, loop10, store10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, ADD0, STORE1)
+	PANEL(eights0, loop80, last80, store80, end80, less80, loop40, last40, store40, end40, less40, loop20, last20, store20, end20, less20, loop10, last10, store10, end10, HALVES8, HALVES4, HALVES2, HALVES1, START1, LOADB0, FMA0, LASTADD0, LAST0)
 
 one:
-	PANEL(eights1, loop81, store81, less81, loop41, store41, less41, loop21, store21, less21, loop11, store11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, ADD1, STORE1)
+	PANEL(eights1, loop81, last81, store81, end81, less81, loop41, last41, store41, end41, less41, loop21, last21, store21, end21, less21, loop11, last11, store11, end11, ROWS8, ROWS4, ROWS2, ROWS1, START1, LOADB1, FMA1, LASTADD1, LAST1)
 
 two:
-	PANEL(eights2, loop82, store82, less82, loop42, store42, less42, loop22, store22, less22, loop12, store12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, ADD2, STORE2)
+	PANEL(eights2, loop82, last82, store82, end82, less82, loop42, last42, store42, end42, less42, loop22, last22, store22, end22, less22, loop12, last12, store12, end12, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2, FMA2, LASTADD2, LAST2)
 
 twoWhole:
-	PANEL(eights2w, loop82w, store82w, less82w, loop42w, store42w, less42w, loop22w, store22w, less22w, loop12w, store12w, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2W, FMA2, ADD2, STORE2)
+	PANEL(eights2w, loop82w, last82w, store82w, end82w, less82w, loop42w, last42w, store42w, end42w, less42w, loop22w, last22w, store22w, end22w, less22w, loop12w, last12w, store12w, end12w, ROWS8, ROWS4, ROWS2, ROWS1, START2, LOADB2W, FMA2, LASTADD2, LAST2)
 
 three:
-	PANEL(eights3, loop83, store83, less83, loop43, store43, less43, loop23, store23, less23, loop13, store13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, ADD3, STORE3)
+	PANEL(eights3, loop83, last83, store83, end83, less83, loop43, last43, store43, end43, less43, loop23, last23, store23, end23, less23, loop13, last13, store13, end13, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3, FMA3, LASTADD3, LAST3)
 
 threeWhole:
-	PANEL(eights3w, loop83w, store83w, less83w, loop43w, store43w, less43w, loop23w, store23w, less23w, loop13w, store13w, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3W, FMA3, ADD3, STORE3)
+	PANEL(eights3w, loop83w, last83w, store83w, end83w, less83w, loop43w, last43w, store43w, end43w, less43w, loop23w, last23w, store23w, end23w, less23w, loop13w, last13w, store13w, end13w, ROWS8, ROWS4, ROWS2, ROWS1, START3, LOADB3W, FMA3, LASTADD3, LAST3)
 
 done:
 	VZEROUPPER
