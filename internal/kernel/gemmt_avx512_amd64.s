@@ -26,7 +26,7 @@
 //	R8, R9   strides in bytes: c, a; R14 is three times a's
 //	R11, R10, R12, R13  b's stride once, three, five and seven times
 //
-// The frame holds the end of l and c₀'s stride.
+// The frame holds where a row of A has its last four columns and c₀'s stride.
 
 #define ROWS1(OP) \
 	OP((AX), Z0, Z1)
@@ -49,11 +49,6 @@
 	VMOVUPD 64(BX), c1;          \
 	ADDQ    ldc0_bytes-8(SP), BX
 
-#define STORE(a, c0, c1) \
-	VMOVUPD c0, (DI);   \
-	VMOVUPD c1, 64(DI); \
-	ADDQ    R8, DI
-
 // Add column q of A times column q of B.
 #define FMA0(a, c0, c1) \
 	VFMADD231PD.BCST a, Z16, c0; \
@@ -67,6 +62,16 @@
 #define FMA3(a, c0, c1) \
 	VFMADD231PD.BCST 24 a, Z22, c0; \
 	VFMADD231PD.BCST 24 a, Z23, c1
+
+// The last four columns of a row, and its store, as in gemmAVX512.
+#define LAST(a, c0, c1) \
+	FMA0(a, c0, c1);    \
+	FMA1(a, c0, c1);    \
+	FMA2(a, c0, c1);    \
+	FMA3(a, c0, c1);    \
+	VMOVUPD c0, (DI);   \
+	VMOVUPD c1, 64(DI); \
+	ADDQ    R8, DI
 
 // Four columns of the eight rows from p. Rows that are two apart share a register, their elements
 // are interleaved with those of the rows after them, and the lanes of 128 bits put in order:
@@ -92,30 +97,35 @@
 	VSHUFF64X2   $0xdd, Z30, Z28, t2;         \
 	VSHUFF64X2   $0xdd, Z31, Z29, t3
 
-#define TILE(loop, ROWS) \
-	MOVQ b+32(FP), DX;    \
-	MOVQ SI, AX;          \
-	LEAQ (SI)(R9*4), R15; \
-	ROWS(START);          \
-	MOVQ k+72(FP), CX;    \
-	LEAQ (SI)(CX*8), CX;  \
-	MOVQ CX, end-16(SP);  \
-	LEAQ (DX)(R11*8), CX; \
-	PCALIGN $32;          \
-loop:                     \
+#define TILE(loop, last, ROWS) \
+	MOVQ b+32(FP), DX;       \
+	MOVQ SI, AX;             \
+	LEAQ (SI)(R9*4), R15;    \
+	ROWS(START);             \
+	MOVQ k+72(FP), CX;       \
+	LEAQ -32(SI)(CX*8), CX;  \
+	MOVQ CX, end-16(SP);     \
+	LEAQ (DX)(R11*8), CX;    \
+	CMPQ AX, end-16(SP);     \
+	JGE  last;               \
+	PCALIGN $32;             \
+loop:                        \
 	TRANSPOSED8(DX, Z16, Z18, Z20, Z22); \
 	TRANSPOSED8(CX, Z17, Z19, Z21, Z23); \
-	ROWS(FMA0);           \
-	ROWS(FMA1);           \
-	ROWS(FMA2);           \
-	ROWS(FMA3);           \
-	ADDQ $32, DX;         \
-	ADDQ $32, CX;         \
-	ADDQ $32, AX;         \
-	ADDQ $32, R15;        \
-	CMPQ AX, end-16(SP);  \
-	JLT  loop;            \
-	ROWS(STORE)
+	ROWS(FMA0);              \
+	ROWS(FMA1);              \
+	ROWS(FMA2);              \
+	ROWS(FMA3);              \
+	ADDQ $32, DX;            \
+	ADDQ $32, CX;            \
+	ADDQ $32, AX;            \
+	ADDQ $32, R15;           \
+	CMPQ AX, end-16(SP);     \
+	JLT  loop;               \
+last:                        \
+	TRANSPOSED8(DX, Z16, Z18, Z20, Z22); \
+	TRANSPOSED8(CX, Z17, Z19, Z21, Z23); \
+	ROWS(LAST)
 
 // func gemmtAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, m, k int)
 TEXT ·gemmtAVX512(SB), NOSPLIT, $16-80
@@ -139,26 +149,26 @@ TEXT ·gemmtAVX512(SB), NOSPLIT, $16-80
 eights:
 	SUBQ $8, m+64(FP)
 	JLT  less8
-	TILE(loop8, ROWS8)
+	TILE(loop8, last8, ROWS8)
 	LEAQ (SI)(R9*8), SI
 	JMP  eights
 
 less8:
 	TESTQ $4, m+64(FP)
 	JZ    less4
-	TILE(loop4, ROWS4)
+	TILE(loop4, last4, ROWS4)
 	LEAQ  (SI)(R9*4), SI
 
 less4:
 	TESTQ $2, m+64(FP)
 	JZ    less2
-	TILE(loop2, ROWS2)
+	TILE(loop2, last2, ROWS2)
 	LEAQ  (SI)(R9*2), SI
 
 less2:
 	TESTQ $1, m+64(FP)
 	JZ    done
-	TILE(loop1, ROWS1)
+	TILE(loop1, last1, ROWS1)
 
 done:
 	VZEROUPPER
