@@ -274,7 +274,7 @@ func fill(c []float64, ldc int, b []float64, m, n int) {
 // [l][i] with a stride that is no power of two, which would put its rows into few sets of the cache.
 type scratch struct {
 	b       [blockK * maxPanel]float64
-	nonzero [blockK / sparseK * groupM]uint64
+	nonzero [blockK / sparseK][groupM]uint64
 	sums    [groupM * sparseN]float64
 	a       []float64
 }

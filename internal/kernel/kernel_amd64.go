@@ -26,6 +26,7 @@ func supported() []*implementation {
 		osxsave = 1 << 27
 		avx     = 1 << 28
 		// CPUID leaf 7, EBX
+		bmi1     = 1 << 3
 		avx2Bit  = 1 << 5
 		avx512F  = 1 << 16
 		avx512DQ = 1 << 17
@@ -50,7 +51,7 @@ func supported() []*implementation {
 		return list
 	}
 	list = append(list, &avx2)
-	const all = avx512F | avx512DQ | avx512BW | avx512VL
+	const all = bmi1 | avx512F | avx512DQ | avx512BW | avx512VL
 	if saved&zmm == zmm && extended&all == all {
 		list = append(list, &avx512)
 	}

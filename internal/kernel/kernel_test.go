@@ -44,6 +44,20 @@ func (a arena) check(t *testing.T, name string, rows, cols, ld int) {
 	}
 }
 
+// thin sets about half of a matrix to zero, of either sign, and some rows and columns whole.
+func thin(r *rand.Rand, x []float64, rows, cols, ld int) {
+	for i := range rows {
+		for j := range cols {
+			switch {
+			case i%9 == 4 || j%9 == 4 || r.IntN(4) == 0:
+				x[i*ld+j] = 0
+			case r.IntN(4) == 0:
+				x[i*ld+j] = math.Copysign(0, -1)
+			}
+		}
+	}
+}
+
 // view is the rows×cols matrix of stride ld in x.
 func view(x []float64, ld, rows, cols int) *Matrix { return &Matrix{rows, cols, x, ld} }
 
@@ -122,7 +136,8 @@ var products = []product{
 	},
 }
 
-// TestProductsAreOrderedFMAChains compares every element with its definition, at all sizes around the tiles'.
+// TestProductsAreOrderedFMAChains compares every element with its definition, at all sizes around the tiles', and
+// where a product might be computed without the zeros of its left operand, of one that has many.
 func TestProductsAreOrderedFMAChains(t *testing.T) {
 	var shapes [][3]int
 	for m := 1; m <= 18; m++ {
@@ -139,6 +154,11 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
 		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
 		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11})
+	dense := len(shapes)
+	for n := 25; n <= 66; n++ {
+		shapes = append(shapes, [3]int{32 + n%3, n, 16 + 7*n%60})
+	}
+	shapes = append(shapes, [3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{33, 65, 513}, [3]int{32, 130, 1100})
 	ca, aa, ba, za := newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 1<<19), newArena(t, 1<<10)
 	each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -152,6 +172,9 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 				c := arena(ca).matrix(m, n, ldc)
 				a := draw(r, arena(aa).matrix(ar, ac, lda), ar, ac, lda)
 				b := draw(r, arena(ba).matrix(br, bc, ldb), br, bc, ldb)
+				if number >= dense {
+					thin(r, a, ar, ac, lda)
+				}
 				var bias []float64
 				if p.bias && number%2 == 0 {
 					bias = draw(r, arena(za).matrix(1, n, n), 1, n, n)
@@ -159,10 +182,10 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 				p.run(c, ldc, a, lda, b, ldb, bias, m, n, k)
 				name := fmt.Sprintf("%s %d×%d×%d", p.name, m, n, k)
 				arena(ca).check(t, name, m, n, ldc)
-				sparse := 1 + m*n*k/100000 // of the large ones only the edges and a sample
+				every := 1 + m*n*k/100000 // of the large ones only the edges and a sample
 				for i := range m {
 					for j := range n {
-						if i < m-1 && j < n-1 && (31*i+j)%sparse != 0 {
+						if i < m-1 && j < n-1 && (31*i+j)%every != 0 {
 							continue
 						}
 						var start, magnitude float64
@@ -274,6 +297,67 @@ func TestProductsOfSpecialValues(t *testing.T) {
 	})
 }
 
+// TestZerosOfTheLeftOperandHideNothing has operands whose products differ, if only in the sign of a zero, when the
+// zeros of the left one are passed over.
+func TestZerosOfTheLeftOperandHideNothing(t *testing.T) {
+	const m, n, k = 40, 70, 150
+	scale := func(x []float64, exponent int) {
+		for i := range x {
+			x[i] = math.Ldexp(x[i], exponent)
+		}
+	}
+	spoil := func(v float64) func(r *rand.Rand, a, b, bias []float64) {
+		return func(r *rand.Rand, a, b, bias []float64) { b[r.IntN(len(b))] = v }
+	}
+	cases := map[string]func(r *rand.Rand, a, b, bias []float64){
+		"NaN":              spoil(math.NaN()),
+		"infinity":         spoil(math.Inf(-1)),
+		"subnormal":        spoil(0x1p-1060),
+		"NaN on the left":  func(r *rand.Rand, a, b, bias []float64) { a[r.IntN(len(a))] = math.NaN() },
+		"vanishing terms":  func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -590); clear(bias) },
+		"vanishing digits": func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -570); scale(bias, -1070) },
+		"a bias of −0": func(r *rand.Rand, a, b, bias []float64) {
+			for i := range bias {
+				bias[i] = math.Copysign(0, -1)
+			}
+		},
+		"nothing": func(r *rand.Rand, a, b, bias []float64) { clear(a) },
+	}
+	each(t, func(t *testing.T) {
+		if active == &generic {
+			t.Skip("sums as gonum does")
+		}
+		for name, prepare := range cases {
+			for _, p := range products {
+				for round := range 6 {
+					r := rand.New(rand.NewPCG(uint64(round), 19))
+					ar, lda := p.a(m, n, k)
+					br, ldb := p.b(m, n, k)
+					a, b, bias, c := make([]float64, m*k), make([]float64, n*k), make([]float64, n), make([]float64, m*n)
+					draw(r, a, ar, lda, lda)
+					thin(r, a, ar, lda, lda)
+					draw(r, b, br, ldb, ldb)
+					draw(r, bias, 1, n, n)
+					prepare(r, a, b, bias)
+					p.run(c, n, a, lda, b, ldb, bias, m, n, k)
+					for i := range m {
+						for j := range n {
+							start := 0.0
+							if p.bias {
+								start = bias[j]
+							}
+							want := chain(start, k, func(l int) float64 { return p.at(a, lda, i, l) }, func(l int) float64 { return p.bt(b, ldb, l, j) })
+							if got := c[i*n+j]; !same(got, want) {
+								t.Fatalf("%s, %s: element (%d, %d) = %v, want %v", p.name, name, i, j, got, want)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestAddMulTNIsMulTNThenAxpy to the bit, or nothing at all.
 func TestAddMulTNIsMulTNThenAxpy(t *testing.T) {
 	wa, za, xa := arena(newArena(t, 1<<18)), arena(newArena(t, 1<<18)), arena(newArena(t, 1<<18))
@@ -286,6 +370,9 @@ func TestAddMulTNIsMulTNThenAxpy(t *testing.T) {
 			x := draw(r, xa.matrix(n, in, ldx), n, in, ldx)
 			if r.IntN(4) == 0 {
 				w[0], dz[0] = math.Copysign(0, -1), 0x1p-1074
+			}
+			if r.IntN(2) == 0 {
+				thin(r, dz, n, out, ldz)
 			}
 			want, dw := make([]float64, out*in), make([]float64, out*in)
 			MulTN(view(dw, in, out, in), view(dz, ldz, n, out), view(x, ldx, n, in))
@@ -312,8 +399,10 @@ func TestAddMulTNIsMulTNThenAxpy(t *testing.T) {
 				try(out, in, 1+(3*out+5*in)%11)
 			}
 		}
-		for _, s := range [][3]int{{128, 784, 64}, {130, 257, 65}, {300, 258, 128}, {9, 40, 512}, {9, 40, 513}} {
-			try(s[0], s[1], s[2])
+		for _, s := range [][3]int{{128, 784, 64}, {130, 257, 65}, {300, 258, 128}, {40, 60, 200}, {33, 25, 500}, {9, 40, 512}, {9, 40, 513}} {
+			for range 4 {
+				try(s[0], s[1], s[2])
+			}
 		}
 	})
 }

@@ -8,12 +8,11 @@ import (
 )
 
 // The activations of ReLU, and what flows back through it, are zero at every other place or more. A product
-// whose left operand has so many zeros passes over them.
-
-// A panel of a sparse product is at most sparseK rows of B, one for each bit of a word, and sparseN columns.
+// whose left operand has so many zeros passes over them. It is computed in panels of at most sparseN columns, for
+// groupM rows and sparseK rows of B, one for each bit of a word, at a time: at most 50 µs.
 const (
-	sparseK = 64
 	sparseN = 64
+	sparseK = 64
 )
 
 // sparse reports whether to compute an m×n product of k terms by multiplySparse, element (i, l) of A being
@@ -23,9 +22,10 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 		return false
 	}
 	look := min(m, k, 64)
+	step := m/look*ars + k/look*acs
 	zeros := 0
 	for i := range look {
-		if a[i*(ars+acs)] == 0 {
+		if a[i*step] == 0 {
 			zeros++
 		} else if i == 15 && zeros < 2 {
 			return false
@@ -34,8 +34,8 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 	return 3*zeros >= look
 }
 
-// multiplySparse computes C = 1·c₀ᵀ + A·B, or C = C + α·A·B where alpha is not nil and c₀ is. The rows of b are
-// those of B or, if transposed, its columns. A c₀ of nil is zero.
+// multiplySparse computes C = 1·c₀ᵀ + A·B, where a c₀ of nil is zero, or C = C + α·A·B where alpha is not nil, c₀ is
+// and k is at most blockK. The rows of b are those of B or, if transposed, its columns.
 //
 // A zero of A is passed over, and no bit changes, as long as B is finite and no chain is −0, to which +0 might
 // be added: so none begins there, and no term has digits so small that its sum with another could be rounded
@@ -43,9 +43,9 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, transposed bool, c0 []float64, m, n, k int, alpha *float64) {
 	s := takeScratch()
 	defer s.put()
-	exact := true
+	promised := true
 	for _, v := range c0 {
-		exact = exact && (v != 0 || !math.Signbit(v))
+		promised = promised && (v != 0 || !math.Signbit(v))
 	}
 	vectors := (n + 7) / 8
 	panels := (vectors + sparseN/8 - 1) / (sparseN / 8)
@@ -53,52 +53,56 @@ func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, 
 		mi := min(groupM, m-first)
 		for l := 0; l < k; l += blockK {
 			lk := min(blockK, k-l)
-			ai, lda := a[first*ars+l*acs:], ars
-			if acs != 1 {
-				lda = lk + 8
-				s.needA()
-				transpose(s.a, lda, ai, acs, lk, mi)
-				ai = s.a
-			}
-			lowA, _ := magnitudes(ai, lda, mi, lk)
-			for q := 0; q < lk; q += sparseK {
-				nonzeros(s.nonzero[q/sparseK*groupM:], ai[q:], lda, mi, min(sparseK, lk-q))
-			}
+			ai, lda, lowA := s.takeA(a[first*ars+l*acs:], ars, acs, mi, lk)
 			for p := range panels {
 				j := vectors * p / panels * 8
 				nj := min(n, vectors*(p+1)/panels*8) - j
+				cj := c[first*ldc+j:]
+				sums, lds := cj, ldc // where the chains wait for the rest of k
+				if alpha != nil {
+					sums, lds = s.sums[:], nj
+				}
 				for q := 0; q < lk; q += sparseK {
 					kq := min(sparseK, lk-q)
-					low, high := s.packB(b, transposed, l+q, kq, j, nj)
-					nonzero := s.nonzero[q/sparseK*groupM:][:mi]
-					if exact {
-						exact = high <= math.MaxFloat64 && low*lowA >= 0x1p-960
-					}
-					if !exact {
+					nonzero := s.nonzero[q/sparseK][:mi]
+					lowB, highB := s.takeB(b, transposed, l+q, kq, j, nj)
+					promised = promised && highB <= math.MaxFloat64 && lowA*lowB >= 0x1p-960
+					if !promised {
 						for i := range nonzero {
 							nonzero[i] = 1<<kq - 1
 						}
 					}
-					to, ldt, al := c[first*ldc+j:], ldc, alpha
-					if alpha != nil && k > sparseK {
-						to, ldt = s.sums[:], nj
-					}
-					cs, lds := start(l+q, to, ldt, c0, j)
+					from, ldf := start(l+q, sums, lds, c0, j)
 					if l+q+kq == k {
-						to, ldt = c[first*ldc+j:], ldc
+						sparsePanel(cj, ldc, ai[q:], lda, s.b[:], from, ldf, nonzero, nj, alpha)
 					} else {
-						al = nil
+						sparsePanel(sums, lds, ai[q:], lda, s.b[:], from, ldf, nonzero, nj, nil)
 					}
-					sparsePanel(to, ldt, ai[q:], lda, s.b[:], nj, cs, lds, nonzero, nj, al)
 				}
 			}
 		}
 	}
 }
 
-// packB copies or transposes a panel, k rows and n columns from row l and column j of B on, and returns its
+// takeA finds the zeros of a block of A, which it transposes if its rows do not lie in memory one after the other,
+// and returns the block, its stride and its smallest magnitude that is not 0.
+func (s *scratch) takeA(a []float64, ars, acs, m, k int) (block []float64, ld int, low float64) {
+	if acs != 1 {
+		ars = k + 8
+		s.needA()
+		transpose(s.a, ars, a, acs, k, m)
+		a = s.a
+	}
+	for q := 0; q < k; q += sparseK {
+		nonzeros(s.nonzero[q/sparseK][:m], a[q:], ars, min(sparseK, k-q))
+	}
+	low, _ = magnitudes(a, ars, m, k)
+	return a, ars, low
+}
+
+// takeB copies or transposes a panel, k rows and n columns from row l and column j of B on, and returns its
 // magnitudes.
-func (s *scratch) packB(b *Matrix, transposed bool, l, k, j, n int) (low, high float64) {
+func (s *scratch) takeB(b *Matrix, transposed bool, l, k, j, n int) (low, high float64) {
 	if transposed {
 		transpose(s.b[:], n, b.Data[j*b.Stride+l:], b.Stride, n, k)
 		return magnitudes(s.b[:], n, k, n)
@@ -106,13 +110,8 @@ func (s *scratch) packB(b *Matrix, transposed bool, l, k, j, n int) (low, high f
 	return packSparse(s.b[:], b.Data[l*b.Stride+j:], b.Stride, k, n)
 }
 
-//go:noinline
-func packSparse(dst, src []float64, ld, k, n int) (low, high float64) {
-	l, h := packAVX512(&dst[0], &src[0], ld, k, n)
-	return cmp.Or(math.Float64frombits(l), math.Inf(1)), math.Float64frombits(h)
-}
-
-// magnitudes returns the smallest magnitude that is not 0, or else +Inf, and the largest, a NaN above all.
+// magnitudes returns the smallest magnitude of an m×n matrix that is not 0, or else +Inf, and the largest, a NaN
+// above all.
 //
 //go:noinline
 func magnitudes(x []float64, ld, m, n int) (low, high float64) {
@@ -123,20 +122,30 @@ func magnitudes(x []float64, ld, m, n int) (low, high float64) {
 	return cmp.Or(math.Float64frombits(l), math.Inf(1)), math.Float64frombits(h)
 }
 
-// sparsePanel computes one panel.
+// packSparse copies k rows of n columns one after the other, and returns their magnitudes.
 //
 //go:noinline
-func sparsePanel(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, c0 *float64, ldc0 int, nonzero []uint64, n int, alpha *float64) {
-	sparseAVX512(&c[0], ldc, &a[0], lda, &b[0], ldb, c0, ldc0, &nonzero[0], len(nonzero), n, alpha)
+func packSparse(dst, src []float64, ld, k, n int) (low, high float64) {
+	l, h := packAVX512(&dst[0], &src[0], ld, k, n)
+	return cmp.Or(math.Float64frombits(l), math.Inf(1)), math.Float64frombits(h)
 }
 
+// nonzeros sets bit l of nonzero[i] where a[i*lda+l] is not 0, for k columns.
+//
 //go:noinline
-func nonzeros(nonzero []uint64, a []float64, lda, m, k int) {
-	nonzerosAVX512(&nonzero[0], &a[0], lda, m, k)
+func nonzeros(nonzero []uint64, a []float64, lda, k int) {
+	nonzerosAVX512(&nonzero[0], &a[0], lda, len(nonzero), k)
+}
+
+// sparsePanel computes a panel of n columns, and so many b has, one after the other.
+//
+//go:noinline
+func sparsePanel(c []float64, ldc int, a []float64, lda int, b []float64, c0 *float64, ldc0 int, nonzero []uint64, n int, alpha *float64) {
+	sparseAVX512(&c[0], ldc, &a[0], lda, &b[0], c0, ldc0, &nonzero[0], len(nonzero), n, alpha)
 }
 
 //go:noescape
-func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
+func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
 
 //go:noescape
 func nonzerosAVX512(nonzero *uint64, a *float64, lda, m, k int)

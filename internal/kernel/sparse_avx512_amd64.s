@@ -10,7 +10,7 @@
 //			acc := c0[i*ldc0+j]
 //			for l := range 64 {
 //				if nonzero[i]>>l&1 != 0 {
-//					acc = math.FMA(a[i*lda+l], b[l*ldb+j], acc)
+//					acc = math.FMA(a[i*lda+l], b[l*n+j], acc)
 //				}
 //			}
 //			if alpha != nil {
@@ -29,8 +29,8 @@
 //	SI, BX, DI  the row of A, C₀, C
 //	DX       B
 //	R15, R14 the row's word of nonzero, what is left of it
-//	CX, AX   l; l times b's stride
-//	R8-R12   strides in bytes: c, a, b, c₀; whether there is an α
+//	CX, AX   l; the place of row l of B
+//	R8-R11   strides in bytes: c, a, b, c₀
 //	R13      rows to do
 
 // Vectors of a row, the last one by an operation of its own.
@@ -77,17 +77,16 @@ row:                             \
 	JZ   end;                    \
 	PCALIGN $32;                 \
 loop:                            \
-	BSFQ  R14, CX;               \
+	TZCNTQ R14, CX;              \
 	MOVQ  CX, AX;                \
 	IMULQ R10, AX;               \
-	LEAQ  -1(R14), R12;          \
 	VBROADCASTSD (SI)(CX*8), Z8; \
-	ANDQ  R12, R14;              \
+	BLSRQ R14, R14;              \
 	VECTORS(FMA, FMALAST);       \
 	JNZ   loop;                  \
 end:                             \
-	TESTQ $1, 0(SP);             \
-	JZ    store;                 \
+	CMPQ  alpha+80(FP), $0;      \
+	JEQ   store;                 \
 	VECTORS(ADD, ADDLAST);       \
 store:                           \
 	VECTORS(STORE, STORELAST);   \
@@ -99,43 +98,37 @@ store:                           \
 	JNZ  row;                    \
 	JMP  done
 
-// func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, ldb int, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
-TEXT ·sparseAVX512(SB), NOSPLIT, $8-96
+// func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
+TEXT ·sparseAVX512(SB), NOSPLIT, $0-88
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
 	MOVQ a+16(FP), SI
 	MOVQ lda+24(FP), R9
 	MOVQ b+32(FP), DX
-	MOVQ ldb+40(FP), R10
-	MOVQ c0+48(FP), BX
-	MOVQ ldc0+56(FP), R11
-	MOVQ nonzero+64(FP), R15
-	MOVQ m+72(FP), R13
+	MOVQ c0+40(FP), BX
+	MOVQ ldc0+48(FP), R11
+	MOVQ nonzero+56(FP), R15
+	MOVQ m+64(FP), R13
 	SHLQ $3, R8
 	SHLQ $3, R9
-	SHLQ $3, R10
 	SHLQ $3, R11
 
-	MOVQ  $0, 0(SP)
-	MOVQ  alpha+88(FP), AX
+	MOVQ  alpha+80(FP), AX
 	TESTQ AX, AX
-	JZ    mask
+	JZ    2(PC)
 	VBROADCASTSD (AX), Z9
-	MOVQ  $1, 0(SP)
 
-mask:
-	// K1: the lanes of the last vector, (n-1)&7 + 1 of them.
-	MOVQ  n+80(FP), CX
+	// K1: the lanes of the last vector, (n-1)&7 + 1 of them. AX: the vectors before it.
+	MOVQ  n+72(FP), CX
+	LEAQ  (CX*8), R10
 	DECQ  CX
-	MOVQ  CX, DX
+	MOVQ  CX, AX
+	SHRQ  $3, AX
 	ANDQ  $7, CX
-	MOVL  $2, AX
-	SHLQ  CX, AX
-	DECQ  AX
-	KMOVW AX, K1
-	SHRQ  $3, DX
-	MOVQ  DX, AX
-	MOVQ  b+32(FP), DX
+	MOVL  $2, R12
+	SHLQ  CX, R12
+	DECQ  R12
+	KMOVW R12, K1
 	CMPQ  AX, $4
 	JLT   row4
 	JEQ   row5
