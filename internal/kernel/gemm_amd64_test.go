@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -15,6 +16,12 @@ func TestManyZerosArePassedOver(t *testing.T) {
 		if sparse(a, 300, 1, 200, 64, 300) {
 			t.Error("a product is sparse though nothing is zero")
 		}
+		for i := 0; i < len(a); i += 4 {
+			a[i] = 0
+		}
+		if sparse(a, 299, 1, 200, 64, 299) {
+			t.Error("a product is sparse though but a quarter is zero")
+		}
 		thin(r, a, 200, 300, 300)
 		if got, want := sparse(a, 300, 1, 200, 64, 300), active == &avx512; got != want {
 			t.Errorf("half of A is zero: sparse is %v, want %v", got, want)
@@ -26,6 +33,59 @@ func TestManyZerosArePassedOver(t *testing.T) {
 			t.Error("a small product is sparse")
 		}
 	})
+}
+
+func TestMagnitudes(t *testing.T) {
+	if implementations[len(implementations)-1] != &avx512 {
+		t.Skip("no AVX-512")
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	xa, da := arena(newArena(t, 1<<12)), arena(newArena(t, 1<<12))
+	for round := range 3000 {
+		m, n := 1+round%5, 1+round%67
+		ld := n + round%2*3
+		x := draw(r, xa.matrix(m, n, ld), m, n, ld)
+		switch x[r.IntN(m)*ld+r.IntN(n)] = math.Ldexp(r.NormFloat64(), 300-600*(round%2)); round % 8 {
+		case 0:
+			x[0] = math.Inf(-1)
+		case 1:
+			x[n-1] = math.NaN()
+		case 2:
+			thin(r, x, m, n, ld)
+		case 3:
+			for i := range m {
+				clear(x[i*ld : i*ld+n])
+			}
+		}
+		least, most := uint64(math.MaxUint64), uint64(0)
+		for i := range m {
+			for _, v := range x[i*ld : i*ld+n] {
+				if bits := math.Float64bits(math.Abs(v)); bits != 0 {
+					least, most = min(least, bits), max(most, bits)
+				}
+			}
+		}
+		low, high := math.Inf(1), math.Float64frombits(most)
+		if most > 0 {
+			low = math.Float64frombits(least)
+		}
+		if l, h := magnitudes(x, ld, m, n); !same(l, low) || !same(h, high) {
+			t.Fatalf("round %d, %d×%d: from %v to %v, want %v to %v", round, m, n, l, h, low, high)
+		}
+		copied := da.matrix(m, n, n)
+		if l, h := packSparse(copied, x, ld, m, n); !same(l, low) || !same(h, high) {
+			t.Fatalf("round %d, %d×%d, packed: from %v to %v, want %v to %v", round, m, n, l, h, low, high)
+		}
+		xa.check(t, "magnitudes", m, n, ld)
+		da.check(t, "packSparse", m, n, n)
+		for i := range m {
+			for j := range n {
+				if !same(copied[i*n+j], x[i*ld+j]) {
+					t.Fatalf("round %d: element (%d, %d) is packed as %v, not %v", round, i, j, copied[i*n+j], x[i*ld+j])
+				}
+			}
+		}
+	}
 }
 
 // BenchmarkPeak reports what independent FMA chains reach, the measure of the products.

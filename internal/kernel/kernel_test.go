@@ -310,12 +310,23 @@ func TestZerosOfTheLeftOperandHideNothing(t *testing.T) {
 		return func(r *rand.Rand, a, b, bias []float64) { b[r.IntN(len(b))] = v }
 	}
 	cases := map[string]func(r *rand.Rand, a, b, bias []float64){
-		"NaN":              spoil(math.NaN()),
-		"infinity":         spoil(math.Inf(-1)),
-		"subnormal":        spoil(0x1p-1060),
-		"NaN on the left":  func(r *rand.Rand, a, b, bias []float64) { a[r.IntN(len(a))] = math.NaN() },
-		"vanishing terms":  func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -590); clear(bias) },
-		"vanishing digits": func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -570); scale(bias, -1070) },
+		"NaN":             spoil(math.NaN()),
+		"infinity":        spoil(math.Inf(-1)),
+		"subnormal":       spoil(0x1p-1060),
+		"NaN on the left": func(r *rand.Rand, a, b, bias []float64) { a[r.IntN(len(a))] = math.NaN() },
+		"vanishing terms": func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -590); clear(bias) },
+		// What is left of 1 + 2⁻³⁷ + 2⁻⁷⁶ and the rounded sum of the first two, times 2⁻¹⁰⁰⁰, is rounded to −0.
+		"vanishing digits": func(r *rand.Rand, a, b, bias []float64) {
+			for i, v := range a {
+				if v != 0 {
+					a[i] = math.Copysign(1+0x1p-38, v)
+				}
+			}
+			for i := range b {
+				b[i] = 0x1p-1000 * (1 + 0x1p-38)
+			}
+			clear(bias)
+		},
 		"a bias of −0": func(r *rand.Rand, a, b, bias []float64) {
 			for i := range bias {
 				bias[i] = math.Copysign(0, -1)

@@ -27,7 +27,7 @@
 //	Z8       one element of A in all lanes
 //	Z9       α
 //	SI, BX, DI  the row of A, C₀, C
-//	DX       B
+//	DX       B, which is read as far as whole vectors go
 //	R15, R14 the row's word of nonzero, what is left of it
 //	CX, AX   l; the place of row l of B
 //	R8-R11   strides in bytes: c, a, b, c₀
@@ -58,8 +58,6 @@
 	VMOVUPD.Z at(BX), K1, c
 #define FMA(at, c) \
 	VFMADD231PD at(DX)(AX*1), Z8, c
-#define FMALAST(at, c) \
-	VFMADD231PD at(DX)(AX*1), Z8, K1, c
 #define ADD(at, c) \
 	VFMADD213PD at(DI), Z9, c
 #define ADDLAST(at, c) \
@@ -82,7 +80,7 @@ loop:                            \
 	IMULQ R10, AX;               \
 	VBROADCASTSD (SI)(CX*8), Z8; \
 	BLSRQ R14, R14;              \
-	VECTORS(FMA, FMALAST);       \
+	VECTORS(FMA, FMA);           \
 	JNZ   loop;                  \
 end:                             \
 	CMPQ  alpha+80(FP), $0;      \
