@@ -734,7 +734,7 @@ func (u *update) newRows(slots []*slot, workers int) {
 }
 
 // weights computes rows lo to hi of dW = dZᵀ·X and updates these of W, with the
-// i-th of so many shares of the memory.
+// i-th of so many shares of the memory, at most 128 rows at a time.
 func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
 	// Where nobody else wants to see dW, it need not be anywhere.
 	if u.rule == nil && !u.norms && u.l2 == 0 && u.decay == 0 && u.clip == 0 {
@@ -745,7 +745,7 @@ func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
 	}
 	memory := u.rows
 	if len(s.spare) > len(memory) {
-		memory = s.spare
+		memory = s.spare // the more rows a product has, the faster it is
 	}
 	share := len(memory) / shares
 	memory, step := memory[i*share:(i+1)*share], min(share/s.cols, 128)

@@ -12,7 +12,8 @@
 //
 // Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the bias
 // or zero. So its bits depend neither on the other rows and columns of the call nor on the vector width, and
-// work may be split over rows or columns of a result at will. The Go version keeps these promises on one
+// work may be split over rows or columns of a result at will. Terms with a zero from the left operand may be left
+// out, but only where that changes no bit. The Go version keeps these promises on one
 // machine, but sums with other roundings. Elementwise functions treat an element alike wherever it stands, and
 // AVX2 and AVX-512 give the same bits, but for the root in Adam.
 package kernel
