@@ -410,7 +410,7 @@ func (t *trainer) hire() {
 		t.pass.states[i].crew = t.crew
 	}
 	if t.pass.descent != nil {
-		t.descent.newRows(t.net.slots, t.crew.workers())
+		t.descent.newRows(t.pass.states, t.crew.workers())
 	}
 }
 
@@ -688,7 +688,7 @@ type update struct {
 
 	// Of an update by rows only:
 	l2, decay, clip float64   // as TrainConfig's L2, WeightDecay and ClipValue
-	rows            []float64 // memory for as many rows as are computed at a time, divided among the workers
+	rows            []float64 // memory for as many rows as are computed at a time, for the layers with none to spare
 	norms           bool      // whether the states are to keep the norms of their gradient's rows
 }
 
@@ -719,15 +719,19 @@ func (u *update) part(at int, grad []float64) {
 }
 
 // newRows takes the memory for the rows of dW that are computed before their
-// weights are updated: an eighth of a layer's or 64, so that it is little and close
-// to the processor, but at least 32 KB and whole tiles of the product for
-// each worker.
-func (u *update) newRows(slots []*slot, workers int) {
+// weights are updated, where a layer has not enough to spare: an eighth of the
+// layer's or 64, so that it is little, but at least 32 KB and whole tiles of the
+// product for each worker.
+func (u *update) newRows(states []state, workers int) {
 	most := 0
-	for _, s := range slots {
+	for i := range states {
+		s := &states[i]
 		if _, ok := s.Layer.(Dense); ok {
 			rows := max(min(64, s.rows/8), 1<<12/s.cols, 8*workers)
-			most = max(most, min(rows, s.rows+7)*s.cols) // a worker's share is at least eight rows, or what there are
+			size := min(rows, s.rows+7) * s.cols // a worker's share is at least eight rows, or what there are
+			if len(s.spare) < size {
+				most = max(most, size)
+			}
 		}
 	}
 	u.rows = make([]float64, most)

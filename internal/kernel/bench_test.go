@@ -26,18 +26,18 @@ func BenchmarkProducts(b *testing.B) {
 				b.ReportMetric(2*float64(n*in*out)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
 		}
-		products := func(suffix string) {
+		all := func(suffix string) {
 			run("Affine"+suffix, func() { Affine(view(dz, out, n, out), view(x, in, n, in), view(w, in, out, in), bias) })
 			run("MulTN"+suffix, func() { MulTN(view(dw, in, out, in), view(z, out, n, out), view(x, in, n, in)) })
 			run("MulNN"+suffix, func() { MulNN(view(dx, in, n, in), view(z, out, n, out), view(w, in, out, in)) })
 		}
-		products("")
+		all("")
 		for _, a := range [][]float64{x, z} {
 			for i := range a {
 				a[i] = max(a[i], 0)
 			}
 		}
-		products("OfHalf")
+		all("OfHalf")
 	}
 }
 

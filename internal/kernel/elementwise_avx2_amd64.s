@@ -9,29 +9,29 @@
 // use the labels it is given.
 
 #define MAP(LOAD, LOADMASKED, BODY, STORE, STOREMASKED) \
-	XORL BX, BX;             \
-	SUBQ $4, CX;             \
-	JLT  tail;               \
-	PCALIGN $64;             \
-loop:                        \
-	LOAD;                    \
-	BODY(loopinside, loopstore);         \
-	STORE;                   \
-	ADDQ $32, BX;            \
-	SUBQ $4, CX;             \
-	JGE  loop;               \
-tail:                        \
-	ADDQ $4, CX;             \
-	JEQ  done;               \
-	SHLQ $3, CX;             \
-	LEAQ ·lanes+32(SB), AX;  \
-	SUBQ CX, AX;             \
-	VMOVUPD (AX), Y15;       \
-	LOADMASKED;              \
-	BODY(tailinside, tailstore);         \
-	STOREMASKED;             \
-done:                        \
-	VZEROUPPER;              \
+	XORL BX, BX;                 \
+	SUBQ $4, CX;                 \
+	JLT  tail;                   \
+	PCALIGN $64;                 \
+loop:                                \
+	LOAD;                        \
+	BODY(loopinside, loopstore); \
+	STORE;                       \
+	ADDQ $32, BX;                \
+	SUBQ $4, CX;                 \
+	JGE  loop;                   \
+tail:                                \
+	ADDQ $4, CX;                 \
+	JEQ  done;                   \
+	SHLQ $3, CX;                 \
+	LEAQ ·lanes+32(SB), AX;      \
+	SUBQ CX, AX;                 \
+	VMOVUPD (AX), Y15;           \
+	LOADMASKED;                  \
+	BODY(tailinside, tailstore); \
+	STOREMASKED;                 \
+done:                                \
+	VZEROUPPER;                  \
 	RET
 
 // Y0 from one slice and back to one.
@@ -147,67 +147,67 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 
 // The pairs of tanhPairs at the offsets Y3 give a in Y4 and t in Y1.
 #define LOOKUP \
-	VMOVQ        X3, AX;                   \
-	VPEXTRQ      $1, X3, R9;               \
-	VEXTRACTI128 $1, Y3, X3;               \
-	VMOVQ        X3, R10;                  \
-	VPEXTRQ      $1, X3, R11;              \
-	VMOVUPD      (R8)(AX*1), X1;           \
-	VMOVUPD      (R8)(R9*1), X6;           \
-	VINSERTF128  $1, (R8)(R10*1), Y1, Y1;  \
-	VINSERTF128  $1, (R8)(R11*1), Y6, Y6;  \
-	VUNPCKLPD    Y6, Y1, Y4;               \
+	VMOVQ        X3, AX;                  \
+	VPEXTRQ      $1, X3, R9;              \
+	VEXTRACTI128 $1, Y3, X3;              \
+	VMOVQ        X3, R10;                 \
+	VPEXTRQ      $1, X3, R11;             \
+	VMOVUPD      (R8)(AX*1), X1;          \
+	VMOVUPD      (R8)(R9*1), X6;          \
+	VINSERTF128  $1, (R8)(R10*1), Y1, Y1; \
+	VINSERTF128  $1, (R8)(R11*1), Y6, Y6; \
+	VUNPCKLPD    Y6, Y1, Y4;              \
 	VUNPCKHPD    Y6, Y1, Y1
 
 #define TANH_BODY(inside, store) \
-	VMOVAPD     Y0, Y5;            \
-	VANDNPD     Y0, Y13, Y0;       \
+	VMOVAPD     Y0, Y5;             \
+	VANDNPD     Y0, Y13, Y0;        \
 	VCMPPD      $0x1d, Y14, Y0, Y9; \
-	VMOVMSKPD   Y9, R12;           \
-	TESTL       R12, R12;          \
-	JZ          inside;            \
-	VMINPD      TANH_ONE, Y0, Y1;  \
-	VMULPD      EIGHTH, Y1, Y1;    \
-	VBLENDVPD   Y9, Y1, Y0, Y0;    \
-inside:                            \
-	VADDPD      QUARTERS, Y0, Y3;  \
-	VPSLLQ      $60, Y3, Y3;       \
-	VPSRLQ      $56, Y3, Y3;       \
-	LOOKUP;                        \
-	VSUBPD      Y4, Y0, Y0;        \
-	VMULPD      Y0, Y0, Y3;        \
-	VMOVUPD     TANH4, Y2;         \
-	VFMADD213PD TANH3, Y3, Y2;     \
-	VFMADD213PD TANH2, Y3, Y2;     \
-	VFMADD213PD TANH1, Y3, Y2;     \
-	VFMADD213PD TANH0, Y3, Y2;     \
-	VMULPD      Y0, Y3, Y3;        \
-	VFMADD213PD Y0, Y3, Y2;        \
-	VMOVUPD     ONE, Y8;           \
-	VADDPD      Y2, Y1, Y0;        \
-	VMOVAPD     Y8, Y4;            \
-	VFMADD231PD Y2, Y1, Y4;        \
-	TESTL       R12, R12;          \
-	JZ          store;             \
-	VSUBPD      Y1, Y8, Y6;        \
-	VSUBPD      Y2, Y8, Y7;        \
-	VMULPD      Y7, Y6, Y6;        \
-	VADDPD      Y1, Y8, Y7;        \
-	VADDPD      Y2, Y8, Y10;       \
-	VMULPD      Y10, Y7, Y7;       \
-	VMULPD      Y6, Y6, Y6;        \
-	VMULPD      Y7, Y7, Y7;        \
-	VMULPD      Y6, Y6, Y6;        \
-	VMULPD      Y7, Y7, Y7;        \
-	VMULPD      Y6, Y6, Y6;        \
-	VMULPD      Y7, Y7, Y7;        \
-	VSUBPD      Y6, Y7, Y1;        \
-	VADDPD      Y6, Y7, Y2;        \
-	VBLENDVPD   Y9, Y1, Y0, Y0;    \
-	VBLENDVPD   Y9, Y2, Y4, Y4;    \
-store:                             \
-	VDIVPD      Y4, Y0, Y0;        \
-	VANDPD      Y13, Y5, Y5;       \
+	VMOVMSKPD   Y9, R12;            \
+	TESTL       R12, R12;           \
+	JZ          inside;             \
+	VMINPD      TANH_ONE, Y0, Y1;   \
+	VMULPD      EIGHTH, Y1, Y1;     \
+	VBLENDVPD   Y9, Y1, Y0, Y0;     \
+inside:                                 \
+	VADDPD      QUARTERS, Y0, Y3;   \
+	VPSLLQ      $60, Y3, Y3;        \
+	VPSRLQ      $56, Y3, Y3;        \
+	LOOKUP;                         \
+	VSUBPD      Y4, Y0, Y0;         \
+	VMULPD      Y0, Y0, Y3;         \
+	VMOVUPD     TANH4, Y2;          \
+	VFMADD213PD TANH3, Y3, Y2;      \
+	VFMADD213PD TANH2, Y3, Y2;      \
+	VFMADD213PD TANH1, Y3, Y2;      \
+	VFMADD213PD TANH0, Y3, Y2;      \
+	VMULPD      Y0, Y3, Y3;         \
+	VFMADD213PD Y0, Y3, Y2;         \
+	VMOVUPD     ONE, Y8;            \
+	VADDPD      Y2, Y1, Y0;         \
+	VMOVAPD     Y8, Y4;             \
+	VFMADD231PD Y2, Y1, Y4;         \
+	TESTL       R12, R12;           \
+	JZ          store;              \
+	VSUBPD      Y1, Y8, Y6;         \
+	VSUBPD      Y2, Y8, Y7;         \
+	VMULPD      Y7, Y6, Y6;         \
+	VADDPD      Y1, Y8, Y7;         \
+	VADDPD      Y2, Y8, Y10;        \
+	VMULPD      Y10, Y7, Y7;        \
+	VMULPD      Y6, Y6, Y6;         \
+	VMULPD      Y7, Y7, Y7;         \
+	VMULPD      Y6, Y6, Y6;         \
+	VMULPD      Y7, Y7, Y7;         \
+	VMULPD      Y6, Y6, Y6;         \
+	VMULPD      Y7, Y7, Y7;         \
+	VSUBPD      Y6, Y7, Y1;         \
+	VADDPD      Y6, Y7, Y2;         \
+	VBLENDVPD   Y9, Y1, Y0, Y0;     \
+	VBLENDVPD   Y9, Y2, Y4, Y4;     \
+store:                                  \
+	VDIVPD      Y4, Y0, Y0;         \
+	VANDPD      Y13, Y5, Y5;        \
 	VORPD       Y5, Y0, Y0
 
 // func tanhAVX2(dst, src []float64)

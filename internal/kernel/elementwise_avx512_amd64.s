@@ -119,18 +119,18 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 //	Z3      clobbered
 //	Z16-Z27 see tanhAVX512
 #define TANH_OF_PARTS \
-	VADDPD      Z24, Z0, Z3;    \
-	VMOVAPD     Z3, Z1;         \
-	VPERMI2PD   Z17, Z16, Z3;   \
-	VPERMI2PD   Z19, Z18, Z1;   \
-	VSUBPD      Z3, Z0, Z0;     \
-	VMULPD      Z0, Z0, Z3;     \
-	VMOVAPD     Z23, Z2;        \
-	VFMADD213PD Z22, Z3, Z2;    \
-	VFMADD213PD Z21, Z3, Z2;    \
-	VFMADD213PD Z20, Z3, Z2;    \
-	VFMADD213PD Z27, Z3, Z2;    \
-	VMULPD      Z0, Z3, Z3;     \
+	VADDPD      Z24, Z0, Z3;  \
+	VMOVAPD     Z3, Z1;       \
+	VPERMI2PD   Z17, Z16, Z3; \
+	VPERMI2PD   Z19, Z18, Z1; \
+	VSUBPD      Z3, Z0, Z0;   \
+	VMULPD      Z0, Z0, Z3;   \
+	VMOVAPD     Z23, Z2;      \
+	VFMADD213PD Z22, Z3, Z2;  \
+	VFMADD213PD Z21, Z3, Z2;  \
+	VFMADD213PD Z20, Z3, Z2;  \
+	VFMADD213PD Z27, Z3, Z2;  \
+	VMULPD      Z0, Z3, Z3;   \
 	VFMADD213PD Z0, Z3, Z2
 
 // A vector in which |z| goes beyond the table uses e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y = |z|/8 there: numerator and

@@ -108,7 +108,7 @@ func points() []float64 {
 	for k := -1075; k <= 1024; k++ { // where n jumps
 		x = append(x, (float64(k)+0.5)*math.Ln2)
 	}
-	for k := -16; k <= 16; k++ { // where tanh goes to the next number of its table, and to the end of that
+	for k := -16; k <= 16; k++ { // where tanh goes to the next number of its table, and beyond the last
 		edge := (float64(k) + 0.5) / 4
 		x = append(x, edge, math.Nextafter(edge, 9), math.Nextafter(edge, -9))
 	}

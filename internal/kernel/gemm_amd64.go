@@ -25,8 +25,7 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	switch {
 	case active == &generic:
 		affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
-	case sparse(x, ldx, 1, n, out, in):
-		multiplySparse(z, ldz, x, ldx, 1, &Matrix{out, in, w, ldw}, true, b, n, out, in, nil)
+	case sparse(x, ldx, 1, n, out, in) && multiplySparse(z, ldz, x, ldx, 1, &Matrix{out, in, w, ldw}, true, b, n, out, in, nil):
 	case in == 0:
 		fill(z, ldz, b, n, out)
 	case in <= 4 && n <= blockM && n*out <= 1<<13:
@@ -194,8 +193,7 @@ func multiply(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb 
 		direct(c, ldc, a, ars, acs, b, ldb, &zero[0], m, n, k)
 		return
 	}
-	if sparse(a, ars, acs, m, n, k) {
-		multiplySparse(c, ldc, a, ars, acs, &Matrix{k, n, b, ldb}, false, nil, m, n, k, alpha)
+	if sparse(a, ars, acs, m, n, k) && multiplySparse(c, ldc, a, ars, acs, &Matrix{k, n, b, ldb}, false, nil, m, n, k, alpha) {
 		return
 	}
 	width, wide := split(n)
@@ -270,29 +268,34 @@ func fill(c []float64, ldc int, b []float64, m, n int) {
 	}
 }
 
-// scratch is memory for packed operands: a panel of B and, made when first needed, a group of A's blocks, each
-// [l][i] with a stride that is no power of two, which would put its rows into few sets of the cache.
+// scratch is memory for packed operands and what else a product needs for a while: a panel of B and, made when
+// first needed, a group of A's blocks, each [l][i] with a stride that is no power of two, which would put its rows
+// into few sets of the cache. A sparse product keeps a group's rows there, [i][l], the places that are not zero,
+// and sums that wait for their last terms.
 type scratch struct {
 	b       [blockK * maxPanel]float64
 	nonzero [blockK / sparseK][groupM]uint64
-	sums    [groupM * sparseN]float64
-	a       []float64
+	a, sums []float64
 }
 
-const lda = blockM + 8
+const (
+	lda   = blockM + 8
+	sizeA = groupM / blockM * blockK * lda
+)
+
+// need makes memory of n elements where there is none.
+func need(memory *[]float64, n int) []float64 {
+	if *memory == nil {
+		*memory = make([]float64, n)
+	}
+	return *memory
+}
 
 // packA copies the block that begins at row i of the group.
 func (s *scratch) packA(i int, a []float64, acs, m, k int) {
-	s.needA()
-	to := s.a[i/blockM*blockK*lda:]
+	to := need(&s.a, sizeA)[i/blockM*blockK*lda:]
 	for l := range k {
 		copy(to[l*lda:l*lda+m], a[l*acs:])
-	}
-}
-
-func (s *scratch) needA() {
-	if s.a == nil {
-		s.a = make([]float64, groupM/blockM*blockK*lda)
 	}
 }
 

@@ -188,14 +188,14 @@ done:
 
 // The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3.
 #define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3) \
-	VMOVUPD    (p), t0;         \
-	VMOVUPD    (p)(R11*1), t1;  \
-	VMOVUPD    (p)(R11*2), t2;  \
-	VMOVUPD    (p)(R14*1), t3;  \
-	VUNPCKLPD  t1, t0, u0;      \
-	VUNPCKHPD  t1, t0, u1;      \
-	VUNPCKLPD  t3, t2, u2;      \
-	VUNPCKHPD  t3, t2, u3;      \
+	VMOVUPD    (p), t0;           \
+	VMOVUPD    (p)(R11*1), t1;    \
+	VMOVUPD    (p)(R11*2), t2;    \
+	VMOVUPD    (p)(R14*1), t3;    \
+	VUNPCKLPD  t1, t0, u0;        \
+	VUNPCKHPD  t1, t0, u1;        \
+	VUNPCKLPD  t3, t2, u2;        \
+	VUNPCKHPD  t3, t2, u3;        \
 	VPERM2F128 $0x20, u2, u0, t0; \
 	VPERM2F128 $0x20, u3, u1, t1; \
 	VPERM2F128 $0x31, u2, u0, t2; \
@@ -290,15 +290,15 @@ loop:
 // acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched: there are more
 // rows than the processor follows by itself.
 #define GROUP(p, acc) \
-	PREFETCHT0  64(p);         \
-	PREFETCHT0  64(p)(R11*1);  \
-	PREFETCHT0  64(p)(R11*2);  \
-	PREFETCHT0  64(p)(R14*1);  \
+	PREFETCHT0  64(p);                                    \
+	PREFETCHT0  64(p)(R11*1);                             \
+	PREFETCHT0  64(p)(R11*2);                             \
+	PREFETCHT0  64(p)(R14*1);                             \
 	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11); \
-	VFMADD231PD Y12, Y4, acc; \
-	VFMADD231PD Y13, Y5, acc; \
-	VFMADD231PD Y14, Y6, acc; \
-	VFMADD231PD Y15, Y7, acc; \
+	VFMADD231PD Y12, Y4, acc;                             \
+	VFMADD231PD Y13, Y5, acc;                             \
+	VFMADD231PD Y14, Y6, acc;                             \
+	VFMADD231PD Y15, Y7, acc;                             \
 	ADDQ        $32, p
 
 // func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)

@@ -187,7 +187,7 @@
 	DECQ CX;                \
 	JZ   last;              \
 	PCALIGN $32;            \
-loop:                       \
+loop:                           \
 	LOADB;                  \
 	ROWS(FMA);              \
 	ADDQ R11, DX;           \
@@ -195,7 +195,7 @@ loop:                       \
 	ADDQ R10, R15;          \
 	DECQ CX;                \
 	JNZ  loop;              \
-last:                       \
+last:                           \
 	LOADB;                  \
 	MOVQ alpha+96(FP), CX;  \
 	TESTQ CX, CX;           \
@@ -203,7 +203,7 @@ last:                       \
 	VBROADCASTSD (CX), Z28; \
 	ROWS(LASTADD);          \
 	JMP  end;               \
-store:                      \
+store:                          \
 	ROWS(LAST);             \
 end:
 

@@ -98,31 +98,31 @@
 	VSHUFF64X2   $0xdd, Z31, Z29, t3
 
 #define TILE(loop, last, ROWS) \
-	MOVQ b+32(FP), DX;       \
-	MOVQ SI, AX;             \
-	LEAQ (SI)(R9*4), R15;    \
-	ROWS(START);             \
-	MOVQ k+72(FP), CX;       \
-	LEAQ -32(SI)(CX*8), CX;  \
-	MOVQ CX, end-16(SP);     \
-	LEAQ (DX)(R11*8), CX;    \
-	CMPQ AX, end-16(SP);     \
-	JGE  last;               \
-	PCALIGN $32;             \
-loop:                        \
+	MOVQ b+32(FP), DX;                   \
+	MOVQ SI, AX;                         \
+	LEAQ (SI)(R9*4), R15;                \
+	ROWS(START);                         \
+	MOVQ k+72(FP), CX;                   \
+	LEAQ -32(SI)(CX*8), CX;              \
+	MOVQ CX, end-16(SP);                 \
+	LEAQ (DX)(R11*8), CX;                \
+	CMPQ AX, end-16(SP);                 \
+	JGE  last;                           \
+	PCALIGN $32;                         \
+loop:                                        \
 	TRANSPOSED8(DX, Z16, Z18, Z20, Z22); \
 	TRANSPOSED8(CX, Z17, Z19, Z21, Z23); \
-	ROWS(FMA0);              \
-	ROWS(FMA1);              \
-	ROWS(FMA2);              \
-	ROWS(FMA3);              \
-	ADDQ $32, DX;            \
-	ADDQ $32, CX;            \
-	ADDQ $32, AX;            \
-	ADDQ $32, R15;           \
-	CMPQ AX, end-16(SP);     \
-	JLT  loop;               \
-last:                        \
+	ROWS(FMA0);                          \
+	ROWS(FMA1);                          \
+	ROWS(FMA2);                          \
+	ROWS(FMA3);                          \
+	ADDQ $32, DX;                        \
+	ADDQ $32, CX;                        \
+	ADDQ $32, AX;                        \
+	ADDQ $32, R15;                       \
+	CMPQ AX, end-16(SP);                 \
+	JLT  loop;                           \
+last:                                        \
 	TRANSPOSED8(DX, Z16, Z18, Z20, Z22); \
 	TRANSPOSED8(CX, Z17, Z19, Z21, Z23); \
 	ROWS(LAST)

@@ -132,9 +132,12 @@ func SumRows(db []float64, dz *Matrix) {
 	}
 }
 
+// widest is the width of the widest panel of a product.
+const widest = 64
+
 var (
 	ones = [4]float64{1, 1, 1, 1}
-	zero [64]float64 // where the chains of a panel's row begin without a bias
+	zero [widest]float64 // where the chains of a panel's row begin without a bias
 )
 
 // is reports whether m is rows×cols and has the memory, in the few steps that a small product can afford. It may

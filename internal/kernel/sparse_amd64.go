@@ -7,18 +7,18 @@ import (
 	"math"
 )
 
-// The activations of ReLU, and what flows back through it, are zero at every other place or more. A product
-// whose left operand has so many zeros passes over them. It is computed in panels of at most sparseN columns, for
-// groupM rows and sparseK rows of B, one for each bit of a word, at a time: at most 50 µs.
+// The activations of ReLU, and what flows back through it, are zero in half of their places or more. A product
+// whose left operand has so many zeros passes over them. It is computed for groupM rows, in panels of at most
+// sparseN columns and sparseK rows of B, one for each bit of a word: at most 80 µs at a time.
 const (
-	sparseN = 64
+	sparseN = widest
 	sparseK = 64
 )
 
 // sparse reports whether to compute an m×n product of k terms by multiplySparse, element (i, l) of A being
-// a[i*ars+l*acs]: with AVX-512, if it is large enough and a third or more of some elements of A are zero.
+// a[i*ars+l*acs]: with AVX-512, if it is large enough to gain by it and two fifths of some elements of A are zero.
 func sparse(a []float64, ars, acs, m, n, k int) bool {
-	if active != &avx512 || m < 32 || n < 25 || k < 16 {
+	if active != &avx512 || m < 32 || n <= 40 || k < 16 {
 		return false
 	}
 	look := min(m, k, 64)
@@ -27,20 +27,22 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 	for i := range look {
 		if a[i*step] == 0 {
 			zeros++
-		} else if i == 15 && zeros < 2 {
+		}
+		if i == 15 && zeros < 2 {
 			return false
 		}
 	}
-	return 3*zeros >= look
+	return 5*zeros >= 2*look
 }
 
 // multiplySparse computes C = 1·c₀ᵀ + A·B, where a c₀ of nil is zero, or C = C + α·A·B where alpha is not nil, c₀ is
-// and k is at most blockK. The rows of b are those of B or, if transposed, its columns.
+// nil and k is at most blockK. The rows of b are those of B or, if transposed, its columns.
 //
 // A zero of A is passed over, and no bit changes, as long as B is finite and no chain is −0, to which +0 might
 // be added: so none begins there, and no term has digits so small that its sum with another could be rounded
-// to −0. From the first panel of B on that does not promise it, nothing is passed over.
-func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, transposed bool, c0 []float64, m, n, k int, alpha *float64) {
+// to −0. If the first panel of B does not promise it, multiplySparse does nothing and reports that; from a later
+// one on that does not, nothing is passed over.
+func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, transposed bool, c0 []float64, m, n, k int, alpha *float64) bool {
 	s := takeScratch()
 	defer s.put()
 	promised := true
@@ -53,21 +55,24 @@ func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, 
 		mi := min(groupM, m-first)
 		for l := 0; l < k; l += blockK {
 			lk := min(blockK, k-l)
-			ai, lda, lowA := s.takeA(a[first*ars+l*acs:], ars, acs, mi, lk)
+			ai, lda, lowA := s.prepareA(a[first*ars+l*acs:], ars, acs, mi, lk)
 			for p := range panels {
 				j := vectors * p / panels * 8
 				nj := min(n, vectors*(p+1)/panels*8) - j
 				cj := c[first*ldc+j:]
 				sums, lds := cj, ldc // where the chains wait for the rest of k
-				if alpha != nil {
-					sums, lds = s.sums[:], nj
+				if alpha != nil && k > sparseK {
+					sums, lds = need(&s.sums, groupM*sparseN), nj
 				}
 				for q := 0; q < lk; q += sparseK {
 					kq := min(sparseK, lk-q)
 					nonzero := s.nonzero[q/sparseK][:mi]
-					lowB, highB := s.takeB(b, transposed, l+q, kq, j, nj)
+					lowB, highB := s.prepareB(b, transposed, l+q, kq, j, nj)
 					promised = promised && highB <= math.MaxFloat64 && lowA*lowB >= 0x1p-960
 					if !promised {
+						if first+l+j+q == 0 {
+							return false
+						}
 						for i := range nonzero {
 							nonzero[i] = 1<<kq - 1
 						}
@@ -82,16 +87,17 @@ func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, 
 			}
 		}
 	}
+	return true
 }
 
-// takeA finds the zeros of a block of A, which it transposes if its rows do not lie in memory one after the other,
-// and returns the block, its stride and its smallest magnitude that is not 0.
-func (s *scratch) takeA(a []float64, ars, acs, m, k int) (block []float64, ld int, low float64) {
+// prepareA finds the zeros of a block of A, which it transposes if the elements of a row are not adjacent, and returns
+// the block, its stride and its smallest magnitude that is not 0.
+func (s *scratch) prepareA(a []float64, ars, acs, m, k int) (block []float64, ld int, low float64) {
 	if acs != 1 {
-		ars = k + 8
-		s.needA()
-		transpose(s.a, ars, a, acs, k, m)
-		a = s.a
+		ars = (k+15)&^15 + 8 // no power of two
+		block = need(&s.a, sizeA)
+		transpose(block, ars, a, acs, k, m)
+		a = block
 	}
 	for q := 0; q < k; q += sparseK {
 		nonzeros(s.nonzero[q/sparseK][:m], a[q:], ars, min(sparseK, k-q))
@@ -100,14 +106,21 @@ func (s *scratch) takeA(a []float64, ars, acs, m, k int) (block []float64, ld in
 	return a, ars, low
 }
 
-// takeB copies or transposes a panel, k rows and n columns from row l and column j of B on, and returns its
-// magnitudes.
-func (s *scratch) takeB(b *Matrix, transposed bool, l, k, j, n int) (low, high float64) {
+// prepareB copies or transposes a panel, k rows and n columns from row l and column j of B on, and returns its
+// smallest magnitude that is not 0 and its largest.
+func (s *scratch) prepareB(b *Matrix, transposed bool, l, k, j, n int) (low, high float64) {
 	if transposed {
 		transpose(s.b[:], n, b.Data[j*b.Stride+l:], b.Stride, n, k)
 		return magnitudes(s.b[:], n, k, n)
 	}
 	return packSparse(s.b[:], b.Data[l*b.Stride+j:], b.Stride, k, n)
+}
+
+// sparsePanel computes a panel of n columns; b has as many, its rows one after the other.
+//
+//go:noinline
+func sparsePanel(c []float64, ldc int, a []float64, lda int, b []float64, c0 *float64, ldc0 int, nonzero []uint64, n int, alpha *float64) {
+	sparseAVX512(&c[0], ldc, &a[0], lda, &b[0], c0, ldc0, &nonzero[0], len(nonzero), n, alpha)
 }
 
 // magnitudes returns the smallest magnitude of an m×n matrix that is not 0, or else +Inf, and the largest, a NaN
@@ -135,13 +148,6 @@ func packSparse(dst, src []float64, ld, k, n int) (low, high float64) {
 //go:noinline
 func nonzeros(nonzero []uint64, a []float64, lda, k int) {
 	nonzerosAVX512(&nonzero[0], &a[0], lda, len(nonzero), k)
-}
-
-// sparsePanel computes a panel of n columns, and so many b has, one after the other.
-//
-//go:noinline
-func sparsePanel(c []float64, ldc int, a []float64, lda int, b []float64, c0 *float64, ldc0 int, nonzero []uint64, n int, alpha *float64) {
-	sparseAVX512(&c[0], ldc, &a[0], lda, &b[0], c0, ldc0, &nonzero[0], len(nonzero), n, alpha)
 }
 
 //go:noescape

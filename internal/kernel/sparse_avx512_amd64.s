@@ -67,14 +67,22 @@
 #define STORELAST(at, c) \
 	VMOVUPD c, K1, at(DI)
 
+// K1: the lanes of the last of the vectors that CX + 1 elements take.
+#define LAST_LANES \
+	ANDQ  $7, CX;  \
+	MOVL  $2, R12; \
+	SHLQ  CX, R12; \
+	DECQ  R12;     \
+	KMOVW R12, K1
+
 #define PANEL(row, loop, end, store, VECTORS) \
-row:                             \
+row:                                 \
 	VECTORS(START, STARTLAST);   \
 	MOVQ (R15), R14;             \
 	TESTQ R14, R14;              \
 	JZ   end;                    \
 	PCALIGN $32;                 \
-loop:                            \
+loop:                                \
 	TZCNTQ R14, CX;              \
 	MOVQ  CX, AX;                \
 	IMULQ R10, AX;               \
@@ -82,11 +90,11 @@ loop:                            \
 	BLSRQ R14, R14;              \
 	VECTORS(FMA, FMA);           \
 	JNZ   loop;                  \
-end:                             \
+end:                                 \
 	CMPQ  alpha+80(FP), $0;      \
 	JEQ   store;                 \
 	VECTORS(ADD, ADDLAST);       \
-store:                           \
+store:                               \
 	VECTORS(STORE, STORELAST);   \
 	ADDQ R8, DI;                 \
 	ADDQ R9, SI;                 \
@@ -116,17 +124,13 @@ TEXT ·sparseAVX512(SB), NOSPLIT, $0-88
 	JZ    2(PC)
 	VBROADCASTSD (AX), Z9
 
-	// K1: the lanes of the last vector, (n-1)&7 + 1 of them. AX: the vectors before it.
+	// AX: the vectors before the last.
 	MOVQ  n+72(FP), CX
 	LEAQ  (CX*8), R10
 	DECQ  CX
 	MOVQ  CX, AX
 	SHRQ  $3, AX
-	ANDQ  $7, CX
-	MOVL  $2, R12
-	SHLQ  CX, R12
-	DECQ  R12
-	KMOVW R12, K1
+	LAST_LANES
 	CMPQ  AX, $4
 	JLT   row4
 	JEQ   row5
@@ -168,11 +172,7 @@ TEXT ·nonzerosAVX512(SB), NOSPLIT, $0-40
 	MOVQ  CX, BX
 	ANDQ  $~7, BX
 	SHLQ  $3, BX
-	ANDQ  $7, CX
-	MOVL  $2, AX
-	SHLQ  CX, AX
-	DECQ  AX
-	KMOVW AX, K1
+	LAST_LANES
 	VPXORQ Z0, Z0, Z0
 
 row:
@@ -199,8 +199,8 @@ store:
 	VZEROUPPER
 	RET
 
-// low and high become the smallest and the largest magnitude of x, of n columns, 0 apart. As magnitudes are
-// ordered like their bits, integers are compared: low less 1, so that 0 is above all.
+// low and high become the smallest magnitude but 0, or 0 if there is none, and the largest of m rows and n columns.
+// As magnitudes are ordered like their bits, integers are compared: low less 1, so that 0 is above all.
 //
 //	Z0, Z1  low less 1, high
 //	Z2, Z3  all bits but the sign; −1
@@ -220,21 +220,21 @@ store:
 
 // The vectors are folded to one element.
 #define FOLD(low, high) \
-	VEXTRACTI64X4 $1, Z0, Y4;  \
-	VEXTRACTI64X4 $1, Z1, Y5;  \
-	VPMINUQ       Y4, Y0, Y0;  \
-	VPMAXUQ       Y5, Y1, Y1;  \
-	VEXTRACTI128  $1, Y0, X4;  \
-	VEXTRACTI128  $1, Y1, X5;  \
-	VPMINUQ       X4, X0, X0;  \
-	VPMAXUQ       X5, X1, X1;  \
+	VEXTRACTI64X4 $1, Z0, Y4;    \
+	VEXTRACTI64X4 $1, Z1, Y5;    \
+	VPMINUQ       Y4, Y0, Y0;    \
+	VPMAXUQ       Y5, Y1, Y1;    \
+	VEXTRACTI128  $1, Y0, X4;    \
+	VEXTRACTI128  $1, Y1, X5;    \
+	VPMINUQ       X4, X0, X0;    \
+	VPMAXUQ       X5, X1, X1;    \
 	VPSHUFD       $0x4e, X0, X4; \
 	VPSHUFD       $0x4e, X1, X5; \
-	VPMINUQ       X4, X0, X0;  \
-	VPMAXUQ       X5, X1, X1;  \
-	VPSUBQ        X3, X0, X0;  \
-	VMOVQ         X0, low;     \
-	VMOVQ         X1, high;    \
+	VPMINUQ       X4, X0, X0;    \
+	VPMAXUQ       X5, X1, X1;    \
+	VPSUBQ        X3, X0, X0;    \
+	VMOVQ         X0, low;       \
+	VMOVQ         X1, high;      \
 	VZEROUPPER
 
 // func magnitudesAVX512(x *float64, ld, m, n int) (low, high uint64)
@@ -247,11 +247,7 @@ TEXT ·magnitudesAVX512(SB), NOSPLIT, $0-48
 	DECQ  CX
 	MOVQ  CX, BX
 	SHRQ  $3, BX
-	ANDQ  $7, CX
-	MOVL  $2, AX
-	SHLQ  CX, AX
-	DECQ  AX
-	KMOVW AX, K1
+	LAST_LANES
 	INIT
 
 row:
@@ -300,10 +296,7 @@ TEXT ·packAVX512(SB), NOSPLIT, $0-56
 	SHRQ  $3, BX
 	ANDQ  $7, CX
 	LEAQ  8(CX*8), R9
-	MOVL  $2, AX
-	SHLQ  CX, AX
-	DECQ  AX
-	KMOVW AX, K1
+	LAST_LANES
 	INIT
 
 packrow:
