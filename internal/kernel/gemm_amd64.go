@@ -25,7 +25,7 @@ func affine(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b 
 	switch {
 	case active == &generic:
 		affineGeneric(z, ldz, x, ldx, w, ldw, b, n, in, out)
-	case sparse(x, ldx, 1, n, out, in) && multiplySparse(z, ldz, x, ldx, 1, &Matrix{out, in, w, ldw}, true, b, n, out, in, nil):
+	case sparse(x, ldx, 1, n, out, in) && multiplySparse(z, ldz, x, ldx, 1, &Matrix{out, in, w, ldw}, true, b, n, out, in, nil): // done
 	case in == 0:
 		fill(z, ldz, b, n, out)
 	case in <= 4 && n <= blockM && n*out <= 1<<13:

@@ -29,7 +29,7 @@
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  C at a row of the next tile, then what is left of l; rows still to do
+//	CX, R13  C at a row of the next tile, what is left of l, where α is; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \

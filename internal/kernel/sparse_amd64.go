@@ -40,7 +40,7 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 //
 // A zero of A is passed over, and no bit changes, as long as B is finite and no chain is −0, to which +0 might
 // be added: so none begins there, and no term has digits so small that its sum with another could be rounded
-// to −0. If the first panel of B does not promise it, multiplySparse does nothing and reports that; from a later
+// to −0. If the first panel of B does not promise it, multiplySparse does nothing and returns false; from a later
 // one on that does not, nothing is passed over.
 func multiplySparse(c []float64, ldc int, a []float64, ars, acs int, b *Matrix, transposed bool, c0 []float64, m, n, k int, alpha *float64) bool {
 	s := takeScratch()
