@@ -13,11 +13,10 @@ func BenchmarkProducts(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, s := range shapes {
 		n, in, out := s[0], s[1], s[2]
-		x := draw(r, make([]float64, n*in), n, in, in)
-		w := draw(r, make([]float64, out*in), out, in, in)
-		z := draw(r, make([]float64, n*out), n, out, out)
+		x, w := view(draw(r, make([]float64, n*in), n, in, in), in, n, in), view(draw(r, make([]float64, out*in), out, in, in), in, out, in)
+		dz := view(draw(r, make([]float64, n*out), n, out, out), out, n, out)
+		z, dw, dx := view(make([]float64, n*out), out, n, out), view(make([]float64, out*in), in, out, in), view(make([]float64, n*in), in, n, in)
 		bias := make([]float64, out)
-		dw, dx, dz := make([]float64, out*in), make([]float64, n*in), make([]float64, n*out)
 		run := func(name string, f func()) {
 			b.Run(fmt.Sprintf("%s/%dx%dx%d", name, n, in, out), func(b *testing.B) {
 				for b.Loop() {
@@ -26,18 +25,14 @@ func BenchmarkProducts(b *testing.B) {
 				b.ReportMetric(2*float64(n*in*out)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
 		}
-		all := func(suffix string) {
-			run("Affine"+suffix, func() { Affine(view(dz, out, n, out), view(x, in, n, in), view(w, in, out, in), bias) })
-			run("MulTN"+suffix, func() { MulTN(view(dw, in, out, in), view(z, out, n, out), view(x, in, n, in)) })
-			run("MulNN"+suffix, func() { MulNN(view(dx, in, n, in), view(z, out, n, out), view(w, in, out, in)) })
-		}
-		all("")
-		for _, a := range [][]float64{x, z} {
-			for i := range a {
-				a[i] = max(a[i], 0)
+		for _, suffix := range []string{"", "OfHalf"} {
+			run("Affine"+suffix, func() { Affine(z, x, w, bias) })
+			run("MulTN"+suffix, func() { MulTN(dw, dz, x) })
+			run("MulNN"+suffix, func() { MulNN(dx, dz, w) })
+			for _, a := range []*Matrix{x, dz} {
+				ReLU(a.Data, a.Data)
 			}
 		}
-		all("OfHalf")
 	}
 }
 
