@@ -16,13 +16,13 @@ const (
 )
 
 // sparse reports whether to compute an m×n product of k terms by multiplySparse, element (i, l) of A being
-// a[i*ars+l*acs]: with AVX-512, if it is large enough to gain by it and two fifths of some elements of A are zero.
+// a[i*ars+l*acs]: with AVX-512, if it is large enough to gain by it and a third of some elements of A are zero.
 func sparse(a []float64, ars, acs, m, n, k int) bool {
 	if active != &avx512 || m < 32 || n <= 40 || k < 16 {
 		return false
 	}
 	few := 0 // zeros, where a dense product can afford to look
-	for i := range 6 {
+	for i := range 8 {
 		if a[i*(ars+acs)] == 0 {
 			few++
 		}
@@ -38,7 +38,7 @@ func sparse(a []float64, ars, acs, m, n, k int) bool {
 			zeros++
 		}
 	}
-	return 5*zeros >= 2*look
+	return 3*zeros >= look
 }
 
 // multiplySparse computes C = 1·c₀ᵀ + A·B, where a c₀ of nil is zero, or C = C + α·A·B where alpha is not nil, c₀ is
