@@ -237,47 +237,49 @@ store:
 	VMOVQ         X1, high;      \
 	VZEROUPPER
 
+// Look at the rows from SI on, R13 of them, of BX vectors and a last one, and COPY each.
+#define SCAN(row, one, last, COPY, COPYLAST) \
+row:                              \
+	MOVQ  SI, DX;             \
+	MOVQ  BX, CX;             \
+	TESTQ CX, CX;             \
+	JZ    last;               \
+one:                              \
+	VMOVDQU64 (DX), Z4;       \
+	COPY;                     \
+	LOOK(Z4);                 \
+	ADDQ  $64, DX;            \
+	DECQ  CX;                 \
+	JNZ   one;                \
+last:                             \
+	VMOVDQU64.Z (DX), K1, Z4; \
+	COPYLAST;                 \
+	LOOK(Z4);                 \
+	ADDQ  R8, SI;             \
+	DECQ  R13;                \
+	JNZ   row
+
+#define NOWHERE
+#define TODST \
+	VMOVDQU64 Z4, (DI); \
+	ADDQ      $64, DI
+#define TODSTLAST \
+	VMOVDQU64 Z4, K1, (DI); \
+	ADDQ      R9, DI
+
 // func magnitudesAVX512(x *float64, ld, m, n int) (low, high uint64)
 TEXT ·magnitudesAVX512(SB), NOSPLIT, $0-48
-	MOVQ  x+0(FP), SI
-	MOVQ  ld+8(FP), R8
-	MOVQ  m+16(FP), R13
-	MOVQ  n+24(FP), CX
-	SHLQ  $3, R8
-	DECQ  CX
-	MOVQ  CX, BX
-	SHRQ  $3, BX
+	MOVQ x+0(FP), SI
+	MOVQ ld+8(FP), R8
+	MOVQ m+16(FP), R13
+	MOVQ n+24(FP), CX
+	SHLQ $3, R8
+	DECQ CX
+	MOVQ CX, BX
+	SHRQ $3, BX
 	LAST_LANES
 	INIT
-
-row:
-	MOVQ  SI, DX
-	MOVQ  BX, CX
-	SUBQ  $2, CX
-	JLT   one
-
-two:
-	VMOVDQU64 (DX), Z4
-	VMOVDQU64 64(DX), Z5
-	LOOK(Z4)
-	LOOK(Z5)
-	ADDQ $128, DX
-	SUBQ $2, CX
-	JGE  two
-
-one:
-	ADDQ $2, CX
-	JZ   last
-	VMOVDQU64 (DX), Z4
-	LOOK(Z4)
-	ADDQ $64, DX
-
-last:
-	VMOVDQU64.Z (DX), K1, Z4
-	LOOK(Z4)
-	ADDQ R8, SI
-	DECQ R13
-	JNZ  row
+	SCAN(row, one, last, NOWHERE, NOWHERE)
 	FOLD(low+32(FP), high+40(FP))
 	RET
 
@@ -285,42 +287,18 @@ last:
 //
 // func packAVX512(dst, src *float64, ld, k, n int) (low, high uint64)
 TEXT ·packAVX512(SB), NOSPLIT, $0-56
-	MOVQ  dst+0(FP), DI
-	MOVQ  src+8(FP), SI
-	MOVQ  ld+16(FP), R8
-	MOVQ  k+24(FP), R13
-	MOVQ  n+32(FP), CX
-	SHLQ  $3, R8
-	DECQ  CX
-	MOVQ  CX, BX
-	SHRQ  $3, BX
-	ANDQ  $7, CX
-	LEAQ  8(CX*8), R9
-	LAST_LANES
-	INIT
-
-packrow:
-	MOVQ  SI, DX
-	MOVQ  BX, CX
-	TESTQ CX, CX
-	JZ    packlast
-
-packone:
-	VMOVDQU64 (DX), Z4
-	VMOVDQU64 Z4, (DI)
-	LOOK(Z4)
-	ADDQ $64, DX
-	ADDQ $64, DI
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), R8
+	MOVQ k+24(FP), R13
+	MOVQ n+32(FP), CX
+	SHLQ $3, R8
 	DECQ CX
-	JNZ  packone
-
-packlast:
-	VMOVDQU64.Z (DX), K1, Z4
-	VMOVDQU64 Z4, K1, (DI)
-	LOOK(Z4)
-	ADDQ R8, SI
-	ADDQ R9, DI
-	DECQ R13
-	JNZ  packrow
+	MOVQ CX, BX
+	SHRQ $3, BX
+	LAST_LANES
+	LEAQ 8(CX*8), R9
+	INIT
+	SCAN(row, one, last, TODST, TODSTLAST)
 	FOLD(low+40(FP), high+48(FP))
 	RET
