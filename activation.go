@@ -25,6 +25,25 @@ import (
 // [RegisterActivation]. It carries the activation's parameters, if there are
 // any, as "LeakyReLU(0.01)" does. The methods may be called from several
 // goroutines at once.
+//
+// A whole one, the bent identity f(z) = (√(z²+1) − 1)/2 + z:
+//
+//	type bent struct{}
+//
+//	func (bent) String() string { return "Bent" }
+//
+//	func (bent) Forward(a, z []float64) {
+//		for i, v := range z {
+//			a[i] = (math.Sqrt(v*v+1)-1)/2 + v
+//		}
+//	}
+//
+//	// f′(z) = z/(2·√(z²+1)) + 1
+//	func (bent) Backward(dz, da, z, a []float64) {
+//		for i, v := range z {
+//			dz[i] = da[i] * (v/(2*math.Sqrt(v*v+1)) + 1)
+//		}
+//	}
 type Activation interface {
 	Forward(a, z []float64)
 	Backward(dz, da, z, a []float64)
@@ -365,27 +384,30 @@ func RegisterActivation(f Activation) error {
 	return nil
 }
 
-// loadedActivation is the activation of a name read from a file.
-func loadedActivation(name string) (Activation, error) {
+func savable(name string) bool { return name != "" && len(name) <= 200 && utf8.ValidString(name) }
+
+// activationToSave is an activation's name in a file, "" for Identity. A name that would be read
+// back as another activation, or not at all, is an error.
+func activationToSave(f Activation) (string, error) {
+	if f == nil || f == Identity {
+		return "", nil
+	}
+	name := f.String()
+	if !savable(name) {
+		return "", fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
+	}
+	known, err := savedActivation(name)
+	if err == nil && reflect.TypeOf(known) != reflect.TypeOf(f) {
+		return "", fmt.Errorf("the name %q of its %T is that of a %T", name, f, known)
+	}
+	return name, nil
+}
+
+// savedActivation is the activation of a name in a file.
+func savedActivation(name string) (Activation, error) {
 	registry.RLock()
 	defer registry.RUnlock()
 	return activationByName(name)
-}
-
-func savable(name string) bool { return name != "" && len(name) <= 200 && utf8.ValidString(name) }
-
-// savedName is the error of an activation whose name would be read back as
-// another one, or not at all.
-func savedName(f Activation) error {
-	name := f.String()
-	if !savable(name) {
-		return fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
-	}
-	known, err := loadedActivation(name)
-	if err == nil && reflect.TypeOf(known) != reflect.TypeOf(f) {
-		return fmt.Errorf("the name %q of its %T is that of a %T", name, f, known)
-	}
-	return nil
 }
 
 // activationByName is the inverse of String. The registry must be locked.
@@ -403,7 +425,7 @@ func activationByName(name string) (Activation, error) {
 		f = ELU{v}
 	}
 	// 0 would mean the default.
-	if f == nil || v == 0 || !strings.HasSuffix(rest, ")") || checkParameter(f) != nil {
+	if f == nil || v == 0 || !strings.HasSuffix(rest, ")") || checkFields(f) != nil {
 		return nil, fmt.Errorf("activation %.50q is not known; register it with RegisterActivation", name)
 	}
 	return f, nil

@@ -2,119 +2,130 @@ package backprop
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strings"
+
+	"example.com/backprop/internal/crew"
+	"example.com/backprop/internal/kernel"
+	"gonum.org/v1/gonum/mat"
 )
 
-// A Layer is a [Dense], a [BatchNorm], a [Dropout] or a [Standardize].
+// A Layer is a part of a network: a [Dense], a [BatchNorm], a [Dropout], a [Standardize], an
+// [Activate], a [Sequential] of layers, or one of the caller's own. It is a plain value of options
+// and keeps nothing: parameters and statistics belong to the network, the values of a batch to a
+// [Stage]. Its methods may be called from several goroutines at once.
 type Layer interface {
-	// fit checks the layer and says what it needs in a place with in inputs.
-	fit(in int) (plan, error)
-	// init draws the parameters and resets the statistics.
-	init(l *slot, rng *rand.Rand)
-	// forward computes s.a from s.x.
-	forward(s *state)
-	// backward computes s.dw, s.db and s.dx from s.da, after forward.
-	backward(s *state)
+	// Shape says what the layer needs in a place with so many inputs, or why it cannot stand there.
+	Shape(inputs int) (Shape, error)
+
+	// Reset gives the parameters and the statistics in a place the values with which they begin,
+	// drawing from its Rand.
+	Reset(at Place)
+
+	// Stage makes what computes the layer in a place.
+	Stage(at Place) Stage
 }
 
-// A plan is what a layer needs.
-type plan struct {
-	out        int        // units
-	activation Activation // nil counts as Identity
-	rows, cols int        // shape of the weights; 0×0 for none
-	biases     int
-	statistics int // means, and as many variances
+// A Stage computes a layer, batch by batch. It belongs to one pass and is used by one goroutine at a
+// time, so it may keep what it likes between its calls. Once made it should allocate nothing. No
+// matrix that it is given has gaps between its rows, and none that it returns may have; [Resize]
+// makes such.
+type Stage interface {
+	// Forward returns the outputs, N×outputs, for the inputs x, N×inputs, with an N from 1 to
+	// Place.Rows. x must not be changed and stays as it is until Backward has returned. What Forward
+	// returns is the stage's own, valid until its next Forward.
+	Forward(x *mat.Dense) (a *mat.Dense)
+
+	// Backward takes the derivative of the loss by the outputs of the last Forward and returns that
+	// by its inputs, N×inputs, or nil unless Place.NeedDX. It stores (does not add) the derivatives
+	// by the parameters in Place.Grads, unless these are nil, and moves the statistics if
+	// Place.Training. da may be used up: changed, and even returned as dx.
+	Backward(da *mat.Dense) (dx *mat.Dense)
 }
 
-// A slot is a layer in its place in a network, with views into the network's
-// flat memory.
-type slot struct {
-	Layer
-	plan
-	in, offset     int       // inputs, and where w begins in the parameters; b follows
-	rowwise        bool      // the activation works on one row at a time
-	w              matrix    // out×in, or 1×out for batch norm's γ
-	b              []float64 // out; batch norm's β
-	mean, variance []float64 // what batch norm and standardization have learnt
+// A Shape is what a layer gives and needs.
+type Shape struct {
+	Outputs    int      // 1 or more
+	Params     []Tensor // what training changes, in the order of Network.Params
+	Statistics []Tensor // what the layer learns of its inputs otherwise
+	MinRows    int      // the fewest samples of a batch in training; 0 means 1
+
+	// Activation is the one that the layer ends with, if it does. It decides which loss is the
+	// network's default, and counts as a module of its own in the names of tensors in files, as in
+	// PyTorch's nn.Sequential. nil means Identity.
+	Activation Activation
+
+	mustBeFirst, mustNotBeLast bool
+	modules                    int // in files; 0 means 1, or 2 with an Activation
 }
 
-// A state is what one layer holds and sees during one pass over a batch of N
-// samples. It belongs to the pass, not to the layer.
-type state struct {
-	*slot
-	*crew // who computes the products
 
-	x    matrix    // N×in, the layer's input: the a before it
-	z    matrix    // N×out
-	a    matrix    // N×out; z's memory where f is Identity or ReLU
-	da   matrix    // N×out: ∂L/∂a, turned into ∂L/∂z in place
-	dx   matrix    // N×in: the da before it; empty where nobody needs it
-	dw   matrix    // as w
-	db   []float64 // as b
-	dzIn bool      // the loss has put ∂L/∂z into da already
-
-	// In a training that uses the gradient up by rows:
-	descent *update   // what updates W, by rows of dW; nil where dW is kept
-	others  []float64 // what else the gradient has: db, or dγ and dβ
-	norms   []float64 // of dW's rows, and last of the others
-	spare   []float64 // the memory of a dx that nobody needs
-
-	training                   bool       // use the batch's own statistics
-	xhat                       matrix     // N×out: batch norm's normalized input
-	batchMean, batchVar, scale []float64  // out: batch norm's statistics and 1/√(σ²+ε)
-	idle                       bool       // a dropout that passes x on, in inference
-	mask                       matrix     // N×out: dropout's factors
-	rng                        *rand.Rand // dropout's source; nil leaves it inactive
+// A Tensor is a parameter or a statistic, by its name and its shape in files. As a matrix it has
+// Shape[0] rows, or a single one if Shape has one element. L2 and WeightDecay act on parameters
+// whose Shape has two elements or more. [Network.Weights], Biases and Statistics find the names
+// "weight", "bias", "running_mean" and "running_var".
+type Tensor struct {
+	Name  string
+	Shape []int
+	least *float64 // the least that an element may be; nil means any
 }
 
-// activate computes A = f(Z).
-func (s *state) activate() {
-	if s.activation == Identity {
-		return
+// size is the number of elements, or 0 if that is not 1 to maxSize.
+func (t Tensor) size() int {
+	n := 1
+	for _, d := range t.Shape {
+		if d < 1 || n > maxSize/d {
+			return 0
+		}
+		n *= d
 	}
-	if f, ok := s.activation.(softmax); ok {
-		f.forwardRows(s.a.Data, s.z.Data, s.out)
-		return
-	}
-	if !s.rowwise {
-		s.activation.Forward(s.a.Data, s.z.Data)
-		return
-	}
-	for i := range s.z.Rows {
-		s.activation.Forward(s.a.row(i), s.z.row(i))
-	}
+	return n
 }
 
-// chain computes dZ = dA ⊙ f′(Z), in place.
-func (s *state) chain() (dz *matrix) {
-	dz = &s.da
-	if s.dzIn || s.activation == Identity {
-		return dz
+// sizeOf is the number of elements of all tensors, or more than maxSize if it is that.
+func sizeOf(tensors []Tensor) (n int) {
+	for _, t := range tensors {
+		if t.size() > maxSize-n {
+			return maxSize + 1
+		}
+		n += t.size()
 	}
-	if !s.rowwise {
-		s.activation.Backward(dz.Data, s.da.Data, s.z.Data, s.a.Data)
-		return dz
-	}
-	for i := range dz.Rows {
-		s.activation.Backward(dz.row(i), s.da.row(i), s.z.row(i), s.a.row(i))
-	}
-	return dz
+	return n
 }
 
-// mulTrans computes dW = dZᵀ·X. Where W is updated by rows it does that, too.
-func (s *state) mulTrans(dw, dz, x *matrix) {
-	if s.descent != nil {
-		s.crew.descend(s.descent, s, dz, x)
-		return
+// views are matrices for the tensors, one behind the other in memory.
+func views(tensors []Tensor, memory []float64) []*mat.Dense {
+	list := make([]*mat.Dense, len(tensors))
+	for i, t := range tensors {
+		rows, n := 1, t.size()
+		if len(t.Shape) > 1 {
+			rows = t.Shape[0]
+		}
+		list[i], memory = mat.NewDense(rows, n/rows, memory[:n:n]), memory[n:]
 	}
-	s.crew.mulTrans(dw, dz, x)
+	return list
 }
 
-// Dense is a fully connected layer: z = W·x + b and a = f(z), with W of shape
-// Units×inputs and b of Units elements.
+// A Place is where a layer works.
+type Place struct {
+	Inputs     int          // columns of x
+	Rows       int          // the most rows of x
+	Params     []*mat.Dense // views of the network's parameters, in the order of Shape
+	Grads      []*mat.Dense // where Backward stores their derivatives; nil where nobody asks
+	Statistics []*mat.Dense // views of the statistics
+	Training   bool         // use the batch's own statistics, and let Backward move those learnt
+	NeedDX     bool         // Backward is to return dx
+	Rand       *rand.Rand   // the source of chance; nil where there is to be none
+	crew       *crew.Crew   // who shares large products
+}
+
+// Dense is a fully connected layer: z = W·x + b and a = f(z), with W of shape Units×inputs and b of
+// Units elements.
 type Dense struct {
 	Units      int         // 1 or more
 	Activation Activation  // f; nil means Identity
@@ -122,215 +133,606 @@ type Dense struct {
 	NoBias     bool        // leave b out, as before a BatchNorm
 }
 
-func (d Dense) fit(in int) (plan, error) {
-	p := plan{out: d.Units, activation: d.Activation, rows: d.Units, cols: in, biases: d.Units}
+// String is the layer in a network's table, as "Dense Tanh".
+func (d Dense) String() string {
 	if d.NoBias {
-		p.biases = 0
+		return withActivation("Dense", d.Activation) + " without bias"
+	}
+	return withActivation("Dense", d.Activation)
+}
+
+// Shape is Units outputs, a weight and a bias.
+func (d Dense) Shape(inputs int) (Shape, error) {
+	s := Shape{
+		Outputs:    d.Units,
+		Activation: d.Activation,
+		Params:     []Tensor{{Name: "weight", Shape: []int{d.Units, inputs}}},
+	}
+	if !d.NoBias {
+		s.Params = append(s.Params, Tensor{Name: "bias", Shape: []int{d.Units}})
+	}
+	if d.Units < 1 || d.Units > maxSize {
+		return s, fmt.Errorf("Dense Units is %d, want 1 to %d", d.Units, maxSize)
 	}
 	if d.Init > Orthogonal {
-		return p, fmt.Errorf("Dense Init is %v, want one of the package's initializers", d.Init)
+		return s, fmt.Errorf("Dense Init is %v, want one of the package's initializers", d.Init)
 	}
-	return p, nil
+	return s, nil
 }
 
-func (d Dense) init(l *slot, rng *rand.Rand) {
-	cmp.Or(d.Init, defaultInit(l.activation)).fill(l.w, rng)
-	clear(l.b)
-}
-
-func (d Dense) forward(s *state) {
-	s.affine(&s.z, &s.x, &s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
-	s.activate()                    // A = f(Z)
-}
-
-func (d Dense) backward(s *state) {
-	dz := s.chain() // dZ = dA ⊙ f′(Z)
-	if s.dx.Data != nil {
-		s.mul(&s.dx, dz, &s.w) // dX = dZ·W; first, since an update by rows changes W with dW
+// Reset draws W and makes b 0.
+func (d Dense) Reset(at Place) {
+	cmp.Or(d.Init, defaultInit(d.Activation)).draw(viewOf(at.Params[0]), at.Rand)
+	if !d.NoBias {
+		at.Params[1].Zero()
 	}
-	s.mulTrans(&s.dw, dz, &s.x) // dW = dZᵀ·X
+}
+
+// Stage computes Z = X·Wᵀ + 1·bᵀ, and A = f(Z) in a stage behind it.
+func (d Dense) Stage(at Place) Stage {
+	s := &affineStage{Crew: at.crew, w: viewOf(at.Params[0]), z: newBuffer(at.Rows, d.Units)}
+	if !d.NoBias {
+		s.b = dataOf(at.Params[1])
+	}
+	if at.Grads != nil {
+		s.dw = viewOf(at.Grads[0])
+		if !d.NoBias {
+			s.db = dataOf(at.Grads[1])
+		}
+	}
+	if at.NeedDX {
+		s.dx = newBuffer(at.Rows, at.Inputs)
+	}
+	return activated(s, s.z, d.Activation)
+}
+
+type affineStage struct {
+	*crew.Crew           // who computes the products
+	w, dw      matrix    // out×in; dw is empty where nobody asks
+	b, db      []float64 // out
+	x          matrix    // N×in
+	z          *buffer   // N×out
+	dx         *buffer   // N×in; nil where nobody asks
+}
+
+func (s *affineStage) Forward(x *mat.Dense) *mat.Dense {
+	s.x = viewOf(x)
+	s.z.resize(s.x.Rows)
+	s.Affine(&s.z.matrix, &s.x, &s.w, s.b) // Z = X·Wᵀ + 1·bᵀ
+	return &s.z.dense
+}
+
+func (s *affineStage) Backward(da *mat.Dense) *mat.Dense {
+	dz := viewOf(da)
+	if s.dw.Data != nil {
+		s.MulTN(&s.dw, &dz, &s.x) // dW = dZᵀ·X
+	}
 	if s.db != nil {
-		sumRows(s.db, dz) // db = dZᵀ·1
+		kernel.SumRows(s.db, &dz) // db = dZᵀ·1
 	}
+	if s.dx == nil {
+		return nil
+	}
+	s.dx.resize(dz.Rows)
+	s.MulNN(&s.dx.matrix, &dz, &s.w) // dX = dZ·W
+	return &s.dx.dense
 }
 
-// BatchNorm normalizes each input over the batch, x̂ = (x−μ)/√(σ²+ε), and
-// computes z = γ·x̂ + β and a = f(z) (Ioffe and Szegedy 2015). It has as many
-// outputs as inputs, and a γ, from 1, and a β, from 0, for each. While it trains,
-// μ and σ² are the batch's own mean and biased variance, and the running ones
-// follow them: running ← (1−Momentum)·running + Momentum·batch, with the
-// unbiased variance, as in PyTorch. In inference the running ones are used.
-// Training takes batches of two samples or more.
+// activated is s, whose result is z, with f behind it.
+func activated(s Stage, z *buffer, f Activation) Stage {
+	if f == nil || f == Identity {
+		return s
+	}
+	a := z // in place where a tells what f′(z) is: behind ReLU a > 0 where z > 0
+	if f != ReLU {
+		a = newBuffer(z.Rows, z.Cols)
+	}
+	return chain{s, &activationStage{f: f, elementwise: elementwise(f), a: a}}
+}
+
+type activationStage struct {
+	f           Activation
+	elementwise bool // f can take a whole batch in one call
+	z           matrix
+	a           *buffer // N×out
+}
+
+// Forward computes A = f(Z).
+func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
+	s.z = viewOf(z)
+	s.a.resize(s.z.Rows)
+	if s.elementwise {
+		s.f.Forward(s.a.Data, s.z.Data)
+	} else if f, ok := s.f.(softmax); ok {
+		f.forwardRows(s.a.Data, s.z.Data, s.z.Cols)
+	} else {
+		for i := range s.z.Rows {
+			s.f.Forward(s.a.Row(i), s.z.Row(i))
+		}
+	}
+	return &s.a.dense
+}
+
+// Backward computes dZ = dA ⊙ f′(Z), in place.
+func (s *activationStage) Backward(da *mat.Dense) *mat.Dense {
+	dz := viewOf(da)
+	if s.elementwise {
+		s.f.Backward(dz.Data, dz.Data, s.z.Data, s.a.Data)
+		return da
+	}
+	for i := range dz.Rows {
+		s.f.Backward(dz.Row(i), dz.Row(i), s.z.Row(i), s.a.Row(i))
+	}
+	return da
+}
+
+func withActivation(name string, f Activation) string {
+	if f == nil || f == Identity {
+		return name
+	}
+	return name + " " + f.String()
+}
+
+// BatchNorm normalizes each input over the batch, x̂ = (x−μ)/√(σ²+ε), and computes z = γ·x̂ + β and
+// a = f(z) (Ioffe and Szegedy 2015). It has as many outputs as inputs, and a γ, from 1, and a β,
+// from 0, for each. While it trains, μ and σ² are the batch's own mean and biased variance, and the
+// running ones follow them: running ← (1−Momentum)·running + Momentum·batch, with the unbiased
+// variance, as in PyTorch. In inference the running ones are used. Training takes batches of two
+// samples or more.
 type BatchNorm struct {
 	Activation Activation // f; nil means Identity
 	Momentum   float64    // in (0, 1]; 0 means 0.1
 	Epsilon    float64    // ε, above 0; 0 means 1e-5
 }
 
-func (b BatchNorm) fit(in int) (plan, error) {
-	p := plan{out: in, activation: b.Activation, rows: 1, cols: in, biases: in, statistics: in}
+// String is the layer in a network's table, as "BatchNorm ReLU".
+func (b BatchNorm) String() string { return withActivation("BatchNorm", b.Activation) }
+
+// Shape is that of the inputs, γ and β, and the running mean and variance.
+func (b BatchNorm) Shape(inputs int) (Shape, error) {
+	s := Shape{
+		Outputs:    inputs,
+		Activation: b.Activation,
+		Params:     []Tensor{{Name: "weight", Shape: []int{inputs}}, {Name: "bias", Shape: []int{inputs}}},
+		Statistics: moments(inputs, 0),
+		MinRows:    2,
+	}
 	if !(b.Momentum >= 0 && b.Momentum <= 1) {
-		return p, fmt.Errorf("BatchNorm Momentum is %v, want 0 to 1", b.Momentum)
+		return s, fmt.Errorf("BatchNorm Momentum is %v, want 0 to 1", b.Momentum)
 	}
-	if !(b.Epsilon >= 0) || math.IsInf(b.Epsilon, 1) {
-		return p, fmt.Errorf("BatchNorm Epsilon is %v, want a finite number above 0", b.Epsilon)
-	}
-	return p, nil
+	return s, checkEpsilon("BatchNorm Epsilon", b.Epsilon)
 }
 
-func (b BatchNorm) init(l *slot, _ *rand.Rand) {
-	fill(l.w.Data, 1)
-	clear(l.b)
-	clear(l.mean)
-	fill(l.variance, 1)
+// Reset makes γ and the running variance 1, β and the running mean 0.
+func (b BatchNorm) Reset(at Place) {
+	fill(dataOf(at.Params[0]), 1)
+	at.Params[1].Zero()
+	resetMoments(at)
 }
 
-func (b BatchNorm) forward(s *state) {
-	mean, variance := s.mean, s.variance
-	if s.training {
-		mean, variance = s.batchMean, s.batchVar
-		columnMoments(mean, variance, s.x)
+// Stage computes Z = γ ⊙ X̂ + β, and A = f(Z) in a stage behind it.
+func (b BatchNorm) Stage(at Place) Stage {
+	s := &batchNormStage{
+		Place: at, momentum: cmp.Or(b.Momentum, 0.1), epsilon: cmp.Or(b.Epsilon, 1e-5),
+		gamma: dataOf(at.Params[0]), beta: dataOf(at.Params[1]),
+		mean: dataOf(at.Statistics[0]), variance: dataOf(at.Statistics[1]),
+		xhat: newBuffer(at.Rows, at.Inputs), z: newBuffer(at.Rows, at.Inputs),
+	}
+	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.dgamma, &s.dbeta} {
+		*of = make([]float64, at.Inputs)
+	}
+	if at.Grads != nil {
+		s.dgamma, s.dbeta = dataOf(at.Grads[0]), dataOf(at.Grads[1])
+	}
+	return activated(s, s.z, b.Activation)
+}
+
+type batchNormStage struct {
+	Place
+	momentum, epsilon               float64
+	gamma, beta, dgamma, dbeta      []float64 // out
+	mean, variance                  []float64 // out: the running ones
+	batchMean, batchVariance, scale []float64 // out: the batch's, and 1/√(σ²+ε)
+	xhat, z                         *buffer   // N×out
+}
+
+func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
+	x, mean, variance := viewOf(in), s.mean, s.variance
+	s.xhat.resize(x.Rows)
+	s.z.resize(x.Rows)
+	if s.Training {
+		mean, variance = s.batchMean, s.batchVariance
+		columnMoments(mean, variance, &x)
 	}
 	for j, v := range variance {
-		s.scale[j] = 1 / math.Sqrt(v+cmp.Or(b.Epsilon, 1e-5))
+		s.scale[j] = 1 / math.Sqrt(v+s.epsilon)
 	}
-	gamma, beta := s.w.Data, s.b
-	for i := range s.x.Rows {
-		x, xhat, z := s.x.row(i), s.xhat.row(i), s.z.row(i)
-		for j, v := range x {
+	for i := range x.Rows {
+		xhat, z := s.xhat.Row(i), s.z.Row(i)
+		for j, v := range x.Row(i) {
 			xhat[j] = (v - mean[j]) * s.scale[j]
-			z[j] = gamma[j]*xhat[j] + beta[j]
+			z[j] = s.gamma[j]*xhat[j] + s.beta[j]
 		}
 	}
-	s.activate()
+	return &s.z.dense
 }
 
-func (b BatchNorm) backward(s *state) {
-	dz, gamma := s.chain(), s.w.Data
-	dgamma, dbeta := s.dw.Data, s.db
-	clear(dgamma)
-	sumRows(dbeta, dz) // dβ = dZᵀ·1
+func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
+	dz := viewOf(da)
+	clear(s.dgamma)
+	kernel.SumRows(s.dbeta, &dz) // dβ = dZᵀ·1
 	for i := range dz.Rows {
-		xhat := s.xhat.row(i)
-		for j, v := range dz.row(i) {
-			dgamma[j] += v * xhat[j] // dγ = (dZ ⊙ X̂)ᵀ·1
+		xhat := s.xhat.Row(i)
+		for j, v := range dz.Row(i) {
+			s.dgamma[j] += v * xhat[j] // dγ = (dZ ⊙ X̂)ᵀ·1
 		}
 	}
-	if s.dx.Data == nil {
-		return
+	n := float64(dz.Rows)
+	if s.Training {
+		s.follow(n)
+	} else {
+		n = math.Inf(1) // the running ones are no functions of the batch
+	}
+	if !s.NeedDX {
+		return nil
 	}
 	// μ and σ² are functions of the batch too, so that
-	// dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz ⊙ x̂)).
-	n := float64(dz.Rows)
+	// dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	for i := range dz.Rows {
-		dx, xhat := s.dx.row(i), s.xhat.row(i)
-		for j, v := range dz.row(i) {
-			dx[j] = gamma[j] * s.scale[j] * (v - dbeta[j]/n - xhat[j]*dgamma[j]/n)
+		dx, xhat := dz.Row(i), s.xhat.Row(i)
+		for j, v := range dx {
+			dx[j] = s.gamma[j] * s.scale[j] * (v - s.dbeta[j]/n - xhat[j]*s.dgamma[j]/n)
 		}
 	}
+	return da
 }
 
-// learn moves the running statistics towards those of the last batch.
-func (b BatchNorm) learn(s *state) {
-	m, n := cmp.Or(b.Momentum, 0.1), float64(s.x.Rows)
+// follow moves the running statistics towards those of the last batch, n samples.
+func (s *batchNormStage) follow(n float64) {
+	m := s.momentum
 	for j := range s.mean {
 		s.mean[j] = (1-m)*s.mean[j] + m*s.batchMean[j]
-		s.variance[j] = (1-m)*s.variance[j] + m*s.batchVar[j]*n/(n-1)
+		s.variance[j] = (1-m)*s.variance[j] + m*s.batchVariance[j]*n/(n-1)
 	}
 }
 
-// Dropout sets each of its inputs to zero with probability Rate while
-// training and divides the others by 1−Rate; in inference it passes them as
-// they are (inverted dropout; Srivastava et al. 2014).
+// moments are the tensors of a mean and a variance, of which the latter is at least as given.
+func moments(inputs int, least float64) []Tensor {
+	return []Tensor{{Name: "running_mean", Shape: []int{inputs}}, {Name: "running_var", Shape: []int{inputs}, least: &least}}
+}
+
+func resetMoments(at Place) {
+	at.Statistics[0].Zero()
+	fill(dataOf(at.Statistics[1]), 1)
+}
+
+// Dropout sets each of its inputs to zero with probability Rate while training and divides the
+// others by 1−Rate; in inference it passes them as they are (inverted dropout; Srivastava et al.
+// 2014). It cannot be a network's last layer.
 type Dropout struct {
-	Rate float64 // in (0, 1); 0 means 0.5
+	Rate float64 // in [0, 1); 0 drops nothing
 }
 
-func (d Dropout) fit(in int) (plan, error) {
-	if !(d.Rate >= 0 && d.Rate < 1) {
-		return plan{}, fmt.Errorf("Dropout Rate is %v, want 0 to 1, 1 not included", d.Rate)
-	}
-	return plan{out: in}, nil
+// String is the layer in a network's table, as "Dropout 0.5".
+func (d Dropout) String() string { return fmt.Sprint("Dropout ", d.Rate) }
+
+// Shape is that of the inputs.
+func (d Dropout) Shape(inputs int) (Shape, error) {
+	return Shape{Outputs: inputs, mustNotBeLast: true}, checkDecay("Dropout Rate", d.Rate)
 }
 
-func (d Dropout) init(*slot, *rand.Rand) {}
+// Reset has nothing to do.
+func (Dropout) Reset(Place) {}
 
-func (d Dropout) forward(s *state) {
-	for i := range s.x.Rows {
-		copy(s.a.row(i), s.x.row(i))
+// Stage computes A = X ⊙ mask.
+func (d Dropout) Stage(at Place) Stage {
+	if at.Rand == nil || d.Rate == 0 {
+		return chain{}
 	}
-	if s.rng == nil {
-		return
-	}
-	rate := cmp.Or(d.Rate, 0.5)
-	for i := range s.mask.Data {
+	return &dropoutStage{d.Rate, at.Rand, newBuffer(at.Rows, at.Inputs), newBuffer(at.Rows, at.Inputs)}
+}
+
+type dropoutStage struct {
+	rate    float64
+	rng     *rand.Rand
+	mask, a *buffer // N×out
+}
+
+func (s *dropoutStage) Forward(in *mat.Dense) *mat.Dense {
+	x := viewOf(in)
+	s.mask.resize(x.Rows)
+	s.a.resize(x.Rows)
+	for i, v := range x.Data {
 		s.mask.Data[i] = 0
-		if s.rng.Float64() >= rate {
-			s.mask.Data[i] = 1 / (1 - rate)
+		if s.rng.Float64() >= s.rate {
+			s.mask.Data[i] = 1 / (1 - s.rate)
 		}
-		s.a.Data[i] *= s.mask.Data[i] // a = x ⊙ mask
+		s.a.Data[i] = v * s.mask.Data[i] // a = x ⊙ mask
 	}
+	return &s.a.dense
 }
 
-func (d Dropout) backward(s *state) {
-	if s.dx.Data == nil {
-		return
-	}
-	copy(s.dx.Data, s.da.Data)
-	if s.rng == nil {
-		return
-	}
+func (s *dropoutStage) Backward(da *mat.Dense) *mat.Dense {
+	dx := dataOf(da)
 	for i, m := range s.mask.Data {
-		s.dx.Data[i] *= m // dx = da ⊙ mask
+		dx[i] *= m // dx = da ⊙ mask, in place
 	}
+	return da
 }
 
-// Standardize brings each input to mean 0 and variance 1, a = (x−μ)/σ. It
-// stands first in a network. μ and the population variance σ² are learnt from
-// the training data when [Network.Train] first starts, and saved with the
-// network, so that the network takes raw data; until then a = x. A column of
-// equal values gets variance 1, so it passes as zero.
+// Standardize brings each input to mean 0 and variance 1, a = (x−μ)/σ. It stands first in a network.
+// μ and the population variance σ² are learnt from the training data when [Network.Train] first
+// starts, and saved with the network, so that the network takes raw data; until then a = x. A column
+// of equal values gets variance 1, so it passes as zero.
 type Standardize struct{}
 
-func (Standardize) fit(in int) (plan, error) { return plan{out: in, statistics: in}, nil }
+// String is the layer in a network's table.
+func (Standardize) String() string { return "Standardize" }
 
-func (Standardize) init(l *slot, _ *rand.Rand) {
-	clear(l.mean)
-	fill(l.variance, 1)
+// Shape is that of the inputs, and their mean and variance.
+func (Standardize) Shape(inputs int) (Shape, error) {
+	// Nothing is added to the variance that it divides by.
+	statistics := moments(inputs, math.SmallestNonzeroFloat64)
+	return Shape{Outputs: inputs, Statistics: statistics, mustBeFirst: true, mustNotBeLast: true}, nil
 }
 
-func (Standardize) forward(s *state) {
-	for i := range s.x.Rows {
-		a := s.a.row(i)
-		for j, v := range s.x.row(i) {
+// Reset makes the mean 0 and the variance 1.
+func (Standardize) Reset(at Place) { resetMoments(at) }
+
+// Stage computes A = (X−μ)/σ.
+func (Standardize) Stage(at Place) Stage {
+	return &standardizeStage{dataOf(at.Statistics[0]), dataOf(at.Statistics[1]), newBuffer(at.Rows, at.Inputs)}
+}
+
+type standardizeStage struct {
+	mean, variance []float64
+	a              *buffer // N×out
+}
+
+func (s *standardizeStage) Forward(in *mat.Dense) *mat.Dense {
+	x := viewOf(in)
+	s.a.resize(x.Rows)
+	for i := range x.Rows {
+		a := s.a.Row(i)
+		for j, v := range x.Row(i) {
 			a[j] = (v - s.mean[j]) / math.Sqrt(s.variance[j])
 		}
 	}
+	return &s.a.dense
 }
 
-// Nothing before it has a parameter, so there is nothing to compute.
-func (Standardize) backward(*state) {}
+// Backward computes dx = da/σ, in place.
+func (s *standardizeStage) Backward(da *mat.Dense) *mat.Dense {
+	dx := viewOf(da)
+	for i := range dx.Rows {
+		for j := range dx.Row(i) {
+			dx.Row(i)[j] /= math.Sqrt(s.variance[j])
+		}
+	}
+	return da
+}
 
 // smallestNormal is the smallest float64 with all its digits.
 const smallestNormal = 0x1p-1022
 
 // learn computes the statistics of the training data.
-func (Standardize) learn(l *slot, x matrix) error {
-	mean, variance := make([]float64, l.out), make([]float64, l.out)
+func (Standardize) learn(at Place, x *matrix) error {
+	mean, variance := make([]float64, x.Cols), make([]float64, x.Cols)
 	columnMoments(mean, variance, x)
 	for j := range mean {
 		if !isFinite(mean[j]) || !isFinite(variance[j]) {
 			return fmt.Errorf("column %d of x is too large to standardize: its variance is not finite", j)
 		}
-		if c := x.column(j); slices.Min(c) == slices.Max(c) {
+		if c := columnOf(*x, j); slices.Min(c) == slices.Max(c) {
 			mean[j], variance[j] = c[0], 1
 		} else if variance[j] < smallestNormal {
 			return fmt.Errorf("column %d of x is too small to standardize: its variance underflows", j)
 		}
 	}
-	copy(l.mean, mean)
-	copy(l.variance, variance)
+	copy(dataOf(at.Statistics[0]), mean)
+	copy(dataOf(at.Statistics[1]), variance)
 	return nil
+}
+
+// Activate is an activation as a layer of its own, as behind a layer that has none.
+type Activate struct {
+	F Activation // nil means Identity
+}
+
+// String is the layer in a network's table, as "Activate Tanh".
+func (l Activate) String() string { return withActivation("Activate", l.F) }
+
+// Shape is that of the inputs.
+func (l Activate) Shape(inputs int) (Shape, error) {
+	return Shape{Outputs: inputs, Activation: l.F, modules: 1}, nil
+}
+
+// Reset has nothing to do.
+func (Activate) Reset(Place) {}
+
+// Stage computes A = f(X).
+func (l Activate) Stage(at Place) Stage {
+	f := cmp.Or(l.F, Identity)
+	return &activationStage{f: f, elementwise: elementwise(f), a: newBuffer(at.Rows, at.Inputs)}
+}
+
+// layerTypes are the layers that a file may name, with the fields that it may leave out.
+var layerTypes = newLayerTypes(map[string]Layer{
+	"Dense":       Dense{},
+	"BatchNorm":   BatchNorm{},
+	"Dropout":     Dropout{Rate: 0.5},
+	"Standardize": Standardize{},
+	"Activate":    Activate{},
+	"Sequential":  Sequential{},
+})
+
+// Sequential is layers one after the other: a network, or the parts of a layer of one's own, such as
+// the inside of a residual block.
+type Sequential []Layer
+
+// String is the layers in a network's table, as "Sequential(Dense Tanh, Dropout 0.5)".
+func (q Sequential) String() string {
+	names := make([]string, len(q))
+	for i, l := range q {
+		names[i] = nameOf(l)
+	}
+	return "Sequential(" + strings.Join(names, ", ") + ")"
+}
+
+func nameOf(l Layer) string {
+	if s, ok := l.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%T", l)
+}
+
+// Shape is that of all layers together, each tensor's name behind its module's number, as in
+// PyTorch's nn.Sequential. It reports every layer that cannot stand where it does.
+func (q Sequential) Shape(inputs int) (Shape, error) {
+	all, size, module, errs := Shape{Outputs: inputs, modules: 1}, 0, 0, []error(nil)
+	for i, l := range q {
+		s, err := shapeOf(l, all.Outputs)
+		if s.mustBeFirst && i > 0 {
+			err = fmt.Errorf("a %s stands behind another layer, want it first", nameOf(l))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
+			if s.Outputs < 2 || s.Outputs > maxSize {
+				s.Outputs = 2 // so that the layers behind it can be checked
+			}
+		} else if n := sizeOf(slices.Concat(s.Params, s.Statistics)); n > maxSize-size {
+			errs = append(errs, fmt.Errorf("layer %d: its parameters and statistics take the network over %d", i, maxSize))
+			break
+		} else {
+			size += n
+		}
+		all.Params = append(all.Params, numbered(s.Params, module)...)
+		all.Statistics = append(all.Statistics, numbered(s.Statistics, module)...)
+		module += cmp.Or(s.modules, 1)
+		if s.modules == 0 && s.Activation != nil && s.Activation != Identity {
+			module++
+		}
+		all.Outputs, all.Activation, all.MinRows = s.Outputs, s.Activation, max(all.MinRows, s.MinRows)
+		all.mustBeFirst, all.mustNotBeLast = all.mustBeFirst || s.mustBeFirst, s.mustNotBeLast
+	}
+	if len(q) == 0 {
+		errs = append(errs, errors.New("no layers, want at least one"))
+	}
+	return all, errors.Join(errs...)
+}
+
+// shapeOf is a layer's shape in a place that it can stand in.
+func shapeOf(l Layer, inputs int) (Shape, error) {
+	if isNil(l) {
+		return Shape{}, fmt.Errorf("it is nil, want a layer such as a Dense")
+	}
+	if t := reflect.TypeOf(l); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[Network]().PkgPath() {
+		return Shape{}, fmt.Errorf("it is a %T, want it without &", l)
+	}
+	s, err := l.Shape(inputs)
+	if err != nil {
+		return s, err
+	}
+	if s.Outputs < 1 || s.Outputs > maxSize {
+		return s, fmt.Errorf("it has %d outputs, want 1 to %d", s.Outputs, maxSize)
+	}
+	for _, t := range slices.Concat(s.Params, s.Statistics) {
+		if t.size() == 0 {
+			return s, fmt.Errorf("its %s has shape %v, want 1 to %d elements", t.Name, t.Shape, maxSize)
+		}
+	}
+	if s.Activation == Softmax && s.Outputs == 1 {
+		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
+	}
+	return s, checkParameter(s.Activation)
+}
+
+// numbered are the tensors of a module.
+func numbered(tensors []Tensor, module int) []Tensor {
+	list := slices.Clone(tensors)
+	for i := range list {
+		list[i].Name = fmt.Sprint(module, ".", list[i].Name)
+	}
+	return list
+}
+
+// A slot is a layer in its place in a Sequential.
+type slot struct {
+	Layer
+	shape Shape
+	at    Place
+}
+
+// slots cut the place of all layers up.
+func (q Sequential) slots(at Place) []slot {
+	list, trained := make([]slot, len(q)), at.NeedDX
+	for i, l := range q {
+		shape, err := l.Shape(at.Inputs)
+		if err != nil {
+			panic(err) // no error when the network was made
+		}
+		inner := at
+		inner.Params, at.Params = at.Params[:len(shape.Params)], at.Params[len(shape.Params):]
+		inner.Statistics, at.Statistics = at.Statistics[:len(shape.Statistics)], at.Statistics[len(shape.Statistics):]
+		if at.Grads != nil {
+			inner.Grads, at.Grads = at.Grads[:len(shape.Params)], at.Grads[len(shape.Params):]
+		}
+		inner.NeedDX = trained // by a layer before
+		trained = trained || len(inner.Grads) > 0
+		list[i] = slot{l, shape, inner}
+		at.Inputs = shape.Outputs
+	}
+	return list
+}
+
+// Reset resets layer by layer.
+func (q Sequential) Reset(at Place) {
+	for _, s := range q.slots(at) {
+		s.Reset(s.at)
+	}
+}
+
+// Stage is the chain of the layers' stages.
+func (q Sequential) Stage(at Place) Stage {
+	stages := chain{}
+	for _, s := range q.slots(at) {
+		switch stage := s.Stage(s.at).(type) {
+		case chain:
+			stages = append(stages, stage...)
+		default:
+			stages = append(stages, stage)
+		}
+	}
+	return stages
+}
+
+// learn lets the layer that stands first learn from the training data, if it does that.
+func (q Sequential) learn(at Place, x *matrix) error {
+	first := q.slots(at)[0]
+	if l, ok := first.Layer.(interface {
+		learn(at Place, x *matrix) error
+	}); ok {
+		return l.learn(first.at, x)
+	}
+	return nil
+}
+
+// A chain is stages, one after the other, as one.
+type chain []Stage
+
+func (c chain) Forward(x *mat.Dense) *mat.Dense {
+	for _, s := range c {
+		x = s.Forward(x)
+	}
+	return x
+}
+
+// Backward ends at a stage before which no derivative is needed.
+func (c chain) Backward(da *mat.Dense) *mat.Dense {
+	for i := len(c) - 1; i >= 0 && da != nil; i-- {
+		da = c[i].Backward(da)
+	}
+	return da
 }
 
 // An Initializer says how a dense layer's weights are drawn. Biases begin at
@@ -377,6 +779,19 @@ func (i Initializer) String() string {
 	return fmt.Sprintf("Initializer(%d)", uint8(i))
 }
 
+// MarshalText is the initializer's name, for files.
+func (i Initializer) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText takes it back.
+func (i *Initializer) UnmarshalText(name []byte) error {
+	k := slices.Index(initializerNames[:], string(name))
+	if k < 0 {
+		return fmt.Errorf("initializer %.50q is not known", name)
+	}
+	*i = Initializer(k)
+	return nil
+}
+
 func defaultInit(f Activation) Initializer {
 	switch f.(type) {
 	case relu, LeakyReLU, ELU, gelu, silu:
@@ -387,8 +802,8 @@ func defaultInit(f Activation) Initializer {
 	return GlorotUniform
 }
 
-// fill draws w, out×in.
-func (i Initializer) fill(w matrix, rng *rand.Rand) {
+// draw draws w, out×in.
+func (i Initializer) draw(w matrix, rng *rand.Rand) {
 	in, out := float64(w.Cols), float64(w.Rows)
 	switch i {
 	case GlorotUniform:
@@ -426,16 +841,10 @@ func orthogonal(w matrix, rng *rand.Rand) {
 		orthonormalize(w)
 		return
 	}
-	t := newMatrix(w.Cols, w.Rows)
+	t := matrixOf(make([]float64, w.Cols*w.Rows), w.Cols, w.Rows)
 	normal(t, 1, rng)
 	orthonormalize(t)
 	for i := range w.Rows {
-		copy(w.row(i), t.column(i))
-	}
-}
-
-func fill(s []float64, v float64) {
-	for i := range s {
-		s[i] = v
+		copy(w.Row(i), columnOf(t, i))
 	}
 }

@@ -17,6 +17,25 @@ import (
 //
 // Gradient stores ∂Value/∂a in da, which overlaps neither a nor y. The
 // methods may be called from several goroutines at once.
+//
+// A whole one, the mean of log cosh(a−y):
+//
+//	type logCosh struct{}
+//
+//	func (logCosh) Value(a, y []float64) float64 {
+//		sum := 0.0
+//		for i := range a {
+//			e := math.Abs(a[i] - y[i])
+//			sum += e + math.Log1p(math.Exp(-2*e)) - math.Ln2
+//		}
+//		return sum / float64(len(a))
+//	}
+//
+//	func (logCosh) Gradient(da, a, y []float64) {
+//		for i := range a {
+//			da[i] = math.Tanh(a[i]-y[i]) / float64(len(a))
+//		}
+//	}
 type Loss interface {
 	Value(a, y []float64) float64
 	Gradient(da, a, y []float64)
@@ -178,7 +197,7 @@ func (binaryCrossEntropy) terms(rows, cols int) int { return rows * cols }
 
 func (binaryCrossEntropy) checkTargets(where door, name string, y matrix) error {
 	for i := range y.Rows {
-		for j, v := range y.row(i) {
+		for j, v := range y.Row(i) {
 			if v < 0 || v > 1 {
 				return &ValueError{string(where), name, i, j, v, "0 to 1 for BinaryCrossEntropy"}
 			}
@@ -238,7 +257,7 @@ func (crossEntropy) terms(rows, _ int) int { return rows }
 func (crossEntropy) checkTargets(where door, name string, y matrix) error {
 	for i := range y.Rows {
 		sum := 0.0
-		for j, v := range y.row(i) {
+		for j, v := range y.Row(i) {
 			if v < 0 || v > 1 {
 				return &ValueError{string(where), name, i, j, v, "0 to 1 for CrossEntropy"}
 			}
@@ -262,18 +281,40 @@ func defaultLoss(output Activation) Loss {
 	return MSE
 }
 
+// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
+// labels[i] and 0 elsewhere: targets for [CrossEntropy]. A label outside
+// [0, classes) is an error, and so are no labels and fewer than two classes.
+func OneHot(labels []int, classes int) (*mat.Dense, error) {
+	if len(labels) == 0 {
+		return nil, fmt.Errorf("backprop: OneHot: no labels")
+	}
+	if most := maxSize / len(labels); classes < 2 || classes > most {
+		return nil, fmt.Errorf("backprop: OneHot: classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
+	}
+	for i, c := range labels {
+		if c < 0 || c >= classes {
+			return nil, fmt.Errorf("backprop: OneHot: label %d is %d, want 0 to %d", i, c, classes-1)
+		}
+	}
+	m := mat.NewDense(len(labels), classes, nil)
+	for i, c := range labels {
+		m.Set(i, c, 1)
+	}
+	return m, nil
+}
+
 // Accuracy is the share of samples (rows) whose predicted class is the actual
 // one, from 0 to 1. With several columns a row's class is the column with the
 // largest element, the first of equals; with a single column it is 1 from 0.5
 // upwards and 0 below. Matrices of different shapes are a [*ShapeError].
 func Accuracy(predicted, actual mat.Matrix) (float64, error) {
-	p, y, err := metricData("Accuracy", predicted, actual)
+	p, y, err := checkMetric("Accuracy", predicted, actual)
 	if err != nil {
 		return 0, err
 	}
 	hits := 0
 	for i := range p.Rows {
-		if class(p.row(i)) == class(y.row(i)) {
+		if class(p.Row(i)) == class(y.Row(i)) {
 			hits++
 		}
 	}
@@ -284,17 +325,17 @@ func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 // predicted class (column), classes being told as by [Accuracy]. It is
 // classes×classes, or 2×2 for a single column.
 func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
-	p, y, err := metricData("ConfusionMatrix", predicted, actual)
+	p, y, err := checkMetric("ConfusionMatrix", predicted, actual)
 	if err != nil {
 		return nil, err
 	}
 	n := max(p.Cols, 2)
 	if n > maxSize/n {
-		return nil, fmt.Errorf("backprop: ConfusionMatrix: %d×%d counts for %d classes, want at most %d counts", n, n, n, maxSize)
+		return nil, door("ConfusionMatrix").errorf("%d×%d counts for %d classes, want at most %d counts", n, n, n, maxSize)
 	}
 	m := mat.NewDense(n, n, nil)
 	for i := range p.Rows {
-		r, c := class(y.row(i)), class(p.row(i))
+		r, c := class(y.Row(i)), class(p.Row(i))
 		m.Set(r, c, m.At(r, c)+1)
 	}
 	return m, nil
@@ -305,16 +346,16 @@ func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
 // the mean of theirs. A column of equal targets counts 1 where it is predicted
 // exactly and 0 otherwise, as in scikit-learn.
 func R2(predicted, actual mat.Matrix) (float64, error) {
-	p, y, err := metricData("R2", predicted, actual)
+	p, y, err := checkMetric("R2", predicted, actual)
 	if err != nil {
 		return 0, err
 	}
 	sum := 0.0
 	for j := range p.Cols {
-		sum += columnR2(p.column(j), y.column(j))
+		sum += columnR2(columnOf(p, j), columnOf(y, j))
 	}
 	if !isFinite(sum) {
-		return 0, fmt.Errorf("backprop: R2: the sum of squares leaves the range of a float64; scale the data")
+		return 0, door("R2").errorf("the sum of squares leaves the range of a float64; scale the data")
 	}
 	return sum / float64(p.Cols), nil
 }
@@ -329,17 +370,17 @@ func columnR2(p, y []float64) float64 {
 	return 0
 }
 
-func metricData(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
-	if p, err = where.matrix("predicted", predicted, -1, -1); err != nil {
+func checkMetric(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
+	if p, err = where.view("predicted", predicted, -1, -1); err != nil {
 		return p, y, err
 	}
-	if y, err = where.matrix("actual", actual, p.Rows, p.Cols); err != nil {
+	if y, err = where.view("actual", actual, p.Rows, p.Cols); err != nil {
 		return p, y, err
 	}
-	if err = where.finite("predicted", p); err != nil {
+	if err = where.checkFinite("predicted", p); err != nil {
 		return p, y, err
 	}
-	return p, y, where.finite("actual", y)
+	return p, y, where.checkFinite("actual", y)
 }
 
 // class is the class that a row of probabilities, or a one-hot row, stands for.

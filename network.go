@@ -1,6 +1,7 @@
 // Package backprop trains neural networks of dense layers by backpropagation,
-// in float64 on gonum's matrices. Its six files can be read in the order mat,
-// activation, layer, loss, network, train as a course on how that is done.
+// in float64 on gonum's matrices. Its files can be read in the order activation,
+// loss, layer, network, train as a course on how that is done; mat is where one
+// looks things up.
 //
 // # A first program
 //
@@ -56,24 +57,25 @@
 //     the same program gives the same bits, on any number of processors of the
 //     same kind.
 //   - What a caller hands in is never changed; [Network.Params],
-//     [Network.Weights] and [Network.Biases] are views to be written to.
+//     [Network.Weights], [Network.Biases] and [Network.Statistics] are views to be
+//     written to.
 //   - What depends on data fails with an error, not a panic: a [*ShapeError] for
 //     a matrix of the wrong shape, a [*ValueError] for a NaN or a target that the
 //     loss cannot take, one that wraps [ErrDiverged] where numbers overflow.
 //
 // # The names
 //
-// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout] and
-// [Standardize]. A dense layer or batch norm has an [Activation]: [Identity],
+// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout],
+// [Standardize], [Activate], [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
 // [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU],
 // [Softplus], [Softmax] or one of the caller's own. Weights are drawn by an
 // [Initializer].
 //
 // [Network.Train] trains it. [TrainConfig] has all that can be chosen: the
 // [Loss] ([MSE], [MAE], [Huber], [BinaryCrossEntropy], [CrossEntropy]), the
-// [Optimizer] (gradient descent, [Momentum], [RMSProp], [Adam], [AdaGrad]), the
-// [Schedule] of the learning rate ([StepDecay], [ExponentialDecay],
-// [CosineDecay], [Warmup], [ReduceOnPlateau], [ScheduleFunc]), weight decay,
+// [Optimizer] ([SGD], [RMSProp], [Adam], [AdaGrad]), the
+// [Schedule] of the learning rate ([StepDecay], [CosineDecay], [Warmup],
+// [ReduceLROnPlateau], [ScheduleFunc]), weight decay,
 // clipping, early stopping, checkpoints. [History] and [Epoch] tell how it went.
 //
 // [Network.Predict] and [Network.PredictTo] use it, and [Accuracy],
@@ -89,13 +91,10 @@
 package backprop
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -105,53 +104,54 @@ import (
 	"text/tabwriter"
 
 	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/modelfile"
 	"example.com/backprop/internal/safetensors"
 	"gonum.org/v1/gonum/mat"
 )
 
-// maxSize bounds a network's number of parameters and the width of a layer, so
-// that a slip of the pen is an error and not the end of the process.
+// maxSize bounds a network's number of parameters and the width of a layer, so that a slip of the
+// pen is an error and not the end of the process.
 const maxSize = 1 << 30
 
-// maxLayers bounds a network's number of layers, so that a file of nothing but
-// layers is small where it is read.
+// maxLayers bounds a network's number of layers, so that a file of nothing but layers is small where
+// it is read.
 const maxLayers = 1 << 14
 
-// A Network is a stack of layers with their parameters. [New], [Load] and
-// [Read] make one.
+// A Network is a stack of layers with their parameters. [New], [Load] and [Read] make one.
 //
-// Its parameters are one flat slice, layer by layer as given to New: W
-// (row-major, out×in), then b; for batch norm γ, then β.
+// Its parameters are one flat slice, layer by layer as given to New: W (row-major, out×in), then b;
+// for batch norm γ, then β.
 //
-// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called
-// from several goroutines at once, as long as nothing changes the parameters
-// meanwhile: Train, Init or the caller.
+// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called from several goroutines
+// at once, as long as nothing changes the parameters meanwhile: Train, Init or the caller.
 type Network struct {
-	inputs     int
-	slots      []*slot
-	params     []float64
-	statistics []float64 // the means and variances that layers have learnt
-	fitted     bool      // Standardize has learnt its own
+	layers     Sequential
+	shape      Shape     // of all layers
+	place      Place     // of all layers: where the parameters and statistics are
+	slots      []slot    // the layers in their places
+	params     []float64 // of all layers, one behind the other
+	statistics []float64
+	fitted     bool // Standardize has learnt its statistics
 
-	// Fingerprints of the parameters with which the last training that kept a
-	// checkpoint began and ended, so that it can be taken up in the same program.
+	// Fingerprints of the parameters with which the last training that kept a checkpoint began and
+	// ended, so that it can be taken up in the same program.
 	began, ended string
 
-	inference, training sync.Pool // of *pass
+	inference, gradients sync.Pool // of *pass
 }
 
-// New makes a network for samples of the given number of inputs, 1 or more. The
-// last layer, a [Dense] or a [BatchNorm], gives the output. Parameters are
-// drawn as by [Network.Init](0), so the same program always gets the same
-// network.
+// New makes a network for samples of the given number of inputs, 1 or more. The last layer, a
+// [Dense] or a [BatchNorm] say, gives the output. Parameters are drawn as by [Network.Init](0), so
+// the same program always gets the same network.
 //
-// All layers that cannot be used are reported in one error, by their index. A
-// network has at most 2¹⁴ layers and 2³⁰ parameters.
+// All layers that cannot be used are reported in one error, by their index. A network has at most
+// 2¹⁴ layers and 2³⁰ parameters and statistics.
 func New(inputs int, layers ...Layer) (*Network, error) {
-	n, errs := newNetwork(inputs, layers)
-	if len(errs) > 0 {
+	n, err := newNetwork(inputs, layers)
+	if err != nil {
+		errs := leaves(err)
 		for i, err := range errs {
-			errs[i] = fmt.Errorf("backprop: New: %w", err)
+			errs[i] = door("New").errorf("%w", err)
 		}
 		return nil, errors.Join(errs...)
 	}
@@ -160,408 +160,214 @@ func New(inputs int, layers ...Layer) (*Network, error) {
 	return n, nil
 }
 
-// newNetwork checks the layers in their places and makes a network that has
-// no memory yet.
-func newNetwork(inputs int, layers []Layer) (n *Network, errs []error) {
+// newNetwork checks the layers in their places and makes a network that has no memory yet.
+func newNetwork(inputs int, layers Sequential) (*Network, error) {
 	if inputs < 1 || inputs > maxSize {
-		return nil, []error{fmt.Errorf("%d inputs, want 1 to %d", inputs, maxSize)}
-	}
-	if len(layers) == 0 {
-		return nil, []error{errors.New("no layers, want at least one")}
+		return nil, fmt.Errorf("%d inputs, want 1 to %d", inputs, maxSize)
 	}
 	if len(layers) > maxLayers {
-		return nil, []error{fmt.Errorf("%d layers, want at most %d", len(layers), maxLayers)}
+		return nil, fmt.Errorf("%d layers, want at most %d", len(layers), maxLayers)
 	}
-	n = &Network{inputs: inputs}
-	in, params := inputs, 0
-	for i, l := range layers {
-		s, err := newSlot(l, in, i == 0, i == len(layers)-1)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
-			if in = 2; s.out > 1 && s.out <= maxSize { // so that the layers behind it can be checked
-				in = s.out
-			}
-			continue
-		}
-		if s.cols > 0 && s.rows > (maxSize-params-s.biases)/s.cols {
-			return nil, append(errs, fmt.Errorf(
-				"layer %d: %d×%d weights take the network over %d parameters", i, s.rows, s.cols, maxSize))
-		}
-		in, s.offset = s.out, params
-		params += s.rows*s.cols + s.biases
-		n.slots = append(n.slots, s)
+	shape, err := layers.Shape(inputs)
+	if last := len(layers) - 1; shape.mustNotBeLast {
+		err = errors.Join(err, fmt.Errorf("layer %d: a %s cannot be the last layer, want a Dense or a BatchNorm",
+			last, nameOf(layers[last])))
 	}
-	return n, errs
+	n := &Network{layers: slices.Clone(layers), shape: shape, place: Place{Inputs: inputs}}
+	return n, err
 }
 
 // allocate takes the memory for the parameters and the statistics.
 func (n *Network) allocate() {
-	params, statistics := 0, 0
-	for _, s := range n.slots {
-		params += s.rows*s.cols + s.biases
-		statistics += 2 * s.statistics
-	}
-	n.params, n.statistics = make([]float64, params), make([]float64, statistics)
-	n.bind()
+	n.params = make([]float64, sizeOf(n.shape.Params))
+	n.statistics = make([]float64, sizeOf(n.shape.Statistics))
+	n.place.Params, n.place.Statistics = views(n.shape.Params, n.params), views(n.shape.Statistics, n.statistics)
+	n.slots = n.layers.slots(n.place)
 }
 
-// newSlot checks a layer in its place.
-func newSlot(l Layer, in int, first, last bool) (*slot, error) {
-	s := &slot{in: in}
-	switch l := l.(type) {
-	case Dense, BatchNorm:
-		s.Layer = l
-	case Dropout:
-		s.Layer = l
-		if last {
-			return s, errors.New("a Dropout cannot be the last layer, want a Dense or a BatchNorm")
-		}
-	case Standardize:
-		s.Layer = l
-		if last {
-			return s, errors.New("a Standardize cannot be the last layer, want a Dense or a BatchNorm")
-		}
-		if !first {
-			return s, errors.New("a Standardize stands behind another layer, want it first")
-		}
-	default:
-		return s, fmt.Errorf("it is a %T, want a Dense, BatchNorm, Dropout or Standardize", l)
-	}
-	var err error
-	if s.plan, err = s.fit(in); err != nil {
-		return s, err
-	}
-	if s.out < 1 || s.out > maxSize {
-		return s, fmt.Errorf("Dense Units is %d, want 1 to %d", s.out, maxSize)
-	}
-	if s.activation == nil {
-		s.activation = Identity
-	}
-	if s.activation == Softmax && s.out == 1 {
-		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
-	}
-	if err := checkParameter(s.activation); err != nil {
-		return s, err
-	}
-	s.rowwise = !elementwise(s.activation)
-	return s, nil
-}
-
-// checkParameter is the error of an activation, a loss, an optimizer or a
-// schedule that is a nil pointer or whose fields are no use.
-func checkParameter(v any) error {
-	if v != nil && isNil(v) {
-		return fmt.Errorf("a %T is nil, want a value", v)
-	}
-	if c, ok := v.(interface{ check() error }); ok {
-		return c.check()
-	}
-	return nil
-}
-
-// bind points every slot's views into the network's flat memory.
-func (n *Network) bind() {
-	rest := n.statistics
-	for _, s := range n.slots {
-		s.w, s.b = s.split(n.params)
-		s.mean, s.variance = rest[:s.statistics], rest[s.statistics:2*s.statistics]
-		rest = rest[2*s.statistics:]
-	}
-}
-
-// split finds the slot's weights and biases in a slice as long as the
-// network's parameters.
-func (s *slot) split(flat []float64) (w matrix, b []float64) {
-	end := s.offset + s.rows*s.cols
-	if s.rows > 0 {
-		w = matrixOf(flat[s.offset:end], s.rows, s.cols)
-	}
-	if s.biases > 0 {
-		b = flat[end : end+s.biases]
-	}
-	return w, b
-}
-
-// Init draws fresh parameters from the seed and forgets what the layers have
-// learnt of the data: the same seed, the same bits. Biases and β become 0, γ
-// becomes 1.
+// Init draws fresh parameters from the seed and forgets what the layers have learnt of the data: the
+// same seed, the same bits. Biases and β become 0, γ becomes 1.
 func (n *Network) Init(seed uint64) {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	for _, s := range n.slots {
-		s.init(s, rng)
-	}
+	at := n.place
+	at.Rand = rand.New(rand.NewPCG(seed, 0))
+	n.layers.Reset(at)
 	n.fitted = false
 }
 
-// Params is a live view of all parameters, layer by layer as [Network] says:
-// writing to it changes the network. It is the same slice at every call.
+// Params is a live view of all parameters, layer by layer as [Network] says: writing to it changes
+// the network. It is the same slice at every call.
 func (n *Network) Params() []float64 { return n.params }
 
-// Weights is a live view of layer i's weights, i counting the layers as given
-// to [New]: W of a Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is
-// nil where there is no such layer or it has none.
+// Weights is a live view of layer i's weights, i counting the layers as given to [New]: W of a
+// Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is nil where there is no such layer or it
+// has none, and the same matrix at every call.
 func (n *Network) Weights(i int) *mat.Dense {
-	if i < 0 || i >= len(n.slots) || n.slots[i].rows == 0 {
+	return n.tensor(i, "weight")
+}
+
+// Biases is a live view of layer i's biases: b of a Dense, Units elements, or β of a BatchNorm. It
+// is nil where there is no such layer or it has none.
+func (n *Network) Biases(i int) *mat.VecDense {
+	m := n.tensor(i, "bias")
+	if m == nil {
+		return nil
+	}
+	return mat.NewVecDense(len(dataOf(m)), dataOf(m))
+}
+
+// Statistics are live views of what layer i has learnt of its inputs: a BatchNorm's running mean and
+// variance, or a Standardize's mean and population variance. Both are nil where there is no such
+// layer or it learns none.
+func (n *Network) Statistics(i int) (mean, variance []float64) {
+	m, v := n.tensor(i, "running_mean"), n.tensor(i, "running_var")
+	if m == nil || v == nil {
+		return nil, nil
+	}
+	return dataOf(m), dataOf(v)
+}
+
+// tensor is the parameter or statistic of that name of layer i, or nil.
+func (n *Network) tensor(i int, name string) *mat.Dense {
+	if i < 0 || i >= len(n.slots) {
 		return nil
 	}
 	s := n.slots[i]
-	return mat.NewDense(s.rows, s.cols, s.w.Data)
-}
-
-// Biases is a live view of layer i's biases: b of a Dense, Units elements, or
-// β of a BatchNorm. It is nil where there is no such layer or it has none.
-func (n *Network) Biases(i int) *mat.VecDense {
-	if i < 0 || i >= len(n.slots) || n.slots[i].biases == 0 {
-		return nil
+	for k, t := range slices.Concat(s.shape.Params, s.shape.Statistics) {
+		if t.Name == name {
+			return slices.Concat(s.at.Params, s.at.Statistics)[k]
+		}
 	}
-	return mat.NewVecDense(n.slots[i].biases, n.slots[i].b)
-}
-
-// Statistics is a copy of what layer i has learnt of its inputs: a BatchNorm's
-// running mean and variance, or a Standardize's mean and population variance.
-// Both are nil where there is no such layer or it learns none.
-func (n *Network) Statistics(i int) (mean, variance []float64) {
-	if i < 0 || i >= len(n.slots) || n.slots[i].statistics == 0 {
-		return nil, nil
-	}
-	return slices.Clone(n.slots[i].mean), slices.Clone(n.slots[i].variance)
+	return nil
 }
 
 // String is a table of the layers, their numbers of units and of parameters.
 func (n *Network) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "layer\ttype\toutput\tparameters\n\tinput\t%d\t0\n", n.inputs)
+	fmt.Fprintf(w, "layer\ttype\toutput\tparameters\n\tinput\t%d\t0\n", n.place.Inputs)
 	for i, s := range n.slots {
-		fmt.Fprintf(w, "%d\t%v\t%d\t%d\n", i, s.name(), s.out, s.rows*s.cols+s.biases)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\n", i, nameOf(s.Layer), s.shape.Outputs, sizeOf(s.shape.Params))
 	}
 	fmt.Fprintf(w, "\t\ttotal\t%d\n", len(n.params))
 	w.Flush()
 	return b.String()
 }
 
-// name is the layer's type and activation, as "Dense Tanh".
-func (s *slot) name() string {
-	name := strings.TrimPrefix(fmt.Sprintf("%T", s.Layer), "backprop.")
-	if s.activation != Identity {
-		name += " " + s.activation.String()
-	}
-	return name
-}
-
-// output is the last layer.
-func (n *Network) output() *slot { return n.slots[len(n.slots)-1] }
-
-// A pass is the memory of passes over batches of up to capacity samples.
-// Nothing of a pass is kept in the network, so any number of them can be on
-// their way at once.
+// A pass computes the network, and in training its gradient, for batches of up to rows samples.
+// Nothing of a pass is kept in the network, so any number of them can be on their way at once.
 type pass struct {
-	capacity int
-	states   []state
-	norms    []*state // those of batch norm
-	descent  *update  // not nil: backward updates the parameters, too
+	rows       int
+	body       chain     // the stages
+	head       Stage     // the last one, apart from the others, if the loss has a closed form in its input
+	grad       []float64 // what backward fills, as long as the parameters; nil in inference
+	statistics []float64 // of a gradient, which moves no others
+	samples    batch
+	targets    batch
+	y          *buffer   // N×outputs
+	z, a       matrix    // N×outputs: what goes into the head, and what comes out in the end
+	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
 	loss        Loss
-	fused       logitLoss // the loss, if it has a closed form in the last layer's z
+	closed      logitLoss // the loss, if there is a head
 	elementwise bool      // the loss can take a batch in one call
 }
 
-// newPass makes a pass for inference or for training.
-func (n *Network) newPass(capacity int, training bool) *pass {
-	p := &pass{capacity: capacity, states: make([]state, len(n.slots))}
-	first, widest := n.firstTrained()
-	// ∂L/∂a of a layer and that of the one before it take turns in two buffers.
-	var turns [2][]float64
-	if training {
-		turns[0], turns[1] = make([]float64, capacity*widest), make([]float64, capacity*widest)
+// newPass makes a pass for inference or, in a place with Training, for training.
+func (n *Network) newPass(at Place) *pass {
+	p := &pass{rows: at.Rows}
+	if at.Training {
+		p.grad = make([]float64, len(n.params))
+		at.Grads = views(n.shape.Params, p.grad)
+		p.da = newBuffer(at.Rows, n.shape.Outputs)
 	}
-	for i, l := range n.slots {
-		s := &p.states[i]
-		s.slot, s.training = l, training
-		_, dropout := l.Layer.(Dropout)
-		if s.idle = dropout && !training; s.idle {
-			continue
-		}
-		s.a = newMatrix(capacity, l.out)
-		s.z = s.a
-		if l.activation != Identity && l.activation != ReLU { // a > 0 tells what z > 0 does
-			s.z = newMatrix(capacity, l.out)
-		}
-		if _, ok := l.Layer.(BatchNorm); ok {
-			s.xhat = newMatrix(capacity, l.out)
-			s.scale = make([]float64, l.out)
-			s.batchMean, s.batchVar = make([]float64, l.out), make([]float64, l.out)
-			p.norms = append(p.norms, s)
-		}
-		if !training {
-			continue
-		}
-		if dropout {
-			s.mask = newMatrix(capacity, l.out)
-		}
-		s.da = matrixOf(turns[i%2], capacity, l.out)
-		if i > first {
-			s.dx = matrixOf(turns[(i+1)%2], capacity, l.in)
-		} else {
-			s.spare = turns[(i+1)%2]
-		}
-	}
+	p.body = n.layers.Stage(at).(chain)
 	return p
 }
 
-// firstTrained is the index of the first layer with parameters, before which
-// no gradient is needed, and the width of the widest layer.
-func (n *Network) firstTrained() (first, widest int) {
-	first = -1
-	for i, s := range n.slots {
-		widest = max(widest, s.in, s.out)
-		if first < 0 && s.rows > 0 {
-			first = i
-		}
-	}
-	return first, widest
+func (n *Network) newInference(rows int) *pass {
+	at := n.place
+	at.Rows = rows
+	return n.newPass(at)
 }
 
-// bind points dw and db of every layer into grad.
-func (p *pass) bind(grad []float64) {
-	for i := range p.states {
-		s := &p.states[i]
-		s.dw, s.db = s.split(grad)
-	}
+// newGradient makes a pass with the batch's own statistics and without chance, that leaves the
+// running statistics as they are.
+func (n *Network) newGradient(rows int) *pass {
+	at, statistics := n.place, make([]float64, len(n.statistics))
+	at.Rows, at.Training, at.Statistics = rows, true, views(n.shape.Statistics, statistics)
+	p := n.newPass(at)
+	p.statistics = statistics
+	return p
 }
 
-// bindRows lets backward update the parameters by rows of dense layers' dW,
-// which are not kept. It returns where the norms of the gradient's parts will be.
-func (p *pass) bindRows(u *update) (norms []float64) {
-	p.descent = u
-	parts := 0
-	for i := range p.states {
-		parts += p.states[i].rows + 1
+// take gets a pass for at least so many samples from a pool, or makes one.
+func take(pool *sync.Pool, rows int, newPass func(rows int) *pass) *pass {
+	if p, ok := pool.Get().(*pass); ok && p.rows >= rows {
+		return p
 	}
-	norms = make([]float64, parts)
-	rest := norms
-	for i := range p.states {
-		s := &p.states[i]
-		s.norms, rest = rest[:s.rows+1], rest[s.rows+1:]
-		if _, ok := s.Layer.(Dense); !ok {
-			s.others = make([]float64, s.rows*s.cols+s.biases) // γ and β
-			s.dw, s.db = matrixOf(s.others, s.rows, s.cols), s.others[s.rows*s.cols:]
-			continue
-		}
-		s.descent = u
-		if s.biases > 0 {
-			s.others = make([]float64, s.biases)
-			s.db = s.others
-		}
-	}
-	return norms
+	return newPass(rows)
 }
 
-// resize makes every matrix of the state N×something, within its capacity.
-func (s *state) resize(x *matrix) {
-	s.x = *x
-	if s.a.Rows == x.Rows {
+// use makes l the loss of the batches to come.
+func (p *pass) use(l Loss) {
+	if p.head != nil {
+		p.body, p.head = append(p.body, p.head), nil
+	}
+	p.loss, p.elementwise = l, elementwise(l)
+	closed, ok := l.(logitLoss)
+	if !ok || len(p.body) == 0 {
 		return
 	}
-	for _, m := range []*matrix{&s.z, &s.a, &s.da, &s.dx, &s.xhat, &s.mask} {
-		if m.Data != nil {
-			*m = m.first(x.Rows)
-		}
+	last := len(p.body) - 1
+	if s, ok := p.body[last].(*activationStage); ok && s.f == closed.output() {
+		p.body, p.head, p.closed = p.body[:last], s, closed
 	}
 }
 
-// forward computes the network's output for a batch. It stays valid until the
-// next forward of the same pass.
-func (p *pass) forward(x *matrix) (a *matrix) {
-	for i := range p.states {
-		s := &p.states[i]
-		if s.idle {
-			continue
-		}
-		s.resize(x)
-		s.forward(s)
-		x = &s.a
+// forward computes the network's output for a batch. It stays valid until the next forward of the
+// same pass.
+func (p *pass) forward(x matrix) (a matrix) {
+	z := p.body.Forward(&p.samples.show(x).dense)
+	p.z = viewOf(z)
+	p.a = p.z
+	if p.head != nil {
+		p.a = viewOf(p.head.Forward(z))
 	}
-	return x
+	return p.a
 }
 
-// backward computes the gradient of every layer, the last one's da being
-// given.
-func (p *pass) backward() {
-	for i := len(p.states) - 1; i >= 0; i-- {
-		s := &p.states[i]
-		s.backward(s)
-		if p.descent != nil {
-			p.descent.rest(s)
-		}
-	}
-}
-
-// use makes l the loss of the passes to come.
-func (p *pass) use(l Loss) {
-	p.loss, p.fused, p.elementwise = l, nil, elementwise(l)
-	if f, ok := l.(logitLoss); ok && f.output() == p.output().activation {
-		p.fused = f
-	}
-}
-
-// output is the last layer's state.
-func (p *pass) output() *state { return &p.states[len(p.states)-1] }
-
-// value is the mean loss over the batch that went forward last.
-func (p *pass) value(y *matrix) float64 {
-	s := p.output()
+// value is the mean loss over the batch that went forward last, which has the targets y.
+func (p *pass) value(y matrix) float64 {
+	p.y = p.targets.show(y)
 	switch {
-	case p.fused != nil && y.contiguous():
-		return p.fused.valueZ(s.z.Data, s.a.Data, y.all(), y.Cols)
-	case p.elementwise && y.contiguous():
-		return p.loss.Value(s.a.Data, y.all())
+	case p.head != nil:
+		return p.closed.valueZ(p.z.Data, p.a.Data, p.y.Data, p.y.Cols)
+	case p.elementwise:
+		return p.loss.Value(p.a.Data, p.y.Data)
 	}
 	sum := 0.0
 	for i := range y.Rows {
-		if p.fused != nil {
-			sum += p.fused.valueZ(s.z.row(i), s.a.row(i), y.row(i), y.Cols)
-		} else {
-			sum += p.loss.Value(s.a.row(i), y.row(i))
-		}
+		sum += p.loss.Value(p.a.Row(i), p.y.Row(i))
 	}
 	return sum / float64(y.Rows)
 }
 
-// outputError stores the derivative of the batch's mean loss by the last
-// layer's a in its da, or by z where the loss knows that.
-func (p *pass) outputError(y *matrix) {
-	s := p.output()
-	if s.dzIn = p.fused != nil; s.dzIn {
-		subtract(&s.da, &s.a, y, 1/float64(p.fused.terms(y.Rows, y.Cols))) // dZ = (A − Y)/terms
-		return
+// backward computes the gradient of the mean loss of which the value was computed last.
+func (p *pass) backward() {
+	rows, cols := p.y.Rows, p.y.Cols
+	p.da.resize(rows)
+	switch {
+	case p.head != nil:
+		subtract(p.da.Data, p.a.Data, p.y.Data, 1/float64(p.closed.terms(rows, cols))) // dZ = (A − Y)/terms
+	case p.elementwise:
+		p.loss.Gradient(p.da.Data, p.a.Data, p.y.Data)
+	default:
+		for i := range rows {
+			p.loss.Gradient(p.da.Row(i), p.a.Row(i), p.y.Row(i))
+		}
+		scale(1/float64(rows), p.da.Data)
 	}
-	if p.elementwise && y.contiguous() {
-		p.loss.Gradient(s.da.Data, s.a.Data, y.all())
-		return
-	}
-	for i := range y.Rows {
-		p.loss.Gradient(s.da.row(i), s.a.row(i), y.row(i))
-	}
-	scale(1/float64(y.Rows), s.da.Data)
-}
-
-// lossGradient runs a batch forward and backward: the mean loss, and its
-// gradient in what the pass is bound to.
-func (p *pass) lossGradient(x, y *matrix) float64 {
-	p.forward(x)
-	value := p.value(y)
-	p.outputError(y)
-	p.backward()
-	return value
-}
-
-// take gets a pass for at least rows samples from the pool.
-func (n *Network) take(pool *sync.Pool, rows int) *pass {
-	if p, ok := pool.Get().(*pass); ok && p.capacity >= rows {
-		return p
-	}
-	return n.newPass(rows, pool == &n.training)
+	p.body.Backward(&p.da.dense)
 }
 
 // inferenceRows is how many samples are predicted at a time, so that the memory
@@ -589,79 +395,78 @@ func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
 }
 
 func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
-	xm, err := n.input(where, x)
+	xm, err := n.checkInput(where, x)
 	if err != nil {
 		return err
 	}
 	if dst == nil {
-		return fmt.Errorf("backprop: %s: dst is nil, want a matrix", string(where))
+		return where.errorf("dst is nil, want a matrix")
 	}
 	if dst.IsEmpty() {
-		dst.ReuseAs(xm.Rows, n.output().out)
+		dst.ReuseAs(xm.Rows, n.shape.Outputs)
 	}
-	out, err := where.matrix("dst", dst, xm.Rows, n.output().out)
+	out, err := where.view("dst", dst, xm.Rows, n.shape.Outputs)
 	if err != nil {
 		return err
 	}
 	if shareMemory(out.Data, n.params) {
-		return fmt.Errorf("backprop: %s: dst overlaps the network's Params, want other memory", string(where))
+		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
 	if shareMemory(out.Data, xm.Data) {
-		xm = xm.clone()
+		xm = viewOf(mat.DenseCopyOf(x))
 	}
-	p := n.take(&n.inference, min(xm.Rows, inferenceRows))
+	p := take(&n.inference, min(xm.Rows, inferenceRows), n.newInference)
 	defer n.inference.Put(p)
 	for lo := 0; lo < xm.Rows; lo += inferenceRows {
 		hi := min(lo+inferenceRows, xm.Rows)
-		part := xm.slice(lo, hi)
-		out.slice(lo, hi).copy(*p.forward(&part))
+		copyRows(out.Slice(lo, hi), p.forward(xm.Slice(lo, hi)))
 	}
-	return where.finite("output", out)
+	return where.checkFinite("output", out)
 }
 
-// input checks the samples handed to a network.
-func (n *Network) input(where door, x mat.Matrix) (matrix, error) {
-	if err := n.made(where); err != nil {
+// checkInput views the samples handed to a network.
+func (n *Network) checkInput(where door, x mat.Matrix) (matrix, error) {
+	if err := n.checkMade(where); err != nil {
 		return matrix{}, err
 	}
-	xm, err := where.matrix("x", x, -1, n.inputs)
+	xm, err := where.view("x", x, -1, n.place.Inputs)
 	if err != nil {
 		return xm, err
 	}
-	return xm, where.finite("x", xm)
+	return xm, where.checkFinite("x", xm)
 }
 
-// made is the error of a network that New has not made.
-func (n *Network) made(where door) error {
-	if n == nil || len(n.slots) == 0 {
-		return fmt.Errorf("backprop: %s: the network has no layers; New makes one", string(where))
+// checkMade returns an error if New has not made the network.
+func (n *Network) checkMade(where door) error {
+	if n == nil || len(n.layers) == 0 {
+		return where.errorf("the network has no layers; New makes one")
 	}
 	return nil
 }
 
-// batch checks samples, their targets and the loss, which by default is what
-// belongs to the output's activation.
-func (n *Network) batch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {
-	if xm, err = n.input(where, x); err != nil {
+// checkBatch views samples and their targets and checks the loss, which by default is what belongs
+// to the output's activation.
+func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {
+	if xm, err = n.checkInput(where, x); err != nil {
 		return xm, ym, l, err
 	}
 	if l == nil {
-		l = defaultLoss(n.output().activation)
+		l = defaultLoss(n.shape.Activation)
 	}
-	if err := checkParameter(l); err != nil {
-		return xm, ym, l, fmt.Errorf("backprop: %s: %w", string(where), err)
+	if err := checkFields(l); err != nil {
+		return xm, ym, l, where.errorf("%w", err)
 	}
-	ym, err = n.targets(where, "y", y, xm.Rows, l)
+	ym, err = n.checkTargets(where, "y", y, xm.Rows, l)
 	return xm, ym, l, err
 }
 
-// targets checks the targets of rows samples.
-func (n *Network) targets(where door, name string, y mat.Matrix, rows int, l Loss) (matrix, error) {
-	ym, err := where.matrix(name, y, rows, n.output().out)
+// checkTargets views the targets of rows samples.
+func (n *Network) checkTargets(where door, name string, y mat.Matrix, rows int, l Loss) (matrix, error) {
+	ym, err := where.view(name, y, rows, n.shape.Outputs)
 	if err != nil {
 		return ym, err
 	}
-	if err := where.finite(name, ym); err != nil {
+	if err := where.checkFinite(name, ym); err != nil {
 		return ym, err
 	}
 	if c, ok := l.(logitLoss); ok {
@@ -676,7 +481,7 @@ func (n *Network) targets(where door, name string, y mat.Matrix, rows int, l Los
 // BinaryCrossEntropy for Sigmoid, MSE for any other. A loss that is not finite
 // is an error that wraps [ErrDiverged].
 func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
-	xm, ym, l, err := n.batch("Loss", x, y, l)
+	xm, ym, l, err := n.checkBatch("Loss", x, y, l)
 	if err != nil {
 		return 0, err
 	}
@@ -685,14 +490,14 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 		return 0, err
 	}
 	if !isFinite(value) {
-		return 0, fmt.Errorf("backprop: Loss: %w: it is %v", ErrDiverged, value)
+		return 0, door("Loss").errorf("%w: it is %v", ErrDiverged, value)
 	}
 	return value, nil
 }
 
 // meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
 func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, error) {
-	p := n.take(&n.inference, min(x.Rows, inferenceRows))
+	p := take(&n.inference, min(x.Rows, inferenceRows), n.newInference)
 	defer n.inference.Put(p)
 	p.use(l)
 	sum := 0.0
@@ -701,9 +506,8 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 			return 0, err
 		}
 		hi := min(lo+inferenceRows, x.Rows)
-		xPart, yPart := x.slice(lo, hi), y.slice(lo, hi)
-		p.forward(&xPart)
-		sum += p.value(&yPart) * float64(hi-lo)
+		p.forward(x.Slice(lo, hi))
+		sum += p.value(y.Slice(lo, hi)) * float64(hi-lo)
 	}
 	return sum / float64(x.Rows), nil
 }
@@ -744,7 +548,7 @@ func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float6
 }
 
 func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
-	xm, ym, l, err := n.batch(where, x, y, l)
+	xm, ym, l, err := n.checkBatch(where, x, y, l)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -755,36 +559,39 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
 	if shareMemory(dst, n.params) || shareMemory(dst, xm.Data) || shareMemory(dst, ym.Data) {
-		return 0, nil, fmt.Errorf("backprop: %s: dst overlaps the network's Params, x or y, want other memory", string(where))
+		return 0, nil, where.errorf("dst overlaps the network's Params, x or y, want other memory")
 	}
-	if err := n.batchNormRows(where, xm.Rows); err != nil {
+	if err := n.checkRows(where, xm.Rows); err != nil {
 		return 0, nil, err
 	}
-	p := n.take(&n.training, xm.Rows)
-	defer n.training.Put(p)
-	p.bind(dst)
+	p := take(&n.gradients, xm.Rows, n.newGradient)
+	defer n.gradients.Put(p)
 	p.use(l)
-	value = p.lossGradient(&xm, &ym)
-	if !isFinite(value) || !kernel.Finite(dst) {
-		return 0, nil, fmt.Errorf("backprop: %s: %w: the loss is %v", string(where), ErrDiverged, value)
+	duplicate(p.statistics, n.statistics)
+	p.forward(xm)
+	value = p.value(ym)
+	p.backward()
+	if !isFinite(value) || !kernel.Finite(p.grad) {
+		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
 	}
+	duplicate(dst, p.grad)
 	return value, dst, nil
 }
 
-// batchNormRows is the error of a batch that is too small for batch norm.
-func (n *Network) batchNormRows(where door, rows int) error {
+// checkRows returns an error if a batch of so many samples is too small to train a layer.
+func (n *Network) checkRows(where door, rows int) error {
 	for i, s := range n.slots {
-		if _, ok := s.Layer.(BatchNorm); ok && rows < 2 {
-			return fmt.Errorf("backprop: %s: a batch of %d sample has no variance for layer %d's batch norm, want 2 or more",
-				string(where), rows, i)
+		if rows < s.shape.MinRows {
+			return where.errorf("a batch of %d sample is too small for layer %d, a %s, want %d or more",
+				rows, i, nameOf(s.Layer), s.shape.MinRows)
 		}
 	}
 	return nil
 }
 
-// A GradientCheck tells how well backpropagation and central differences
+// A GradientError tells how well backpropagation and central differences
 // agree, by the parameter at which they agree least.
-type GradientCheck struct {
+type GradientError struct {
 	MaxRelative       float64 // the relative difference of the two, see CheckGradient
 	Analytic, Numeric float64 // by backpropagation, and by central differences
 	Layer             int     // the parameter's layer, as given to New
@@ -801,30 +608,31 @@ type GradientCheck struct {
 // A correct gradient gives some 1e-9. It gives more where a step leads across a
 // kink, as ReLU has at 0. The cost is four losses a parameter. Arguments are
 // as for [Network.Gradient]; the network is not changed.
-func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) {
+func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) {
 	_, grad, err := n.gradient("CheckGradient", nil, x, y, l)
 	if err != nil {
-		return GradientCheck{}, err
+		return GradientError{}, err
 	}
-	xm, ym, l, err := n.batch("CheckGradient", x, y, l)
+	xm, ym, l, err := n.checkBatch("CheckGradient", x, y, l)
 	if err != nil {
-		return GradientCheck{}, err
+		return GradientError{}, err
 	}
 	c := n.clone()
-	p := c.newPass(xm.Rows, true)
+	p := c.newGradient(xm.Rows)
+	copy(p.statistics, c.statistics)
 	p.use(l)
 	lossAt := func(i int, v float64) float64 {
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
-		p.forward(&xm)
-		return p.value(&ym)
+		p.forward(xm)
+		return p.value(ym)
 	}
 	largest := 0.0
 	for _, g := range grad {
 		largest = max(largest, math.Abs(g))
 	}
-	worst := GradientCheck{MaxRelative: -1}
+	worst := GradientError{MaxRelative: -1}
 	for i, analytic := range grad {
 		h := 1e-3 * max(1, math.Abs(c.params[i]))
 		central := func(h float64) float64 {
@@ -837,7 +645,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) 
 			relative = math.Abs(numeric-analytic) / max(math.Abs(numeric), math.Abs(analytic), largest/1000)
 		}
 		if !(relative <= worst.MaxRelative) { // a NaN is worse than anything
-			worst = GradientCheck{relative, analytic, numeric, n.layerOf(i), i}
+			worst = GradientError{relative, analytic, numeric, n.layerOf(i), i}
 		}
 	}
 	return worst, nil
@@ -845,23 +653,18 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientCheck, error) 
 
 // layerOf is the layer that parameter i belongs to.
 func (n *Network) layerOf(i int) int {
-	for l, s := range n.slots {
-		if i < s.offset+s.rows*s.cols+s.biases {
-			return l
-		}
-	}
-	return -1
+	return slices.IndexFunc(n.slots, func(s slot) bool {
+		i -= sizeOf(s.shape.Params)
+		return i < 0
+	})
 }
 
 // clone copies the network.
 func (n *Network) clone() *Network {
-	c := &Network{inputs: n.inputs, fitted: n.fitted}
-	c.params, c.statistics = slices.Clone(n.params), slices.Clone(n.statistics)
-	for _, s := range n.slots {
-		s := *s
-		c.slots = append(c.slots, &s)
-	}
-	c.bind()
+	c := &Network{layers: n.layers, shape: n.shape, place: n.place, fitted: n.fitted}
+	c.allocate()
+	copy(c.params, n.params)
+	copy(c.statistics, n.statistics)
 	return c
 }
 
@@ -930,305 +733,89 @@ func Read(r io.Reader) (*Network, error) {
 }
 
 func readNetwork(r io.Reader) (*Network, error) {
-	file, err := safetensors.Read(r)
+	file, err := modelfile.NewReader(r)
 	if err != nil {
 		return nil, err
 	}
-	return decodeNetwork(file)
-}
-
-// The keys of a file's metadata.
-const (
-	versionKey    = "backprop.version"
-	networkKey    = "backprop.network"
-	checkpointKey = "backprop.checkpoint"
-)
-
-// formatVersion is the version of what the metadata says.
-const formatVersion = "1"
-
-// checkpointPrefix begins the name of every tensor that belongs to a checkpoint
-// and not to its network.
-const checkpointPrefix = "checkpoint."
-
-// networkJSON describes a network in a file's metadata.
-type networkJSON struct {
-	Inputs int        `json:"inputs"`
-	Fitted bool       `json:"fitted,omitempty"`
-	Layers layersJSON `json:"layers"`
-}
-
-// layersJSON is decoded one by one, so that a long list ends at the first layer
-// that is wrong or one too many, and takes no memory before.
-type layersJSON []layerJSON
-
-// UnmarshalJSON decodes an array of layers.
-func (l *layersJSON) UnmarshalJSON(text []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if open, err := decoder.Token(); open != json.Delim('[') {
-		return errors.Join(err, errors.New("layers is not an array"))
+	n, err := networkOf(file)
+	if err != nil {
+		return nil, err
 	}
-	for *l = nil; decoder.More(); {
-		i, layer := len(*l), layerJSON{}
-		if i == maxLayers {
-			return fmt.Errorf("more than %d layers", maxLayers)
-		}
-		err := decoder.Decode(&layer)
-		if err == nil {
-			_, err = layer.layer()
-		}
-		if err != nil {
-			return fmt.Errorf("layer %d: %w", i, err)
-		}
-		*l = append(*l, layer)
-	}
-	return nil
+	return n, file.Read(n.tensors())
 }
 
-// layerJSON describes a layer. A field that is left out has its default.
-type layerJSON struct {
-	Type       string  `json:"type"`
-	Units      int     `json:"units,omitempty"`
-	Activation string  `json:"activation,omitempty"`
-	Init       string  `json:"init,omitempty"`
-	NoBias     bool    `json:"no_bias,omitempty"`
-	Momentum   float64 `json:"momentum,omitempty"`
-	Epsilon    float64 `json:"epsilon,omitempty"`
-	Rate       float64 `json:"rate,omitempty"`
+// newLayerTypes are layers by the names that they have in files.
+func newLayerTypes(layers map[string]Layer) *modelfile.Types[Layer, Activation] {
+	types := modelfile.NewTypes[Layer](activationToSave, savedActivation)
+	for name, l := range layers {
+		if err := types.Register(name, l); err != nil {
+			panic(err)
+		}
+	}
+	return types
 }
 
 // file is the network as a file.
 func (n *Network) file(where door) (*safetensors.File, error) {
-	if err := n.made(where); err != nil {
+	if err := n.checkMade(where); err != nil {
 		return nil, err
 	}
 	file, err := n.encode()
 	if err != nil {
-		return nil, fmt.Errorf("backprop: %s: %w", string(where), err)
+		return nil, where.errorf("%w", err)
 	}
 	return file, nil
 }
 
 func (n *Network) encode() (*safetensors.File, error) {
-	description, err := n.describe()
+	text, err := n.describe(n.fitted)
 	if err != nil {
 		return nil, err
 	}
-	description.Fitted = n.fitted
-	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, networkKey: description.String()}}
-	for t := range n.tensors() {
-		if !kernel.Finite(t.Data) {
-			return nil, fmt.Errorf("tensor %q has an element that is not finite", t.Name)
-		}
-		file.Tensors = append(file.Tensors, t.Tensor)
-	}
-	return file, nil
+	return modelfile.Encode(text, n.tensors())
 }
 
-// describe is the network's description, Fitted left out.
-func (n *Network) describe() (d networkJSON, err error) {
-	d.Inputs = n.inputs
-	for i, s := range n.slots {
-		l := layerJSON{Type: strings.TrimPrefix(fmt.Sprintf("%T", s.Layer), "backprop.")}
-		switch layer := s.Layer.(type) {
-		case Dense:
-			l.Units, l.NoBias = layer.Units, layer.NoBias
-			if layer.Init != 0 {
-				l.Init = layer.Init.String()
+// describe is the network's description in a file.
+func (n *Network) describe(fitted bool) (string, error) {
+	return layerTypes.Describe(modelfile.Description[Layer]{Inputs: n.place.Inputs, Fitted: fitted, Layers: n.layers})
+}
+
+// tensors are the parameters and the statistics as they stand in a file, without their memory where
+// the network has none yet.
+func (n *Network) tensors() []modelfile.Tensor {
+	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
+	add := func(tensors []Tensor, memory []*mat.Dense) {
+		for i, t := range tensors {
+			m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
+			if t.least != nil {
+				m.Least = *t.least
 			}
-		case BatchNorm:
-			l.Momentum, l.Epsilon = layer.Momentum, layer.Epsilon
-		case Dropout:
-			l.Rate = layer.Rate
-		}
-		if s.activation != Identity {
-			l.Activation = s.activation.String()
-			if err := savedName(s.activation); err != nil {
-				return d, fmt.Errorf("layer %d: %w", i, err)
+			if memory != nil {
+				m.Data = dataOf(memory[i])
 			}
-		}
-		d.Layers = append(d.Layers, l)
-	}
-	return d, nil
-}
-
-func (d networkJSON) String() string {
-	text, err := json.Marshal(d)
-	if err != nil {
-		panic(err) // its floats are finite, New has seen to it
-	}
-	return string(text)
-}
-
-// layer is what the description describes.
-func (l layerJSON) layer() (Layer, error) {
-	var f Activation
-	if l.Activation != "" {
-		var err error
-		if f, err = loadedActivation(l.Activation); err != nil {
-			return nil, err
+			list = append(list, m)
 		}
 	}
-	var layer Layer
-	switch l.Type {
-	case "Dense":
-		init := slices.Index(initializerNames[:], l.Init)
-		if l.Init == "" {
-			init = 0
-		}
-		if init < 0 {
-			return nil, fmt.Errorf("initializer %.50q is not known", l.Init)
-		}
-		layer = Dense{Units: l.Units, Activation: f, Init: Initializer(init), NoBias: l.NoBias}
-	case "BatchNorm":
-		layer = BatchNorm{Activation: f, Momentum: l.Momentum, Epsilon: l.Epsilon}
-	case "Dropout":
-		layer = Dropout{Rate: l.Rate}
-	case "Standardize":
-		layer = Standardize{}
-	default:
-		return nil, fmt.Errorf("layer type %.50q is not known", l.Type)
-	}
-	return layer, nil
-}
-
-// A namedTensor is a view of parameters or statistics as it stands in a file.
-type namedTensor struct {
-	safetensors.Tensor
-	least float64 // the least that an element may be
-}
-
-// tensors lists the network's parameters and statistics, named as the modules
-// of an nn.Sequential name them in which activations and dropout are modules of
-// their own.
-func (n *Network) tensors() iter.Seq[namedTensor] {
-	return func(yield func(namedTensor) bool) {
-		module := 0
-		for _, s := range n.slots {
-			for _, t := range s.tensors(module) {
-				if !yield(t) {
-					return
-				}
-			}
-			module++
-			if s.activation != Identity {
-				module++
-			}
-		}
-	}
-}
-
-// tensors lists those of a layer, the given module.
-func (s *slot) tensors(module int) (list []namedTensor) {
-	add := func(name string, least float64, data []float64, shape ...int) {
-		name = fmt.Sprintf("%d.%s", module, name)
-		list = append(list, namedTensor{safetensors.Tensor{Name: name, Type: "F64", Shape: shape, Data: data}, least})
-	}
-	leastVariance := math.SmallestNonzeroFloat64 // nothing is added to that of a Standardize
-	switch s.Layer.(type) {
-	case Dense:
-		add("weight", math.Inf(-1), s.w.Data, s.rows, s.cols)
-	case BatchNorm:
-		add("weight", math.Inf(-1), s.w.Data, s.cols)
-		leastVariance = 0
-	}
-	if s.biases > 0 {
-		add("bias", math.Inf(-1), s.b, s.biases)
-	}
-	if s.statistics > 0 {
-		add("running_mean", math.Inf(-1), s.mean, s.statistics)
-		add("running_var", leastVariance, s.variance, s.statistics)
-	}
+	add(n.shape.Params, n.place.Params)
+	add(n.shape.Statistics, n.place.Statistics)
 	return list
 }
 
-// decodeNetwork makes the network that a file describes. Nothing is allocated
-// for it before its shapes are known to be those of the file's tensors.
-func decodeNetwork(file *safetensors.File) (*Network, error) {
-	version, ok := file.Metadata[versionKey]
-	if !ok {
-		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", versionKey)
+// networkOf makes the network that a file describes. Nothing is allocated for it before its shapes
+// are known to be those of the file's tensors.
+func networkOf(file *modelfile.Reader) (*Network, error) {
+	d, err := layerTypes.Parse(file.Description, maxLayers)
+	if err != nil {
+		return nil, err
 	}
-	if version != formatVersion {
-		return nil, fmt.Errorf("%s is %.20q, want %q", versionKey, version, formatVersion)
+	n, err := newNetwork(d.Inputs, d.Layers)
+	if err != nil {
+		return nil, fmt.Errorf("backprop.network: %w", leaves(err)[0])
 	}
-	var d networkJSON
-	if err := strictJSON(file.Metadata[networkKey], &d); err != nil {
-		return nil, fmt.Errorf("%s: %w", networkKey, err)
-	}
-	layers := make([]Layer, len(d.Layers))
-	for i, l := range d.Layers {
-		layers[i], _ = l.layer() // seen to be one of ours while it was decoded
-	}
-	n, errs := newNetwork(d.Inputs, layers)
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("%s: %w", networkKey, errs[0])
-	}
-	n.fitted = d.Fitted
-	return n, n.fill(file)
-}
-
-// fill takes the parameters and statistics from a file.
-func (n *Network) fill(file *safetensors.File) error {
-	given, wanted := map[string]safetensors.Tensor{}, map[string]bool{}
-	for _, t := range file.Tensors {
-		given[t.Name] = t
-	}
-	for w := range n.tensors() {
-		wanted[w.Name] = true
-		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
-			wanted[module+".num_batches_tracked"] = true // PyTorch's, which nothing of ours depends on
-		}
-		t, ok := given[w.Name]
-		if !ok {
-			return fmt.Errorf("there is no tensor %q", w.Name)
-		}
-		if err := w.check(t); err != nil {
-			return fmt.Errorf("tensor %q %w", w.Name, err)
-		}
-	}
-	_, checkpoint := file.Metadata[checkpointKey]
-	for _, t := range file.Tensors {
-		if !wanted[t.Name] && !(checkpoint && strings.HasPrefix(t.Name, checkpointPrefix)) {
-			return fmt.Errorf("tensor %.50q belongs to no layer", t.Name)
-		}
+	if err := file.Check(n.tensors()); err != nil {
+		return nil, err
 	}
 	n.allocate()
-	for t := range n.tensors() {
-		copy(t.Data, given[t.Name].Data)
-	}
-	return nil
-}
-
-// check compares a file's tensor with the wanted one.
-func (w namedTensor) check(t safetensors.Tensor) error {
-	if !slices.Equal(t.Shape, w.Shape) {
-		return fmt.Errorf("has shape %v, want %v", t.Shape, w.Shape)
-	}
-	if t.Type != "F64" && t.Type != "F32" {
-		return fmt.Errorf("is of type %s, want F64 or F32", t.Type)
-	}
-	for i, v := range t.Data {
-		if !isFinite(v) {
-			return fmt.Errorf("has %v at index %d, want finite numbers", v, i)
-		}
-		if v < w.least {
-			return fmt.Errorf("has %v at index %d, which cannot be a variance", v, i)
-		}
-	}
-	return nil
-}
-
-// strictJSON decodes text, all of it, and nothing that v has no field for.
-func strictJSON(text string, v any) error {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("something follows the JSON")
-	}
-	return nil
+	n.fitted = d.Fitted
+	return n, nil
 }
