@@ -8,14 +8,24 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"example.com/backprop/internal/strictjson"
 )
 
-// Read reads a file, to the end of r, and trusts nothing in it: whatever departs from the format is an error
-// that says what and where. The tensors come in the order of their elements in the file. Memory stays within a
-// small multiple of the bytes that r really delivers, whatever the header claims. Elements may be NaN or
-// infinite; integers beyond ±2⁵³ are an error, and so are tensors of the 4-, 6- and 8-bit floating-point and
-// the complex types.
-func Read(r io.Reader) (*File, error) {
+// A Reader reads a file in two steps, so that nothing is read that was not asked for: its header, then the
+// elements of some tensors. Nothing in the file is trusted: whatever departs from the format is an error that
+// says what and where. Memory stays within a small multiple of the bytes of the header that really come; that
+// of the elements is the caller's.
+type Reader struct {
+	Metadata map[string]string
+	Tensors  []Tensor // in the order of their elements in the file, Data nil
+
+	in *input
+}
+
+// NewReader reads the header, and checks all of it. Tensors of the 4-, 6- and 8-bit floating-point and the
+// complex types are an error.
+func NewReader(r io.Reader) (*Reader, error) {
 	in := &input{r: r, buf: make([]byte, chunkSize)}
 	header, err := in.header()
 	if err != nil {
@@ -28,19 +38,39 @@ func Read(r io.Reader) (*File, error) {
 	if err := layOut(entries); err != nil {
 		return nil, err
 	}
-	f := &File{Metadata: metadata, Tensors: make([]Tensor, len(entries))}
+	tensors := make([]Tensor, len(entries))
 	for i, e := range entries {
-		if e.Data, err = in.elements(e); err != nil {
-			return nil, inTensor(e.Name, err)
+		tensors[i] = e.Tensor
+	}
+	return &Reader{Metadata: metadata, Tensors: tensors, in: in}, nil
+}
+
+// Read reads the elements of the tensors, in their order, and checks that the file ends there. It can be
+// called once. Into returns where a tensor's elements go, memory of just their number, or nil for a tensor
+// whose elements are passed over. Elements may be NaN or infinite; integers beyond ±2⁵³ are an error.
+func (r *Reader) Read(into func(Tensor) []float64) error {
+	for _, t := range r.Tensors {
+		count, _ := elements(t.Shape)
+		d := dtypes[rank(t.Type)]
+		data := into(t)
+		err := error(nil)
+		if data == nil {
+			err = r.in.skip(count * d.size)
+		} else if len(data) != count {
+			panic(fmt.Sprintf("safetensors: memory for %d elements, tensor %q has %d", len(data), t.Name, count))
+		} else {
+			err = r.in.elements(data, d)
 		}
-		f.Tensors[i] = e.Tensor
+		if err != nil {
+			return inTensor(t.Name, err)
+		}
 	}
-	if n, err := io.ReadFull(r, in.buf[:1]); n > 0 {
-		return nil, fmt.Errorf("safetensors: the file goes on after byte %d, the end of its last tensor", in.at)
+	if n, err := io.ReadFull(r.in.r, r.in.buf[:1]); n > 0 {
+		return fmt.Errorf("safetensors: the file goes on after byte %d, the end of its last tensor", r.in.at)
 	} else if err != io.EOF {
-		return nil, fmt.Errorf("safetensors: reading failed after byte %d: %w", in.at, err)
+		return fmt.Errorf("safetensors: reading failed after byte %d: %w", r.in.at, err)
 	}
-	return f, nil
+	return nil
 }
 
 // layOut sorts the entries by their place in the file and checks each on its own, and that together they tile
@@ -59,7 +89,7 @@ func layOut(entries []entry) error {
 		}
 		if e.begin < at {
 			return inTensor(e.Name, fmt.Errorf("begins at offset %d, within tensor %s, which ends at %d",
-				e.begin, quote(entries[i-1].Name), at))
+				e.begin, strictjson.Quote(entries[i-1].Name), at))
 		}
 		at = e.end
 	}
@@ -70,7 +100,7 @@ func layOut(entries []entry) error {
 func (e *entry) check() error {
 	k := rank(e.Type)
 	if k < 0 {
-		return fmt.Errorf("unknown type %s", quote(e.Type))
+		return fmt.Errorf("unknown type %s", strictjson.Quote(e.Type))
 	}
 	size := dtypes[k].size
 	if size == 0 {
@@ -112,13 +142,13 @@ func (in *input) next(left int) ([]byte, error) {
 }
 
 func (in *input) header() (string, error) {
-	b, err := in.next(8)
+	b, err := in.next(lengthSize)
 	if err != nil {
 		return "", fmt.Errorf("safetensors: header length: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(b)
 	if length < 2 || length > maxHeader {
-		return "", fmt.Errorf("safetensors: header length %d, expected 2 to %d", length, maxHeader)
+		return "", fmt.Errorf("safetensors: header length %d, expected 2 to %d; this is not a safetensors file", length, maxHeader)
 	}
 	var header strings.Builder
 	for header.Len() < int(length) {
@@ -131,18 +161,12 @@ func (in *input) header() (string, error) {
 	return header.String(), nil
 }
 
-// elements reads the elements of e. Their memory doubles as they arrive, up to what e needs.
-func (in *input) elements(e entry) ([]float64, error) {
-	d := dtypes[rank(e.Type)]
-	count := (e.end - e.begin) / d.size
-	var data []float64
-	for len(data) < count {
-		b, err := in.next((count - len(data)) * d.size)
+// elements fills data with elements of type d.
+func (in *input) elements(data []float64, d dtype) error {
+	for i := 0; i < len(data); {
+		b, err := in.next((len(data) - i) * d.size)
 		if err != nil {
-			return nil, err
-		}
-		if need := len(data) + len(b)/d.size; need > cap(data) {
-			data = append(make([]float64, 0, min(count, max(need, 2*len(data)))), data...)
+			return err
 		}
 		for ; len(b) > 0; b = b[d.size:] {
 			var word [8]byte
@@ -150,10 +174,23 @@ func (in *input) elements(e entry) ([]float64, error) {
 			u := binary.LittleEndian.Uint64(word[:])
 			v, ok := d.decode(u)
 			if !ok {
-				return nil, fmt.Errorf("element %d: bits %#x of type %s are not a value that float64 holds exactly", len(data), u, e.Type)
+				return fmt.Errorf("element %d: bits %#x of type %s are not a value that float64 holds exactly", i, u, d.name)
 			}
-			data = append(data, v)
+			data[i] = v
+			i++
 		}
 	}
-	return data, nil
+	return nil
+}
+
+// skip passes over so many bytes.
+func (in *input) skip(left int) error {
+	for left > 0 {
+		b, err := in.next(left)
+		if err != nil {
+			return err
+		}
+		left -= len(b)
+	}
+	return nil
 }

@@ -17,8 +17,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
+
+	"example.com/backprop/internal/strictjson"
 )
 
 // A File is the content of a safetensors file.
@@ -37,6 +37,7 @@ type Tensor struct {
 
 const (
 	metadataKey = "__metadata__"
+	lengthSize  = 8           // bytes, of the header's length
 	maxHeader   = 100_000_000 // bytes, the reference implementation's limit
 	maxExact    = 1 << 53     // float64 holds every integer up to this magnitude
 	chunkSize   = 1 << 16     // bytes moved at a time, a multiple of every element's size
@@ -114,22 +115,11 @@ func elements(shape []int) (int, error) {
 	return n, nil
 }
 
-// abbreviate keeps what a file says at a length fit for an error.
-func abbreviate(s string) string {
-	const limit = 64
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
-}
-
 func showShape(shape []int) string {
-	return abbreviate(fmt.Sprint(shape[:min(len(shape), 64)])) // each dimension takes two bytes or more
+	return strictjson.Abbreviate(fmt.Sprint(shape[:min(len(shape), 64)])) // each dimension takes two bytes or more
 }
-
-func quote(s string) string { return strconv.Quote(abbreviate(s)) }
 
 // inTensor says in which tensor an error arose.
 func inTensor(name string, err error) error {
-	return fmt.Errorf("safetensors: tensor %s: %w", quote(name), err)
+	return fmt.Errorf("safetensors: tensor %s: %w", strictjson.Quote(name), err)
 }

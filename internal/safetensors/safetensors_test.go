@@ -10,6 +10,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -82,7 +83,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		"bytewise": iotest.OneByteReader,
 		"dataErr":  iotest.DataErrReader,
 	} {
-		got, err := Read(reader(bytes.NewReader(write(t, f))))
+		got, err := read(reader(bytes.NewReader(write(t, f))))
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -171,7 +172,7 @@ func TestReadDecodesEveryReadableType(t *testing.T) {
 		{"I64", "\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\xe0\xff", []float64{-1, -1 << 53}},
 		{"U64", "\x00\x00\x00\x00\x00\x00\x20\x00", []float64{1 << 53}},
 	} {
-		f, err := Read(strings.NewReader(one(c.dtype, fmt.Sprintf("[%d]", len(c.want)), len(c.data)) + c.data))
+		f, err := read(strings.NewReader(one(c.dtype, fmt.Sprintf("[%d]", len(c.want)), int64(len(c.data))) + c.data))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -220,14 +221,14 @@ func TestReadTakesWhatTheFormatAllows(t *testing.T) {
 			`"__metadata__":{},"c":{"dtype":"F64","shape":[0],"data_offsets":[3,3]}}`: "abcd",
 		`{"\u0061\ud83d\ude00\/":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`: "a",
 	} {
-		if _, err := Read(strings.NewReader(file(header, data))); err != nil {
+		if _, err := read(strings.NewReader(file(header, data))); err != nil {
 			t.Errorf("%s: %v", header, err)
 		}
 	}
 }
 
 func TestReadOrdersTensorsAsTheFileDoes(t *testing.T) {
-	f, err := Read(strings.NewReader(file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},`+
+	f, err := read(strings.NewReader(file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]},`+
 		`"__metadata__":{"k":"v"},"b":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}`, "\x05\x06")))
 	if err != nil {
 		t.Fatal(err)
@@ -244,14 +245,14 @@ var hostile = []struct{ file, want string }{
 	// The header's length.
 	{"", "safetensors: header length: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
 	{"\x02\x00\x00\x00\x00\x00\x00", "safetensors: header length: the file ends at byte 7, 1 bytes too early: unexpected EOF"},
-	{length(0), "safetensors: header length 0, expected 2 to 100000000"},
-	{length(1) + "{", "safetensors: header length 1, expected 2 to 100000000"},
+	{length(0), "safetensors: header length 0, expected 2 to 100000000; this is not a safetensors file"},
+	{length(1) + "{", "safetensors: header length 1, expected 2 to 100000000; this is not a safetensors file"},
 	{length(2), "safetensors: header: the file ends at byte 8, 2 bytes too early: unexpected EOF"},
 	{length(3) + "{}", "safetensors: header: the file ends at byte 10, 1 bytes too early: unexpected EOF"},
 	{length(100_000_000) + "{}", "safetensors: header: the file ends at byte 10, 99999998 bytes too early: unexpected EOF"},
-	{length(100_000_001) + "{}", "safetensors: header length 100000001, expected 2 to 100000000"},
-	{length(1<<63) + "{}", "safetensors: header length 9223372036854775808, expected 2 to 100000000"},
-	{length(1<<64-1) + "{}", "safetensors: header length 18446744073709551615, expected 2 to 100000000"},
+	{length(100_000_001) + "{}", "safetensors: header length 100000001, expected 2 to 100000000; this is not a safetensors file"},
+	{length(1<<63) + "{}", "safetensors: header length 9223372036854775808, expected 2 to 100000000; this is not a safetensors file"},
+	{length(1<<64-1) + "{}", "safetensors: header length 18446744073709551615, expected 2 to 100000000; this is not a safetensors file"},
 	// The header's JSON.
 	{file(" {}", ""), `safetensors: the header begins with " ", not with '{'`},
 	{file("\ufeff{}", ""), `safetensors: the header begins with "\xef", not with '{'`},
@@ -260,14 +261,14 @@ var hostile = []struct{ file, want string }{
 	{file("  ", ""), `safetensors: the header begins with " ", not with '{'`},
 	{file("{\"a\xff\":1}", ""), "safetensors: the header is not valid UTF-8"},
 	{file("{\"\xed\xa0\x80\":1}", ""), "safetensors: the header is not valid UTF-8"},
-	{file("{ ", ""), `safetensors: byte 10: expected a string, got the end of the header`},
+	{file("{ ", ""), `safetensors: byte 10: expected a string, got the end`},
 	{file(`{"a`, ""), `safetensors: byte 9: invalid string "a`},
-	{file(`{"a":`, ""), `safetensors: byte 13: tensor "a": expected {, got the end of the header`},
+	{file(`{"a":`, ""), `safetensors: byte 13: tensor "a": expected {, got the end`},
 	{file(`{"a" 1}`, ""), `safetensors: byte 13: expected :, got 1`},
 	{file("{]", ""), `safetensors: byte 9: expected a string, got ]`},
-	{file("{},", ""), `safetensors: byte 10: expected the end of the header, got ,`},
-	{file("{}{}", ""), `safetensors: byte 10: expected the end of the header, got {`},
-	{file("{}\x00", ""), `safetensors: byte 10: expected the end of the header, got "\x00"`},
+	{file("{},", ""), `safetensors: byte 10: expected the end, got ,`},
+	{file("{}{}", ""), `safetensors: byte 10: expected the end, got {`},
+	{file("{}\x00", ""), `safetensors: byte 10: expected the end, got "\x00"`},
 	{file("{'a':1}", ""), `safetensors: byte 9: expected a string, got 'a'`},
 	{file("{\"a\nb\":1}", ""), `safetensors: byte 9: invalid string "\"a\nb\""`},
 	{file(`{"a\x":1}`, ""), `safetensors: byte 9: invalid string "a\x"`},
@@ -341,13 +342,7 @@ var hostile = []struct{ file, want string }{
 	{one("I32", "[2,2]", 4) + "abcd", `safetensors: tensor "a": shape [2 2] of type I32, 4 bytes each, does not fit the 4 bytes from offset 0 to 4`},
 	{one("U8", "[]", 0), `safetensors: tensor "a": shape [] of type U8, 1 bytes each, does not fit the 0 bytes from offset 0 to 0`},
 	{one("U8", "[0]", 1) + "a", `safetensors: tensor "a": shape [0] of type U8, 1 bytes each, does not fit the 1 bytes from offset 0 to 1`},
-	{one("U8", "[2,9223372036854775807]", 1), `safetensors: tensor "a": shape [2 9223372036854775807] has too many elements`},
-	{one("U8", "[4294967296,4294967296]", 0), `safetensors: tensor "a": shape [4294967296 4294967296] has too many elements`},
-	{one("U8", "[4294967296,4294967296,0]", 0), `safetensors: tensor "a": shape [4294967296 4294967296 0] has too many elements`},
-	{one("F64", "[2305843009213693952]", 0), `safetensors: tensor "a": shape [2305843009213693952] of type F64, 8 bytes each, does not fit the 0 bytes from offset 0 to 0`},
 	{one("U8", "["+strings.Repeat("2,", 99)+"2]", 0), `safetensors: tensor "a": shape [` + strings.Repeat("2 ", 31) + "2… has too many elements"},
-	{one("U8", "[9223372036854775807]", math.MaxInt64), `safetensors: tensor "a": the file ends at byte 97, 9223372036854775807 bytes too early: unexpected EOF`},
-	{one("F64", "[576460752303423488]", 1<<62), `safetensors: tensor "a": the file ends at byte 97, 4611686018427387904 bytes too early: unexpected EOF`},
 	{one("F64", "[2]", 16) + "12345678", `safetensors: tensor "a": the file ends at byte 71, 8 bytes too early: unexpected EOF`},
 	{one("U8", "[2]", 2) + "123", `safetensors: the file goes on after byte 63, the end of its last tensor`},
 	{file("{}", "\x00"), "safetensors: the file goes on after byte 10, the end of its last tensor"},
@@ -371,11 +366,31 @@ var hostile = []struct{ file, want string }{
 	{file(`{"a`+strings.Repeat("é", 1000)+`":1}`, ""), `safetensors: byte 2013: tensor "a` + strings.Repeat("é", 31) + `…": expected {, got 1`},
 }
 
+// wide holds hostile files whose numbers do not fit an int of 32 bits, with the error where it has 64.
+var wide = []struct{ file, want string }{
+	{one("U8", "[2,9223372036854775807]", 1), `safetensors: tensor "a": shape [2 9223372036854775807] has too many elements`},
+	{one("U8", "[4294967296,4294967296]", 0), `safetensors: tensor "a": shape [4294967296 4294967296] has too many elements`},
+	{one("U8", "[4294967296,4294967296,0]", 0), `safetensors: tensor "a": shape [4294967296 4294967296 0] has too many elements`},
+	{one("F64", "[2305843009213693952]", 0), `safetensors: tensor "a": shape [2305843009213693952] of type F64, 8 bytes each, does not fit the 0 bytes from offset 0 to 0`},
+	{one("U8", "[9223372036854775807]", math.MaxInt64), `safetensors: tensor "a": the file ends at byte 97, 9223372036854775807 bytes too early: unexpected EOF`},
+	{one("F64", "[576460752303423488]", 1<<62), `safetensors: tensor "a": the file ends at byte 97, 4611686018427387904 bytes too early: unexpected EOF`},
+}
+
 func TestReadRefusesHostileFiles(t *testing.T) {
 	for _, c := range hostile {
-		f, err := Read(strings.NewReader(c.file))
+		f, err := read(strings.NewReader(c.file))
 		if f != nil || err == nil || err.Error() != c.want {
 			t.Errorf("%.200q:\n got %v\nwant %v", c.file, err, c.want)
+		}
+	}
+	for _, c := range wide {
+		want := c.want
+		if strconv.IntSize == 32 {
+			want = " is too large"
+		}
+		f, err := read(strings.NewReader(c.file))
+		if f != nil || err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%.200q:\n got %v\nwant %v", c.file, err, want)
 		}
 	}
 }
@@ -383,7 +398,7 @@ func TestReadRefusesHostileFiles(t *testing.T) {
 func TestReadRefusesAFileCutAtAnyByte(t *testing.T) {
 	whole := write(t, small())
 	for k := range whole {
-		f, err := Read(bytes.NewReader(whole[:k]))
+		f, err := read(bytes.NewReader(whole[:k]))
 		if f != nil || !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), fmt.Sprintf("the file ends at byte %d, ", k)) {
 			t.Errorf("cut at byte %d: %v", k, err)
 		}
@@ -394,14 +409,53 @@ func TestReadReturnsTheReadersError(t *testing.T) {
 	whole := write(t, small())
 	broken := errors.New("broken disk")
 	for k := range len(whole) + 1 {
-		f, err := Read(io.MultiReader(bytes.NewReader(whole[:k]), iotest.ErrReader(broken)))
+		f, err := read(io.MultiReader(bytes.NewReader(whole[:k]), iotest.ErrReader(broken)))
 		if f != nil || !errors.Is(err, broken) || !strings.HasSuffix(err.Error(), fmt.Sprintf("reading failed after byte %d: broken disk", k)) {
 			t.Errorf("reader broken after byte %d: %v", k, err)
 		}
 	}
 }
 
-func TestReadAllocatesInProportionToWhatItReads(t *testing.T) {
+// What is passed over is not looked at, but must be there.
+func TestReadPassesOverWhatIsNotAskedFor(t *testing.T) {
+	header := `{"a":{"dtype":"BOOL","shape":[70000],"data_offsets":[0,70000]},"b":{"dtype":"U8","shape":[1],"data_offsets":[70000,70001]}}`
+	whole := file(header, strings.Repeat("\x07", 70001))
+	for cut := range 3 {
+		r, err := NewReader(strings.NewReader(whole[:len(whole)-cut]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]float64, 1)
+		err = r.Read(func(t Tensor) []float64 {
+			if t.Name == "a" {
+				return nil
+			}
+			return b
+		})
+		want := []string{"", `tensor "b": the file ends at byte %d, 1 bytes`, `tensor "a": the file ends at byte %d, 1 bytes`}[cut]
+		if cut == 0 && (err != nil || b[0] != 7) {
+			t.Error(b, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), fmt.Sprintf(want, len(whole)-cut))) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestReadPanicsIfItIsGivenOtherMemory(t *testing.T) {
+	defer func() {
+		if got := recover(); got != `safetensors: memory for 1 elements, tensor "n" has 0` {
+			t.Error(got)
+		}
+	}()
+	r, err := NewReader(strings.NewReader(file(`{"n":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Read(func(Tensor) []float64 { return make([]float64, 1) })
+}
+
+func TestReadAllocatesInProportionToTheHeader(t *testing.T) {
 	list := func(n int, f func(i int) string) string {
 		var items []string
 		for i := range n {
@@ -431,7 +485,9 @@ func TestReadAllocatesInProportionToWhatItReads(t *testing.T) {
 		const factor, constant = 40, 128 << 10
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		Read(strings.NewReader(in))
+		if r, err := NewReader(strings.NewReader(in)); err == nil {
+			r.Read(passOver)
+		}
 		runtime.ReadMemStats(&after)
 		total := after.TotalAlloc - before.TotalAlloc // garbage included
 		t.Logf("%s: %d bytes for %d, %.1f", name, total, len(in), float64(total)/float64(len(in)))
@@ -449,10 +505,10 @@ func FuzzRead(f *testing.F) {
 	small().WriteTo(&b)
 	f.Add(b.Bytes())
 	for _, d := range dtypes {
-		f.Add([]byte(one(d.name, "[1]", d.size) + "12345678"[:d.size]))
+		f.Add([]byte(one(d.name, "[1]", int64(d.size)) + "12345678"[:d.size]))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := Read(bytes.NewReader(data))
+		got, err := read(bytes.NewReader(data))
 		if err != nil {
 			if got != nil || !strings.HasPrefix(err.Error(), "safetensors: ") || len(err.Error()) > 600 {
 				t.Fatalf("file %v and error %v", got, err)
@@ -464,7 +520,7 @@ func FuzzRead(f *testing.F) {
 				got.Tensors[i].Type = "F64" // every value of every type is one of these
 			}
 		}
-		again, err := Read(bytes.NewReader(write(t, got)))
+		again, err := read(bytes.NewReader(write(t, got)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -474,6 +530,30 @@ func FuzzRead(f *testing.F) {
 
 // Helpers.
 
+// read reads all of a file, but for the elements of tensors larger than any here, which are passed over.
+func read(r io.Reader) (*File, error) {
+	in, err := NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Metadata: in.Metadata}
+	err = in.Read(func(t Tensor) []float64 {
+		n, err := elements(t.Shape)
+		if err != nil || n > 1<<24 {
+			return nil
+		}
+		t.Data = make([]float64, n)
+		f.Tensors = append(f.Tensors, t)
+		return t.Data
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func passOver(Tensor) []float64 { return nil }
+
 // length is the first 8 bytes of a file.
 func length(n uint64) string {
 	return string(binary.LittleEndian.AppendUint64(nil, n))
@@ -482,7 +562,7 @@ func length(n uint64) string {
 func file(header, data string) string { return length(uint64(len(header))) + header + data }
 
 // one is a file up to its data, those of one tensor a.
-func one(dtype, shape string, size int) string {
+func one(dtype, shape string, size int64) string {
 	return file(fmt.Sprintf(`{"a":{"dtype":"%s","shape":%s,"data_offsets":[0,%d]}}`, dtype, shape, size), "")
 }
 

@@ -11,6 +11,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"example.com/backprop/internal/strictjson"
 )
 
 // WriteTo writes the file to w and returns the number of bytes written. Tensors are of type F64, which keeps
@@ -64,7 +66,7 @@ func encode(typ string, v float64) uint64 {
 func encodeHeader(metadata map[string]string, tensors []Tensor) ([]byte, error) {
 	for key, value := range metadata {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			return nil, fmt.Errorf("safetensors: metadata %s is not valid UTF-8", quote(key))
+			return nil, fmt.Errorf("safetensors: metadata %s is not valid UTF-8", strictjson.Quote(key))
 		}
 	}
 	var members [][]byte
@@ -118,7 +120,7 @@ func (t *Tensor) check() error {
 		return errors.New("the name is reserved")
 	}
 	if t.Type != "F64" && t.Type != "I64" {
-		return fmt.Errorf("type %s cannot be written, only F64 and I64", quote(t.Type))
+		return fmt.Errorf("type %s cannot be written, only F64 and I64", strictjson.Quote(t.Type))
 	}
 	n, err := elements(t.Shape)
 	if err != nil {

@@ -1,0 +1,148 @@
+package modelfile
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/safetensors"
+)
+
+// The keys of a file's metadata.
+const (
+	VersionKey    = "backprop.version"
+	NetworkKey    = "backprop.network"
+	CheckpointKey = "backprop.checkpoint"
+)
+
+// formatVersion is the version of what the metadata says.
+const formatVersion = "1"
+
+// CheckpointPrefix begins the name of every tensor that belongs to a checkpoint and not to its network.
+const CheckpointPrefix = "checkpoint."
+
+// A Tensor is a part of a network's parameters or statistics, or of a checkpoint.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float64 // the caller's
+	Least float64   // the least that an element may be; math.Inf(-1) for any
+}
+
+// Encode returns the file of a network. It returns an error if an element is not finite.
+func Encode(description string, tensors []Tensor) (*safetensors.File, error) {
+	file := &safetensors.File{Metadata: map[string]string{VersionKey: formatVersion, NetworkKey: description}}
+	for _, t := range tensors {
+		if !kernel.Finite(t.Data) {
+			return nil, fmt.Errorf("tensor %q has an element that is not finite", t.Name)
+		}
+		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: t.Name, Type: "F64", Shape: t.Shape, Data: t.Data})
+	}
+	return file, nil
+}
+
+// A Reader reads a file: first what it says of itself, then the tensors that are asked for.
+type Reader struct {
+	Description string
+	Checkpoint  string // what the metadata say of a training; "" if the file is no checkpoint
+
+	file    *safetensors.Reader
+	tensors map[string]safetensors.Tensor
+}
+
+// NewReader reads all but the elements of the tensors.
+func NewReader(r io.Reader) (*Reader, error) {
+	file, err := safetensors.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	version, ok := file.Metadata[VersionKey]
+	if !ok {
+		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", VersionKey)
+	}
+	if version != formatVersion {
+		return nil, fmt.Errorf("%s is %.20q, want %q", VersionKey, version, formatVersion)
+	}
+	tensors := make(map[string]safetensors.Tensor, len(file.Tensors))
+	for _, t := range file.Tensors {
+		tensors[t.Name] = t
+	}
+	return &Reader{file.Metadata[NetworkKey], file.Metadata[CheckpointKey], file, tensors}, nil
+}
+
+// Shape returns the shape of a tensor in the file, nil if there is none of the name.
+func (r *Reader) Shape(name string) []int { return r.tensors[name].Shape }
+
+// Check returns an error if the file does not have these tensors, in their shapes, or has others that belong
+// to no network: but for those of a checkpoint and PyTorch's count of batches beside a running mean. Data is
+// not looked at.
+func (r *Reader) Check(tensors []Tensor) error {
+	wanted := make(map[string]bool)
+	for _, w := range tensors {
+		wanted[w.Name] = true
+		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
+			wanted[module+".num_batches_tracked"] = true // nothing of ours depends on it
+		}
+		t, ok := r.tensors[w.Name]
+		if !ok {
+			return fmt.Errorf("there is no tensor %q", w.Name)
+		}
+		if !slices.Equal(t.Shape, w.Shape) {
+			return fmt.Errorf("tensor %q has shape %v, want %v", w.Name, t.Shape, w.Shape)
+		}
+		if t.Type != "F64" && t.Type != "F32" {
+			return fmt.Errorf("tensor %q is of type %s, want F64 or F32", w.Name, t.Type)
+		}
+	}
+	for _, t := range r.file.Tensors {
+		if !wanted[t.Name] && (r.Checkpoint == "" || !strings.HasPrefix(t.Name, CheckpointPrefix)) {
+			return fmt.Errorf("tensor %.50q belongs to no layer", t.Name)
+		}
+	}
+	return nil
+}
+
+// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape says; it
+// can be called once. It returns an error if an element is not finite, but for tensors of a checkpoint, or
+// below its tensor's Least.
+func (r *Reader) Read(tensors []Tensor) error {
+	if err := r.Check(tensors); err != nil {
+		return err
+	}
+	data := make(map[string][]float64, len(tensors))
+	for _, t := range tensors {
+		data[t.Name] = t.Data
+		if t.Data == nil {
+			data[t.Name] = []float64{} // nil would pass the tensor over
+		}
+	}
+	if err := r.file.Read(func(t safetensors.Tensor) []float64 { return data[t.Name] }); err != nil {
+		return err
+	}
+	for _, t := range tensors {
+		if err := t.checkValues(); err != nil {
+			return fmt.Errorf("tensor %q %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkValues returns an error if an element cannot be what it should.
+func (t *Tensor) checkValues() error {
+	if !strings.HasPrefix(t.Name, CheckpointPrefix) && !kernel.Finite(t.Data) {
+		i := slices.IndexFunc(t.Data, func(v float64) bool { return v-v != 0 })
+		return fmt.Errorf("has %v at index %d, want finite numbers", t.Data[i], i)
+	}
+	if t.Least == math.Inf(-1) {
+		return nil
+	}
+	for i, v := range t.Data {
+		if v < t.Least {
+			return fmt.Errorf("has %v at index %d, which cannot be a variance", v, i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+// Package strictjson takes JSON from strangers apart, token by token: just what may stand at each place.
+// encoding/json would let duplicate keys, keys in another case, null and lone surrogates pass, and would spend
+// dozens of bytes on each byte of a long list.
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Parser reads a text. Its first error is kept and ends all loops; until then the methods take what comes
+// next, after it what they return means nothing. No nesting is taken that the caller does not ask for, so a
+// bound on it is the caller's.
+type Parser struct {
+	In string // the part of the text being read, such as "layer 3: ", for errors
+
+	text     string
+	offset   int // where the text begins in its file
+	start, i int // the last token is text[start:i]
+	err      error
+}
+
+// New returns a parser of text, which begins at the given byte of its file. The text must be valid UTF-8.
+func New(text string, offset int) *Parser { return &Parser{text: text, offset: offset} }
+
+// Err returns the first error.
+func (p *Parser) Err() error { return p.err }
+
+// Fail keeps an error of the last token, with that token's place in the file.
+func (p *Parser) Fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("byte %d: %s%s", p.offset+p.start, p.In, fmt.Sprintf(format, args...))
+	}
+}
+
+// Stop keeps an error of what the text says, rather than of how it is written.
+func (p *Parser) Stop(err error) {
+	if p.err == nil && err != nil {
+		p.err = fmt.Errorf("%s%w", p.In, err)
+	}
+}
+
+// Ahead lets f read on, and then goes back.
+func (p *Parser) Ahead(f func()) {
+	start, i := p.start, p.i
+	f()
+	p.start, p.i = start, i
+}
+
+const space, punctuation = " \t\r\n", "{}[],:"
+
+// peek skips space and returns what follows.
+func (p *Parser) peek() string {
+	for p.i < len(p.text) && strings.IndexByte(space, p.text[p.i]) >= 0 {
+		p.i++
+	}
+	return p.text[p.i:]
+}
+
+// Token takes the next token as it is written: punctuation, a string with its quotes or a run of anything
+// else; at the end of the text it is empty.
+func (p *Parser) Token() string {
+	rest := p.peek()
+	n := min(1, len(rest))
+	switch {
+	case rest == "" || strings.IndexByte(punctuation, rest[0]) >= 0:
+	case rest[0] == '"':
+		for n < len(rest) && rest[n] != '"' {
+			if rest[n] == '\\' {
+				n++
+			}
+			n++
+		}
+		n = min(n+1, len(rest))
+	default:
+		for n < len(rest) && strings.IndexByte(space+punctuation+`"`, rest[n]) < 0 {
+			n++
+		}
+	}
+	p.start, p.i = p.i, p.i+n
+	return rest[:n]
+}
+
+// accept takes the punctuation t if it comes next.
+func (p *Parser) accept(t string) bool {
+	if p.err != nil || !strings.HasPrefix(p.peek(), t) {
+		return false
+	}
+	p.Token()
+	return true
+}
+
+func (p *Parser) expect(t string) {
+	if got := p.Token(); got != t {
+		p.Fail("expected %s, got %s", Show(t), Show(got))
+	}
+}
+
+// End takes the end of the text.
+func (p *Parser) End() { p.expect("") }
+
+// items takes what stands between two brackets, separated by commas.
+func (p *Parser) items(open, end string, item func()) {
+	p.expect(open)
+	for first := true; p.err == nil && !p.accept(end); first = false {
+		if !first {
+			p.expect(",")
+		}
+		item()
+	}
+}
+
+// Array calls item before each item, to take it.
+func (p *Parser) Array(item func()) { p.items("[", "]", item) }
+
+// Object calls value after each key, to take what belongs to it. A key that comes twice is an error.
+func (p *Parser) Object(value func(key string)) {
+	seen := make(map[string]bool)
+	p.items("{", "}", func() {
+		key := p.Text()
+		if seen[key] {
+			p.Fail("duplicate key %s", Quote(key))
+		}
+		seen[key] = true
+		p.expect(":")
+		value(key)
+	})
+}
+
+// Size takes an integer from 0 in plain digits: no sign, fraction, exponent or leading zero.
+func (p *Parser) Size() int {
+	t := p.Token()
+	n, err := strconv.ParseUint(t, 10, strconv.IntSize-1)
+	if errors.Is(err, strconv.ErrRange) {
+		p.Fail("%s is too large", Show(t))
+	} else if err != nil || t[0] == '0' && t != "0" {
+		p.Fail("expected a non-negative integer, got %s", Show(t))
+	}
+	return int(n)
+}
+
+// Text takes a string. Without escapes it shares the text's memory.
+func (p *Parser) Text() string {
+	t := p.Token()
+	if t == "" || t[0] != '"' {
+		p.Fail("expected a string, got %s", Show(t))
+		return ""
+	}
+	if !strings.ContainsFunc(t, func(r rune) bool { return r == '\\' || r < ' ' }) && len(t) > 1 && t[len(t)-1] == '"' {
+		return t[1 : len(t)-1]
+	}
+	var s string
+	err := json.Unmarshal([]byte(t), &s)
+	const surrogate = "\ufffd" // stands for every escape that is half of a pair
+	if err != nil || strings.Count(s, surrogate) != strings.Count(t, surrogate) {
+		p.Fail("invalid string %s", Show(t))
+	}
+	return s
+}
+
+// Show formats a token for an error.
+func Show(t string) string {
+	if t == "" {
+		return "the end"
+	}
+	t = Abbreviate(t)
+	if strings.ContainsFunc(t, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(t)
+	}
+	return t
+}
+
+// Abbreviate keeps what a file says at a length fit for an error.
+func Abbreviate(s string) string {
+	const limit = 64
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// Quote quotes what a file says, abbreviated.
+func Quote(s string) string { return strconv.Quote(Abbreviate(s)) }
