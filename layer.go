@@ -64,7 +64,6 @@ type Shape struct {
 	modules                    int // in files; 0 means 1, or 2 with an Activation
 }
 
-
 // A Tensor is a parameter or a statistic, by its name and its shape in files. As a matrix it has
 // Shape[0] rows, or a single one if Shape has one element. L2 and WeightDecay act on parameters
 // whose Shape has two elements or more. [Network.Weights], Biases and Statistics find the names
@@ -644,7 +643,7 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 	if s.Activation == Softmax && s.Outputs == 1 {
 		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
 	}
-	return s, checkParameter(s.Activation)
+	return s, checkFields(s.Activation)
 }
 
 // numbered are the tensors of a module.

@@ -97,7 +97,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -263,9 +262,9 @@ type pass struct {
 	statistics []float64 // of a gradient, which moves no others
 	samples    batch
 	targets    batch
-	y          *buffer   // N×outputs
-	z, a       matrix    // N×outputs: what goes into the head, and what comes out in the end
-	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
+	y          *buffer // N×outputs
+	z, a       matrix  // N×outputs: what goes into the head, and what comes out in the end
+	da         *buffer // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
 	loss        Loss
 	closed      logitLoss // the loss, if there is a head
@@ -711,37 +710,28 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 // F32. The file is not trusted: whatever is wrong with it is an error that says
 // what and where. That of a file that does not exist wraps [fs.ErrNotExist].
 func Load(path string) (*Network, error) {
-	f, err := os.Open(path)
+	var n *Network
+	err := modelfile.Open(path, func(file *modelfile.Reader) (err error) {
+		n, err = readNetwork(file)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("backprop: Load: %w", err)
-	}
-	defer f.Close()
-	n, err := readNetwork(f)
-	if err != nil {
-		return nil, fmt.Errorf("backprop: Load: %s: %w", path, err)
+		return nil, door("Load").errorf("%w", err)
 	}
 	return n, nil
 }
 
 // Read reads a network as [Load] does, to the end of r.
 func Read(r io.Reader) (*Network, error) {
-	n, err := readNetwork(r)
-	if err != nil {
-		return nil, fmt.Errorf("backprop: Read: %w", err)
-	}
-	return n, nil
-}
-
-func readNetwork(r io.Reader) (*Network, error) {
 	file, err := modelfile.NewReader(r)
 	if err != nil {
-		return nil, err
+		return nil, door("Read").errorf("%w", err)
 	}
-	n, err := networkOf(file)
+	n, err := readNetwork(file)
 	if err != nil {
-		return nil, err
+		return nil, door("Read").errorf("%w", err)
 	}
-	return n, file.Read(n.tensors())
+	return n, nil
 }
 
 // newLayerTypes are layers by the names that they have in files.
@@ -818,4 +808,12 @@ func networkOf(file *modelfile.Reader) (*Network, error) {
 	n.allocate()
 	n.fitted = d.Fitted
 	return n, nil
+}
+
+func readNetwork(file *modelfile.Reader) (*Network, error) {
+	n, err := networkOf(file)
+	if err != nil {
+		return nil, err
+	}
+	return n, file.Read(n.tensors())
 }

@@ -3,22 +3,20 @@ package backprop
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
-	"reflect"
 	"slices"
-	"strings"
 	"time"
 
+	"example.com/backprop/internal/checkpoint"
+	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
-	"example.com/backprop/internal/safetensors"
+	"example.com/backprop/internal/modelfile"
+	"example.com/backprop/internal/progress"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -28,9 +26,9 @@ type TrainConfig struct {
 	LearningRate float64   // η, above 0
 	Epochs       int       // passes over the data, 1 or more
 	BatchSize    int       // samples a step; 0 means all of them: batch gradient descent
-	KeepOrder    bool      // do not shuffle the samples before every epoch
+	NoShuffle    bool      // do not shuffle the samples before every epoch
 	Loss         Loss      // nil means what belongs to the output's activation, as for Network.Loss
-	Optimizer    Optimizer // nil means gradient descent, θ ← θ − η·∂L/∂θ
+	Optimizer    Optimizer // nil means &SGD{}, gradient descent: θ ← θ − η·∂L/∂θ
 	Schedule     Schedule  // η by epoch; nil means LearningRate throughout
 	Seed         uint64    // of shuffling and dropout
 
@@ -67,17 +65,18 @@ type Data struct{ X, Y mat.Matrix }
 type Epoch struct {
 	N              int           // its number, from 0
 	Loss           float64       // mean over the samples, each taken before its batch's update, without penalties
-	ValidationLoss float64       // after the epoch, in inference mode; 0 without validation data
+	ValidationLoss float64       // after the epoch, in inference mode; NaN without validation data
 	LearningRate   float64       // η
 	GradNorm       float64       // ‖∂L/∂θ‖₂ of the last batch, L2 included, before clipping
-	Elapsed        time.Duration // the time it took; the mean of several where nothing watches epochs of less than 10 µs
+	Elapsed        time.Duration // the time it took, if OnEpoch, Progress or Schedule watch; else 0
 }
 
 // A History tells how a training went.
 type History struct {
-	Epochs  []Epoch    // every completed epoch
-	Best    int        // the epoch with the lowest validation loss, or without validation the lowest loss; -1 if there is none
-	Stopped StopReason // why training ended
+	Epochs  []Epoch       // every completed epoch
+	Best    int           // the epoch with the lowest validation loss, or without validation the lowest loss; -1 if there is none
+	Stopped StopReason    // why training ended
+	Elapsed time.Duration // the time that this call of Train took
 }
 
 // A StopReason says why training ended.
@@ -94,13 +93,18 @@ const (
 	StopFailed    StopReason = "failed"              // by the schedule or the checkpoint, as the error says
 )
 
+var stopReasons = []string{
+	string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch), string(StopCancelled),
+	string(StopDiverged), string(StopFailed),
+}
+
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("backprop: stop training")
 
 // ErrDiverged is what an error of [Network.Train], [Network.Loss],
 // [Network.Gradient] or [Network.CheckGradient] wraps when the loss, its
 // gradient or a parameter has left the finite numbers.
-var ErrDiverged = errors.New("loss or gradient is not finite")
+var ErrDiverged = errors.New("backprop: loss or gradient is not finite")
 
 // Train minimizes the mean loss over the samples in the rows of x, with their
 // targets in the rows of y, by gradient descent on mini-batches or by another
@@ -127,9 +131,8 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 // last seen finite at the beginning of an epoch; an optimizer with SetState
 // is made to start afresh. An error that OnEpoch returns is wrapped.
 //
-// Besides the data and the network, Train holds a copy of the parameters, the
-// optimizer's state and the values of one batch; the gradient only in networks of fewer
-// than 2¹⁴ parameters, with ClipNorm and for an optimizer of the caller's own.
+// Besides the data and the network, Train holds a copy of the parameters (with Patience two, with a
+// Checkpoint one more), the gradient, the optimizer's state and the values of one batch.
 //
 // Products of more than half a million multiplications are shared among
 // GOMAXPROCS goroutines, which spin for some 75 µs after each before they
@@ -140,7 +143,9 @@ func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	err = t.run(ctx)
+	t.history.Elapsed = time.Since(start)
 	return &t.history, err
 }
 
@@ -151,242 +156,55 @@ type trainer struct {
 	history        History
 	x, y           matrix
 	validX, validY matrix
-	order          []int // the epoch's order of samples; nil as they lie
-	batches        int   // an epoch
-	batchX, batchY matrix
-	pass           *pass
-	grad           []float64 // of all parameters, or nil
-	norms          []float64 // of the rows of a gradient that is used up row by row
-	pcg            *rand.PCG // reseeded for every epoch
+	batches        int        // an epoch
+	capacity       int        // samples of the largest batch
+	order          []int      // the epoch's order of samples; nil as they lie
+	shuffled       [2]*buffer // the samples and targets of a batch in that order
+	pcg            *rand.PCG  // reseeded for every epoch
 	rng            *rand.Rand
+	crew           *crew.Crew
+	pass           *pass
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
-	finite, best   snapshot
-	lowest         float64 // the best epoch's loss
-	start          time.Time
-	began          time.Duration // when the epoch began, or the first that has no time yet, after start
-	timed          int           // epochs that have a time
-	together       int           // how many are timed at once
-	progress       *progress
-	crew           *crew
-	descent        update      // the step, in parts if the optimizer is one of the package's
-	checkpoint     *checkpoint // nil for none
-}
-
-// A snapshot is a copy of all that training changes in a network.
-type snapshot struct{ params, statistics []float64 }
-
-func (n *Network) snapshot(s *snapshot) {
-	if len(s.params) != len(n.params) {
-		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
-	}
-	duplicate(s.params, n.params)
-	duplicate(s.statistics, n.statistics)
-}
-
-// finite tells whether all that training changes has stayed finite. A running
-// variance may have overflowed behind a loss that does not show it.
-func (n *Network) finite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
-
-func (n *Network) restore(s snapshot) {
-	duplicate(n.params, s.params)
-	duplicate(n.statistics, s.statistics)
-}
-
-func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig) (*trainer, error) {
-	if ctx == nil {
-		return nil, errors.New("backprop: Train: ctx is nil, want a context")
-	}
-	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}}
-	var err error
-	if t.x, t.y, t.Loss, err = n.batch("Train", x, y, c.Loss); err != nil {
-		return nil, err
-	}
-	if err := t.check(); err != nil {
-		return nil, err
-	}
-	if c.Validation != (Data{}) {
-		where := door("Train")
-		if t.validX, err = where.matrix("Validation.X", c.Validation.X, -1, n.inputs); err != nil {
-			return nil, err
-		}
-		if err := where.finite("Validation.X", t.validX); err != nil {
-			return nil, err
-		}
-		if t.validY, err = n.targets(where, "Validation.Y", c.Validation.Y, t.validX.Rows, t.Loss); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.plan(); err != nil {
-		return nil, err
-	}
-	if c.Checkpoint != "" {
-		t.checkpoint = t.newCheckpoint()
-	}
-	if err := t.resume(); err != nil {
-		return nil, fmt.Errorf("backprop: Train: Checkpoint %s: %w", c.Checkpoint, err)
-	}
-	if err := n.fit(t.x); err != nil {
-		return nil, err
-	}
-	if c.Progress != nil {
-		t.progress = newProgress(c.Progress, len(t.history.Epochs), c.Epochs)
-	}
-	return t, nil
-}
-
-// check reports every field of the configuration that cannot be used.
-func (t *trainer) check() error {
-	var errs []error
-	want := func(ok bool, field string, v any, what string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("backprop: Train: %s is %v, want %s", field, v, what))
-		}
-	}
-	want(isFinite(t.LearningRate) && t.LearningRate > 0, "LearningRate", t.LearningRate, "a finite number above 0")
-	want(t.Epochs > 0, "Epochs", t.Epochs, "1 or more")
-	want(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more")
-	want(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more")
-	want(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it")
-	for _, f := range []struct {
-		name  string
-		value float64
-	}{
-		{"L2", t.L2}, {"WeightDecay", t.WeightDecay}, {"ClipNorm", t.ClipNorm},
-		{"ClipValue", t.ClipValue}, {"TargetLoss", t.TargetLoss},
-	} {
-		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
-	}
-	for _, v := range []any{t.Optimizer, t.Schedule} {
-		for _, err := range leaves(checkParameter(v)) {
-			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
-		}
-	}
-	if _, ok := t.Optimizer.(Stateful); t.Checkpoint != "" && t.Optimizer != nil && !ok {
-		want(false, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint")
-	}
-	if o, ok := t.Optimizer.(rule); ok && len(errs) == 0 {
-		if err := o.remembered().holds(len(t.net.params), o.slices()); err != nil {
-			errs = append(errs, fmt.Errorf("backprop: Train: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// leaves lists what errors.Join has joined.
-func leaves(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return slices.DeleteFunc([]error{err}, func(err error) bool { return err == nil })
-	}
-	var list []error
-	for _, err := range joined.Unwrap() {
-		list = append(list, leaves(err)...)
-	}
-	return list
-}
-
-// worthRows is the number of parameters from which on the gradient is used up
-// by rows. A smaller network's is cheap to keep, and one update is quicker than many.
-const worthRows = 1 << 14
-
-// plan divides the samples into batches and takes the memory for one.
-func (t *trainer) plan() error {
-	rows := t.x.Rows
-	if t.BatchSize == 0 || t.BatchSize > rows {
-		t.BatchSize = rows
-	}
-	if err := t.net.batchNormRows("Train", t.BatchSize); err != nil {
-		return err
-	}
-	t.batches = (rows + t.BatchSize - 1) / t.BatchSize
-	capacity := t.BatchSize
-	if rows%t.BatchSize == 1 && t.net.batchNormRows("Train", 1) != nil {
-		t.batches-- // the left-over sample joins the batch before it
-		capacity++
-	}
-	if t.batches > 1 && !t.KeepOrder {
-		t.order = make([]int, rows)
-		t.batchX, t.batchY = newMatrix(capacity, t.x.Cols), newMatrix(capacity, t.y.Cols)
-	}
-	t.pass = t.net.newPass(capacity, true)
-	t.pass.use(t.Loss)
-	t.descent = update{params: t.net.params, l2: t.L2, decay: t.WeightDecay, clip: t.ClipValue}
-	switch o := t.Optimizer.(type) {
-	case *Momentum, *AdaGrad, *RMSProp, *Adam: // not a user's own that embeds one of these
-		t.descent.rule = o.(rule)
-	}
-	if len(t.net.params) >= worthRows && t.ClipNorm == 0 && (t.Optimizer == nil || t.descent.rule != nil) {
-		t.norms = t.pass.bindRows(&t.descent)
-	} else {
-		t.grad = make([]float64, len(t.net.params))
-		t.descent.grad = t.grad
-		t.pass.bind(t.grad)
-	}
-	t.pcg = rand.NewPCG(0, 0)
-	t.rng = rand.New(t.pcg)
-	for i := range t.pass.states {
-		s := &t.pass.states[i]
-		s.rng = t.rng
-		if _, ok := s.Layer.(Dense); ok && t.grad != nil {
-			t.weights, t.weightGrads = append(t.weights, s.w.Data), append(t.weightGrads, s.dw.Data)
-		}
-	}
-	return nil
-}
-
-// fit lets a Standardize learn its statistics, once.
-func (n *Network) fit(x matrix) error {
-	if s, ok := n.slots[0].Layer.(Standardize); ok && !n.fitted {
-		if err := s.learn(n.slots[0], x); err != nil {
-			return fmt.Errorf("backprop: Train: %w", err)
-		}
-	}
-	n.fitted = true
-	return nil
+	update         update
+	lastFinite     snapshot // the parameters with which the loss was last seen finite
+	best           snapshot // those after the best epoch, with Patience
+	lowest         float64  // the best epoch's loss
+	progress       *progress.Line
+	keeper         *keeper // of a checkpoint; nil for none
 }
 
 // run trains epoch by epoch.
 func (t *trainer) run(ctx context.Context) error {
-	t.start, t.timed, t.together = time.Now(), len(t.history.Epochs), 1
-	defer t.readClock()
-	t.net.snapshot(&t.finite)
-	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
-	defer t.progress.end()
-	t.hire()
-	defer t.crew.dismiss()
-	t.checkpoint.capture(t)
-	defer t.checkpoint.leave(t.net)
+	t.prepare()
+	defer t.crew.Dismiss()
+	defer t.progress.End()
+	defer t.keeper.leave()
+	t.keeper.capture()
 	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
-		if err := t.checkpoint.write(t, true); err != nil {
+		if err := t.keeper.write(); err != nil {
 			t.history.Stopped = StopFailed
 			return err
 		}
 	}
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
-		t.history.Epochs = append(t.history.Epochs, Epoch{})
-		e := &t.history.Epochs[n] // filled where it lies: copies of what was just written are slow
-		e.N = n
+		t.history.Epochs = append(t.history.Epochs, Epoch{N: n, ValidationLoss: math.NaN()})
+		e := &t.history.Epochs[n]
 		if err := t.epoch(ctx, e); err != nil {
 			t.history.Epochs = t.history.Epochs[:n]
 			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
 			return err
 		}
 		t.noteBest(e)
-		if t.progress != nil {
-			t.progress.epoch(*e, t.validX.Data != nil)
-		}
 		stop, err := t.callOnEpoch(e)
-		if stop == "" {
-			stop = t.done(e)
-		}
+		stop = cmp.Or(stop, t.done(e))
+		t.progress.Epoch(n, e.Loss, e.ValidationLoss, e.LearningRate, stop != "")
 		if err == nil {
 			t.history.Stopped = stop
 		}
-		if t.checkpoint != nil {
-			t.checkpoint.capture(t)
-			err = errors.Join(err, t.checkpoint.write(t, err != nil || stop != ""))
-			t.began = time.Since(t.start)
+		t.keeper.capture()
+		if stop != "" || t.keeper.due() {
+			err = errors.Join(err, t.keeper.write())
 		}
 		if err != nil {
 			t.history.Stopped = cmp.Or(stop, StopFailed)
@@ -399,23 +217,42 @@ func (t *trainer) run(ctx context.Context) error {
 	return nil
 }
 
-// hire takes on a crew for the products, if the network has large ones.
-func (t *trainer) hire() {
-	largest := 0
-	for _, s := range t.net.slots {
-		largest = max(largest, t.pass.capacity*s.rows*s.cols)
+// prepare takes the memory for training.
+func (t *trainer) prepare() {
+	largest := 0 // product
+	for _, p := range t.net.shape.Params {
+		if len(p.Shape) > 1 {
+			largest = max(largest, t.capacity*p.size())
+		}
 	}
-	t.crew = newCrew(largest)
-	for i := range t.pass.states {
-		t.pass.states[i].crew = t.crew
+	t.crew = crew.New(largest)
+	t.pcg = rand.NewPCG(0, 0)
+	t.rng = rand.New(t.pcg)
+	at := t.net.place
+	at.Rows, at.Training, at.Rand, at.crew = t.capacity, true, t.rng, t.crew
+	t.pass = t.net.newPass(at)
+	t.pass.use(t.Loss)
+	grads := views(t.net.shape.Params, t.pass.grad)
+	for i, p := range t.net.shape.Params {
+		if len(p.Shape) > 1 {
+			t.weights = append(t.weights, dataOf(at.Params[i]))
+			t.weightGrads = append(t.weightGrads, dataOf(grads[i]))
+		}
 	}
-	if t.pass.descent != nil {
-		t.descent.newRows(t.pass.states, t.crew.workers())
+	t.update = newUpdate(t.Optimizer, t.net.params, t.pass.grad)
+	if t.batches > 1 && !t.NoShuffle {
+		t.order = make([]int, t.x.Rows)
+		t.shuffled = [2]*buffer{newBuffer(t.capacity, t.x.Cols), newBuffer(t.capacity, t.y.Cols)}
 	}
+	t.net.snapshot(&t.lastFinite)
+	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 }
 
-// epoch goes once over the data and fills in e, whose number is given.
+// epoch goes once over the data and fills in e.
 func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
+	if t.OnEpoch != nil || t.Progress != nil || t.Schedule != nil {
+		defer func(start time.Time) { e.Elapsed = time.Since(start) }(time.Now())
+	}
 	if e.LearningRate, err = t.eta(e.N); err != nil {
 		return err
 	}
@@ -431,46 +268,17 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 		}
 		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
 		e.GradNorm = norm
-		if t.progress != nil {
-			t.progress.batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
-		}
+		t.progress.Batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
 	}
 	if t.validX.Data != nil {
 		if e.ValidationLoss, err = t.net.meanLoss(ctx, t.validX, t.validY, t.Loss); err != nil {
 			return t.cancelled(e.N, err)
 		}
 	}
-	if !isFinite(e.ValidationLoss) || !t.net.finite() {
+	if t.validX.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
 		return t.diverged(e.N, t.batches-1)
 	}
-	if e.N+1-t.timed >= t.together {
-		t.readClock()
-	}
 	return nil
-}
-
-// readClock gives the epochs that have no time yet each its share of the time
-// since they began. The clock takes as long as a tenth of a tiny epoch, so it
-// is read about every 10 µs, or after every epoch if something watches them.
-func (t *trainer) readClock() {
-	const often = 10 * time.Microsecond
-	epochs := t.history.Epochs[t.timed:]
-	if len(epochs) == 0 {
-		return
-	}
-	now := time.Since(t.start)
-	passed := now - t.began
-	for i := range epochs {
-		epochs[i].Elapsed = passed / time.Duration(len(epochs))
-	}
-	t.began, t.timed = now, len(t.history.Epochs)
-	watched := t.OnEpoch != nil || t.Progress != nil || t.Schedule != nil || t.checkpoint != nil
-	switch {
-	case watched || passed > 2*often:
-		t.together = 1
-	case passed < often:
-		t.together *= 2
-	}
 }
 
 // eta is η of epoch n.
@@ -480,347 +288,129 @@ func (t *trainer) eta(n int) (float64, error) {
 	}
 	eta := t.Schedule.Rate(t.LearningRate, t.history.Epochs[:n:n])
 	if !isFinite(eta) || eta < 0 {
-		return 0, fmt.Errorf("backprop: Train: Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
+		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
 	}
 	return eta, nil
 }
 
-// shuffle draws epoch n's order of samples. Order and dropout depend on the
-// seed and the epoch alone, so that training can be taken up at any epoch.
+// shuffle draws epoch n's order of samples. Order and dropout depend on the seed and the epoch
+// alone, so that training can be taken up at any epoch.
 func (t *trainer) shuffle(n int) {
 	t.pcg.Seed(t.Seed, uint64(n))
 	for i := range t.order {
 		t.order[i] = i
 	}
-	if t.order != nil {
-		t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
-	}
-	// Dropout draws from a stream of its own: the one above has drawn the weights
-	// too, if Init was given the same seed, and would drop units by their weights.
+	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	// Dropout draws from a stream of its own: the one above has drawn the weights too, if Init was
+	// given the same seed, and would drop units by their weights.
 	t.pcg.Seed(t.Seed, ^uint64(n))
 }
 
 // batch is batch b of the epoch.
-func (t *trainer) batch(b int) (x, y *matrix) {
-	if t.batches == 1 {
-		return &t.x, &t.y
-	}
+func (t *trainer) batch(b int) (x, y matrix) {
 	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
 	if b == t.batches-1 {
 		hi = t.x.Rows
 	}
 	if t.order == nil {
-		t.batchX, t.batchY = t.x.slice(lo, hi), t.y.slice(lo, hi)
-		return &t.batchX, &t.batchY
+		return t.x.Slice(lo, hi), t.y.Slice(lo, hi)
 	}
-	t.batchX, t.batchY = t.batchX.first(hi-lo), t.batchY.first(hi-lo)
-	t.crew.gather(t.batchX, t.x, t.order[lo:hi])
-	t.crew.gather(t.batchY, t.y, t.order[lo:hi])
-	return &t.batchX, &t.batchY
+	for i, from := range []*matrix{&t.x, &t.y} {
+		t.shuffled[i].resize(hi - lo)
+		t.crew.Gather(&t.shuffled[i].matrix, from, t.order[lo:hi])
+	}
+	return t.shuffled[0].matrix, t.shuffled[1].matrix
 }
 
-// step trains on batch b: forward, backward, update. It returns the mean loss
-// before the update and the gradient's norm where that is asked for: for
-// clipping, and of the last batch.
-func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
+// step trains on batch b: forward, loss, backward, penalty, clipping, decay, update. It returns the
+// mean loss before the update and the gradient's norm where that is asked for: for clipping, and of
+// the last batch.
+func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 	t.pass.forward(x)
 	if loss = t.pass.value(y); !isFinite(loss) {
 		return loss, 0
 	}
 	if b == 0 {
-		t.net.snapshot(&t.finite) // the loss of these parameters is finite
-	}
-	t.pass.outputError(y)
-	t.descent.begin(eta)
-	if t.pass.descent != nil {
-		return loss, t.descend(b == t.batches-1)
+		t.net.snapshot(&t.lastFinite)
 	}
 	t.pass.backward()
+	grad := t.pass.grad
 	if t.L2 != 0 {
 		for i, w := range t.weights {
 			kernel.Axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
 		}
 	}
 	if t.ClipNorm != 0 || b == t.batches-1 {
-		if norm = norm2(t.grad); !isFinite(norm) {
+		if norm = norm2(grad); !isFinite(norm) {
 			return loss, norm
 		}
 	}
 	if t.ClipNorm != 0 && norm > t.ClipNorm {
-		scale(t.ClipNorm/norm, t.grad)
+		scale(t.ClipNorm/norm, grad) // g ← g·c/‖g‖
 	}
-	clamp(t.grad, t.ClipValue)
+	if t.ClipValue != 0 {
+		clamp(grad, t.ClipValue)
+	}
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
-			scale(1-eta*t.WeightDecay, w)
+			scale(1-eta*t.WeightDecay, w) // W ← (1 − ηλ)·W
 		}
 	}
-	t.update()
-	t.pass.learn()
+	t.update.step(t.crew, eta) // θ ← θ − η·g, or as the optimizer has it
 	return loss, norm
 }
 
-// update lets the optimizer update the parameters.
-func (t *trainer) update() {
-	d := &t.descent
-	if d.rule == nil && t.Optimizer != nil {
-		t.Optimizer.Step(d.params, d.grad, d.eta)
-		return
-	}
-	t.crew.update(d)
-}
-
-// descend is backward and update layer by layer, without memory for the whole
-// gradient. It returns the gradient's norm, if that is asked for.
-func (t *trainer) descend(norm bool) float64 {
-	t.descent.norms = norm
-	t.pass.backward()
-	t.pass.learn()
-	if !norm {
-		return 0
-	}
-	return norm2(t.norms)
-}
-
-// learn lets batch norm follow the batch.
-func (p *pass) learn() {
-	for _, s := range p.norms {
-		s.Layer.(BatchNorm).learn(s)
-	}
-}
-
-// noteBest keeps the best epoch, and its parameters if they may be wanted.
-func (t *trainer) noteBest(e *Epoch) {
-	loss := t.watched(e)
-	if t.history.Best >= 0 && !(loss < t.lowest) {
-		return
-	}
-	t.history.Best, t.lowest = e.N, loss
-	if t.Patience > 0 {
-		t.net.snapshot(&t.best)
-	}
-}
-
-// watched is the loss by which epochs are compared.
-func (t *trainer) watched(e *Epoch) float64 {
-	if t.validX.Data != nil {
-		return e.ValidationLoss
-	}
-	return e.Loss
-}
-
-func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
-	if t.OnEpoch == nil {
-		return "", nil
-	}
-	err := t.OnEpoch(*e)
-	t.began = time.Since(t.start)
-	if errors.Is(err, ErrStop) {
-		return StopOnEpoch, nil
-	}
-	if err != nil {
-		return StopOnEpoch, fmt.Errorf("backprop: Train: OnEpoch failed after epoch %d: %w", e.N, err)
-	}
-	return "", nil
-}
-
-// done is the reason to end after an epoch, or "".
-func (t *trainer) done(e *Epoch) StopReason {
-	switch {
-	case t.TargetLoss > 0 && e.Loss <= t.TargetLoss:
-		return StopTarget
-	case t.Patience > 0 && e.N-t.history.Best >= t.Patience:
-		return StopPatience
-	case e.N == t.Epochs-1:
-		return StopEpochs
-	}
-	return ""
-}
-
-func (t *trainer) cancelled(n int, err error) error {
-	t.history.Stopped = StopCancelled
-	if !t.net.finite() {
-		t.net.restore(t.finite)
-	}
-	err = fmt.Errorf("backprop: Train: cancelled in epoch %d: %w", n, err)
-	return errors.Join(err, t.checkpoint.write(t, true))
-}
-
-func (t *trainer) diverged(n, b int) error {
-	t.history.Stopped = StopDiverged
-	t.net.restore(t.finite)
-	if o, ok := t.Optimizer.(Stateful); ok {
-		o.SetState(nil) // an empty state is always taken
-	}
-	return fmt.Errorf("backprop: Train: epoch %d, batch %d: %w; the network holds its last finite parameters; "+
-		"try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", n, b, ErrDiverged)
-}
-
-// An Optimizer updates the parameters. Step changes params, given the gradient
-// of the same length and the learning rate η; it may change grad too. What it
-// remembers between steps is kept in the value: handed to another training it
-// goes on, a new one starts afresh.
+// An Optimizer updates the parameters. Step changes params, given the gradient of the same length
+// and the learning rate η; it may change grad too. What it remembers between steps is kept in the
+// value: handed to another training it goes on, a new one starts afresh.
 //
-// The formulas and defaults of the package's optimizers are PyTorch's. They are
-// handed over as pointers, as &Adam{}, a zero field meaning its default. Their
-// Step panics if params and grad differ in length, or have not the length of the
-// steps before.
+// The formulas and defaults of the package's optimizers are PyTorch's. They are handed over as
+// pointers, as &Adam{}, a zero field meaning its default. Their Step panics if params and grad
+// differ in length, or have not the length of the steps before.
 type Optimizer interface {
 	Step(params, grad []float64, eta float64)
 }
 
-// A Stateful optimizer can be saved in the middle of a training and taken up
-// again. State is a copy of what it remembers, empty before the first step;
-// SetState takes it back, and starts afresh when it is empty.
+// A Stateful optimizer can be saved in the middle of a training and taken up again. State is a copy
+// of what it remembers, empty before the first step; SetState takes it back, and starts afresh when
+// it is empty.
 type Stateful interface {
 	State() []float64
 	SetState(state []float64) error
 }
 
-// An update is a step of one of the package's optimizers, which can be made in
-// parts: each parameter is updated by itself. So a large network needs no
-// memory for its gradient: as soon as backward has a few rows of a layer's dW, while
-// they are close to the processor, their weights are updated.
-type update struct {
-	rule         rule      // nil means gradient descent
-	params, grad []float64 // grad is nil where rows are used up one after the other
-	eta          float64
-
-	// Of an update by rows only:
-	l2, decay, clip float64   // as TrainConfig's L2, WeightDecay and ClipValue
-	rows            []float64 // memory for as many rows as are computed at a time, for the layers with none to spare
-	norms           bool      // whether the states are to keep the norms of their gradient's rows
-}
-
-// A rule is one of the package's optimizers.
-type rule interface {
-	Optimizer
-	slices() int                                      // how many it remembers, each as long as the parameters
-	remembered() *memory                              // its memory
-	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
-}
-
-// begin begins a step.
-func (u *update) begin(eta float64) {
-	u.eta = eta
-	if u.rule != nil {
-		u.rule.remembered().count(u.params, u.params, u.rule.slices())
-	}
-}
-
-// part updates the parameters from number at on by a part of the gradient.
-func (u *update) part(at int, grad []float64) {
-	params := u.params[at : at+len(grad)]
-	if u.rule == nil {
-		kernel.Axpy(-u.eta, grad, params) // θ ← θ − η·∂L/∂θ
-	} else {
-		u.rule.part(params, grad, u.eta, at)
-	}
-}
-
-// newRows takes the memory for the rows of dW that are computed before their
-// weights are updated, where a layer has not enough to spare: an eighth of the
-// layer's or 64, so that it is little, but at least 32 KB and whole tiles of the
-// product for each worker.
-func (u *update) newRows(states []state, workers int) {
-	most := 0
-	for i := range states {
-		s := &states[i]
-		if _, ok := s.Layer.(Dense); ok {
-			rows := max(min(64, s.rows/8), 1<<12/s.cols, 8*workers)
-			size := min(rows, s.rows+7) * s.cols // a worker's share is at least eight rows, or what there are
-			if len(s.spare) < size {
-				most = max(most, size)
-			}
-		}
-	}
-	u.rows = make([]float64, most)
-}
-
-// weights computes rows lo to hi of dW = dZᵀ·X and updates these of W, with the
-// i-th of so many shares of the memory, at most 128 rows at a time.
-func (u *update) weights(s *state, dz, x *matrix, lo, hi, i, shares int) {
-	// Where nobody else wants to see dW, it need not be anywhere.
-	if u.rule == nil && !u.norms && u.l2 == 0 && u.decay == 0 && u.clip == 0 {
-		w, dz := s.w.slice(lo, hi), dz.columns(lo, hi)
-		if addMulTrans(&w, -u.eta, &dz, x) { // W ← W − η·dZᵀ·X
-			return
-		}
-	}
-	memory := u.rows
-	if len(s.spare) > len(memory) {
-		memory = s.spare // the more rows a product has, the faster it is
-	}
-	share := len(memory) / shares
-	memory, step := memory[i*share:(i+1)*share], min(share/s.cols, 128)
-	if step > 8 {
-		step &^= 7 // whole tiles of the product
-	}
-	for ; lo < hi; lo += step {
-		rows := min(step, hi-lo)
-		dw, dz := matrixOf(memory, rows, s.cols), dz.columns(lo, lo+rows)
-		mulTrans(&dw, &dz, x)
-		at := s.offset + lo*s.cols
-		w := u.params[at : at+len(dw.Data)]
-		if u.l2 != 0 {
-			kernel.Axpy(u.l2, w, dw.Data) // dW ← dW + λ·W
-		}
-		if u.norms {
-			for r := range rows {
-				s.norms[lo+r] = norm2(dw.row(r))
-			}
-		}
-		clamp(dw.Data, u.clip)
-		if u.decay != 0 {
-			scale(1-u.eta*u.decay, w)
-		}
-		u.part(at, dw.Data)
-	}
-}
-
-// rest updates what else a layer has: b, or γ and β.
-func (u *update) rest(s *state) {
-	if u.norms {
-		s.norms[len(s.norms)-1] = norm2(s.others)
-	}
-	clamp(s.others, u.clip)
-	u.part(s.offset+s.rows*s.cols+s.biases-len(s.others), s.others)
-}
-
-// clamp clamps each element to ±c; a c of 0 means no bound.
-func clamp(x []float64, c float64) {
-	if c == 0 {
-		return
-	}
-	for i, v := range x {
-		x[i] = max(-c, min(c, v))
-	}
-}
-
-// step makes a whole step of a rule.
-func step(r rule, params, grad []float64, eta float64) {
-	r.remembered().count(params, grad, r.slices())
-	r.part(params, grad, eta, 0)
-}
-
-// Momentum is gradient descent with momentum, v ← μ·v + g and θ ← θ − η·v, or
-// with Nesterov's θ ← θ − η·(g + μ·v). v begins at 0, so the first step is
-// that of gradient descent (Sutskever et al. 2013).
-type Momentum struct {
-	Mu       float64 // μ, in [0, 1); 0 means 0.9
+// SGD is gradient descent, θ ← θ − η·g, on batches drawn by chance (stochastic gradient descent).
+// With momentum it is v ← μ·v + g and θ ← θ − η·v, or with Nesterov's θ ← θ − η·(g + μ·v). v begins
+// at 0, so the first step is that without momentum (Sutskever et al. 2013).
+type SGD struct {
+	Momentum float64 // μ, in [0, 1); 0 means none
 	Nesterov bool    // step along g + μ·v in place of v
 	memory
 }
 
-func (o *Momentum) check() error { return checkDecay("Momentum Mu", o.Mu) }
+func (o *SGD) check() error {
+	if err := checkDecay("SGD Momentum", o.Momentum); err != nil || !o.Nesterov || o.Momentum > 0 {
+		return err
+	}
+	return errors.New("SGD Nesterov is true and Momentum 0, want a Momentum with it")
+}
 
-func (o *Momentum) slices() int { return 1 }
+func (o *SGD) slices() int {
+	if o.Momentum == 0 {
+		return 0
+	}
+	return 1
+}
 
 // Step updates params.
-func (o *Momentum) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
+func (o *SGD) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
-func (o *Momentum) part(params, grad []float64, eta float64, at int) {
-	mu, v := cmp.Or(o.Mu, 0.9), o.values[at:]
+func (o *SGD) part(params, grad []float64, eta float64, at int) {
+	if o.Momentum == 0 {
+		kernel.Axpy(-eta, grad, params)
+		return
+	}
+	mu, v := o.Momentum, o.values[at:]
 	for i, g := range grad {
 		v[i] = mu*v[i] + g
 		if o.Nesterov {
@@ -830,6 +420,45 @@ func (o *Momentum) part(params, grad []float64, eta float64, at int) {
 		}
 	}
 }
+
+// A rule is one of the package's optimizers, which treat each parameter by itself.
+type rule interface {
+	Optimizer
+	slices() int                                      // how many it remembers, each as long as the parameters
+	remembered() *memory                              // its memory
+	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
+}
+
+// An update is a step of an optimizer that goroutines share if it is one of the package's.
+type update struct {
+	optimizer    Optimizer
+	rule         rule // nil if it is the caller's own
+	params, grad []float64
+	eta          float64
+}
+
+func newUpdate(o Optimizer, params, grad []float64) update {
+	u := update{optimizer: o, params: params, grad: grad}
+	switch o := o.(type) {
+	case *SGD, *AdaGrad, *RMSProp, *Adam: // not an optimizer that embeds one of these
+		u.rule = o.(rule)
+	}
+	return u
+}
+
+func (u *update) step(c *crew.Crew, eta float64) {
+	if u.rule == nil {
+		u.optimizer.Step(u.params, u.grad, eta)
+		return
+	}
+	u.eta = eta
+	u.rule.remembered().count(u.params, u.grad, u.rule.slices())
+	const cost = 16 // of a parameter, in multiplications
+	c.Share(u, len(u.params), cost*len(u.params))
+}
+
+// Part updates the parameters from lo to hi.
+func (u *update) Part(lo, hi int) { u.rule.part(u.params[lo:hi], u.grad[lo:hi], u.eta, lo) }
 
 // AdaGrad divides by the root of the sum of all squared gradients: s ← s + g²
 // and θ ← θ − η·g/(√s + ε) (Duchi et al. 2011).
@@ -940,7 +569,7 @@ func (m *memory) count(params, grad []float64, slices int) {
 	if len(params) != len(grad) {
 		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
 	}
-	if err := m.holds(len(params), slices); err != nil {
+	if err := m.checkLength(len(params), slices); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
 	if m.values == nil {
@@ -949,8 +578,8 @@ func (m *memory) count(params, grad []float64, slices int) {
 	m.steps++
 }
 
-// holds is the error of a memory that is neither empty nor that of n parameters.
-func (m *memory) holds(n, count int) error {
+// checkLength returns an error if the memory is neither empty nor that of n parameters.
+func (m *memory) checkLength(n, count int) error {
 	if len(m.values) != 0 && len(m.values) != count*n {
 		return fmt.Errorf("the optimizer remembers %d values of another training, want %d for %d parameters",
 			len(m.values), count*n, n)
@@ -960,7 +589,7 @@ func (m *memory) holds(n, count int) error {
 
 // State is a copy of what the optimizer remembers, empty before the first step.
 func (m *memory) State() []float64 {
-	if m.values == nil {
+	if len(m.values) == 0 {
 		return nil
 	}
 	return append([]float64{float64(m.steps)}, m.values...)
@@ -980,25 +609,10 @@ func (m *memory) SetState(state []float64) error {
 	return nil
 }
 
-func checkDecay(name string, v float64) error {
-	if !(v >= 0 && v < 1) {
-		return fmt.Errorf("%s is %v, want 0 to 1, 1 not included", name, v)
-	}
-	return nil
-}
-
-func checkEpsilon(name string, v float64) error {
-	if !isFinite(v) || v < 0 {
-		return fmt.Errorf("%s is %v, want a finite number above 0", name, v)
-	}
-	return nil
-}
-
-func checkMin(name string, v float64) error {
-	if !isFinite(v) || v < 0 {
-		return fmt.Errorf("%s is %v, want a finite number, 0 or more", name, v)
-	}
-	return nil
+// step makes a whole step of a rule.
+func step(r rule, params, grad []float64, eta float64) {
+	r.remembered().count(params, grad, r.slices())
+	r.part(params, grad, eta, 0)
 }
 
 // A Schedule gives η of the next epoch, number len(history), from the
@@ -1021,8 +635,8 @@ func (f ScheduleFunc) check() error {
 // Rate calls f.
 func (f ScheduleFunc) Rate(base float64, history []Epoch) float64 { return f(base, history) }
 
-// StepDecay multiplies η by Factor after every Every epochs, as PyTorch's
-// StepLR.
+// StepDecay multiplies η by Factor after every Every epochs, as PyTorch's StepLR; with Every 1 that
+// is ExponentialLR.
 type StepDecay struct {
 	Every  int     // 1 or more
 	Factor float64 // above 0; 0 means 0.1
@@ -1035,19 +649,6 @@ func (s StepDecay) check() error {
 // Rate is base·Factor^⌊n/Every⌋ in epoch n.
 func (s StepDecay) Rate(base float64, history []Epoch) float64 {
 	return base * math.Pow(cmp.Or(s.Factor, 0.1), float64(len(history)/s.Every))
-}
-
-// ExponentialDecay multiplies η by Factor after every epoch, as PyTorch's
-// ExponentialLR.
-type ExponentialDecay struct {
-	Factor float64 // above 0; 0 means 0.95
-}
-
-func (s ExponentialDecay) check() error { return checkEpsilon("ExponentialDecay Factor", s.Factor) }
-
-// Rate is base·Factorⁿ in epoch n.
-func (s ExponentialDecay) Rate(base float64, history []Epoch) float64 {
-	return base * math.Pow(cmp.Or(s.Factor, 0.95), float64(len(history)))
 }
 
 // CosineDecay takes η along half a cosine from its base to Min in Epochs
@@ -1078,7 +679,7 @@ type Warmup struct {
 }
 
 func (s Warmup) check() error {
-	errs := []error{checkEpochs("Warmup Epochs", s.Epochs), checkParameter(s.Then)}
+	errs := []error{checkEpochs("Warmup Epochs", s.Epochs), checkFields(s.Then)}
 	if !(s.Start >= 0 && s.Start <= 1) {
 		errs = append(errs, fmt.Errorf("Warmup Start is %v, want 0 to 1", s.Start))
 	}
@@ -1098,12 +699,11 @@ func (s Warmup) Rate(base float64, history []Epoch) float64 {
 	return s.Then.Rate(base, history[s.Epochs:])
 }
 
-// ReduceOnPlateau multiplies η by Factor when the validation loss, or without
+// ReduceLROnPlateau multiplies η by Factor when the validation loss, or without
 // validation the loss, has not fallen below (1−Threshold) times its lowest for
 // more than Patience epochs. After each reduction Cooldown epochs do not count.
-// A change below 1e-8 is not made. All this is as in PyTorch's
-// ReduceLROnPlateau. Every epoch costs a walk through the history.
-type ReduceOnPlateau struct {
+// A change below 1e-8 is not made. All this is as in PyTorch's. Every epoch costs a walk through the history.
+type ReduceLROnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
 	Threshold float64 // in [0, 1); 0 means 1e-4
@@ -1111,22 +711,22 @@ type ReduceOnPlateau struct {
 	Min       float64 // the lowest η; 0 or more
 }
 
-func (s ReduceOnPlateau) check() error {
+func (s ReduceLROnPlateau) check() error {
 	errs := []error{
-		checkDecay("ReduceOnPlateau Factor", s.Factor), checkDecay("ReduceOnPlateau Threshold", s.Threshold),
-		checkMin("ReduceOnPlateau Min", s.Min),
+		checkDecay("ReduceLROnPlateau Factor", s.Factor), checkDecay("ReduceLROnPlateau Threshold", s.Threshold),
+		checkMin("ReduceLROnPlateau Min", s.Min),
 	}
 	if s.Patience < 0 || s.Cooldown < 0 {
-		errs = append(errs, fmt.Errorf("ReduceOnPlateau Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown))
+		errs = append(errs, fmt.Errorf("ReduceLROnPlateau Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown))
 	}
 	return errors.Join(errs...)
 }
 
 // Rate goes through the history from its beginning.
-func (s ReduceOnPlateau) Rate(base float64, history []Epoch) float64 {
+func (s ReduceLROnPlateau) Rate(base float64, history []Epoch) float64 {
 	factor, patience := cmp.Or(s.Factor, 0.1), cmp.Or(s.Patience, 10)
 	threshold := 1 - cmp.Or(s.Threshold, 1e-4)
-	validated := slices.ContainsFunc(history, func(e Epoch) bool { return e.ValidationLoss != 0 })
+	validated := slices.ContainsFunc(history, func(e Epoch) bool { return !math.IsNaN(e.ValidationLoss) })
 	eta, best, bad, cooldown := base, math.Inf(1), 0, 0
 	for _, e := range history {
 		loss := e.Loss
@@ -1150,380 +750,395 @@ func (s ReduceOnPlateau) Rate(base float64, history []Epoch) float64 {
 	return eta
 }
 
+// A snapshot is a copy of all that training changes in a network.
+type snapshot struct{ params, statistics []float64 }
+
+func (n *Network) snapshot(s *snapshot) {
+	if len(s.params) != len(n.params) {
+		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
+	}
+	duplicate(s.params, n.params)
+	duplicate(s.statistics, n.statistics)
+}
+
+func (n *Network) restore(s snapshot) {
+	duplicate(n.params, s.params)
+	duplicate(n.statistics, s.statistics)
+}
+
+// digest is a fingerprint of a snapshot.
+func (s snapshot) digest() string {
+	params, statistics := matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics))
+	return checkpoint.Digest(&params, &statistics)
+}
+
+// isFinite tells whether all that training changes has stayed finite. A running variance may have
+// overflowed behind a loss that does not show it.
+func (n *Network) isFinite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
+
+// noteBest keeps the best epoch, and its parameters if they may be wanted.
+func (t *trainer) noteBest(e *Epoch) {
+	loss := t.watched(e)
+	if t.history.Best >= 0 && !(loss < t.lowest) {
+		return
+	}
+	t.history.Best, t.lowest = e.N, loss
+	if t.Patience > 0 {
+		t.net.snapshot(&t.best)
+	}
+}
+
+// watched is the loss by which epochs are compared.
+func (t *trainer) watched(e *Epoch) float64 {
+	if t.validX.Data != nil {
+		return e.ValidationLoss
+	}
+	return e.Loss
+}
+
+func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
+	if t.OnEpoch == nil {
+		return "", nil
+	}
+	err := t.OnEpoch(*e)
+	if errors.Is(err, ErrStop) {
+		return StopOnEpoch, nil
+	}
+	if err != nil {
+		return StopOnEpoch, door("Train").errorf("OnEpoch failed after epoch %d: %w", e.N, err)
+	}
+	return "", nil
+}
+
+// done is the reason to end after an epoch, or "".
+func (t *trainer) done(e *Epoch) StopReason {
+	switch {
+	case t.TargetLoss > 0 && e.Loss <= t.TargetLoss:
+		return StopTarget
+	case t.Patience > 0 && e.N-t.history.Best >= t.Patience:
+		return StopPatience
+	case e.N == t.Epochs-1:
+		return StopEpochs
+	}
+	return ""
+}
+
+func (t *trainer) cancelled(n int, err error) error {
+	t.history.Stopped = StopCancelled
+	if !t.net.isFinite() {
+		t.net.restore(t.lastFinite)
+	}
+	err = door("Train").errorf("cancelled in epoch %d: %w", n, err)
+	return errors.Join(err, t.keeper.write())
+}
+
+func (t *trainer) diverged(n, b int) error {
+	t.history.Stopped = StopDiverged
+	t.net.restore(t.lastFinite)
+	if o, ok := t.Optimizer.(Stateful); ok {
+		o.SetState(nil) // an empty state is always taken
+	}
+	return door("Train").errorf("epoch %d, batch %d: %w; the network holds its last finite parameters; "+
+		"try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", n, b, ErrDiverged)
+}
+
+// A keeper keeps the training in the file of a checkpoint: all that it was at the end of an epoch. A
+// nil keeper keeps nothing.
+type keeper struct {
+	*trainer
+	checkpoint.Pace
+	state   checkpoint.State
+	net     *Network // a copy, as the network was then
+	epochs  int      // of the history
+	pending bool     // there is something to be written
+}
+
+// capture copies what is to be written.
+func (k *keeper) capture() {
+	if k == nil {
+		return
+	}
+	copy(k.net.params, k.trainer.net.params)
+	copy(k.net.statistics, k.trainer.net.statistics)
+	if o, ok := k.Optimizer.(Stateful); ok {
+		k.state.Optimizer = o.State()
+	}
+	k.state.Stopped, k.state.Best, k.epochs = string(k.history.Stopped), k.history.Best, len(k.history.Epochs)
+	k.pending = true
+}
+
+// due tells whether writing a checkpoint takes little of the time since the last one.
+func (k *keeper) due() bool { return k != nil && k.Due() }
+
+// write writes what was captured last, if it is not written.
+func (k *keeper) write() error {
+	if k == nil || !k.pending {
+		return nil
+	}
+	err := k.Write(func() error {
+		file, err := k.net.encode()
+		if err != nil {
+			return err
+		}
+		k.state.History = k.state.History[:0]
+		for _, e := range k.history.Epochs[:k.epochs] {
+			k.state.History = append(k.state.History,
+				float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
+		}
+		k.state.BestParams, k.state.BestStatistics = k.best.params, k.best.statistics
+		k.state.AddTo(file)
+		return file.Replace(k.Checkpoint)
+	})
+	if err != nil {
+		return door("Train").errorf("Checkpoint %s: %w", k.Checkpoint, err)
+	}
+	k.pending = false
+	return nil
+}
+
+// leave notes between which parameters the training went.
+func (k *keeper) leave() {
+	if k != nil {
+		n := k.trainer.net
+		n.began, n.ended = k.state.Initial, snapshot{n.params, n.statistics}.digest()
+	}
+}
+
+// newKeeper describes the training that is about to begin.
+func (t *trainer) newKeeper() *keeper {
+	k := &keeper{trainer: t, net: t.net.clone()}
+	k.state.Config = checkpoint.Describe(t.TrainConfig, "Epochs", "Validation", "OnEpoch", "Progress", "Checkpoint")
+	k.state.Data = checkpoint.Digest(&t.x, &t.y, &t.validX, &t.validY)
+	k.state.Initial = snapshot{t.net.params, t.net.statistics}.digest()
+	return k
+}
+
+// resume takes up the training that the checkpoint's file keeps, if there is one and it is this one.
+func (k *keeper) resume() error {
+	err := modelfile.Open(k.Checkpoint, k.read)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (k *keeper) read(file *modelfile.Reader) error {
+	kept, err := networkOf(file)
+	if err != nil {
+		return err
+	}
+	got, err1 := kept.describe(false)
+	want, err2 := k.net.describe(false)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("it belongs to another network, %s, want %s", got, want)
+	}
+	wanted := checkpoint.Wanted{
+		Fingerprint: k.state.Fingerprint, Epochs: k.Epochs, Optimizer: math.MaxInt, Patience: k.Patience,
+		Params: len(k.net.params), Statistics: len(k.net.statistics), Reasons: stopReasons,
+	}
+	if r, ok := k.Optimizer.(rule); ok {
+		wanted.Optimizer = 1 + r.slices()*len(k.net.params)
+	}
+	state, err := checkpoint.Read(file, kept.tensors(), wanted)
+	if err != nil {
+		return err
+	}
+	return k.takeUp(kept, state)
+}
+
+// takeUp goes on from a checkpoint, if its training began as this one does.
+func (k *keeper) takeUp(kept *Network, state *checkpoint.State) error {
+	now := snapshot{kept.params, kept.statistics}
+	best := snapshot{state.BestParams, state.BestStatistics}
+	n := k.trainer.net
+	switch k.state.Initial {
+	case state.Initial, now.digest(), best.digest():
+	default: // in the middle of an epoch, or where another training has left it
+		if k.state.Initial != n.ended || n.began != state.Initial {
+			return errors.New("it belongs to a training that began with other parameters")
+		}
+	}
+	if o, ok := k.Optimizer.(Stateful); ok {
+		if err := o.SetState(state.Optimizer); err != nil {
+			return err
+		}
+		if r, ok := k.Optimizer.(rule); ok {
+			if err := r.remembered().checkLength(len(n.params), r.slices()); err != nil {
+				return errors.Join(err, o.SetState(nil))
+			}
+		}
+	}
+	n.restore(now)
+	n.fitted, k.best, k.state.Initial = kept.fitted, best, state.Initial
+	k.history.Best, k.history.Stopped = state.Best, StopReason(state.Stopped)
+	for r := range slices.Chunk(state.History, checkpoint.Columns) {
+		k.history.Epochs = append(k.history.Epochs, Epoch{
+			N: int(r[0]), Loss: r[1], ValidationLoss: r[2], LearningRate: r[3], GradNorm: r[4], Elapsed: time.Duration(r[5]),
+		})
+	}
+	if k.history.Best >= 0 {
+		k.lowest = k.watched(&k.history.Epochs[k.history.Best])
+	}
+	if done := len(k.history.Epochs); done > 0 && k.history.Stopped != StopOnEpoch {
+		k.history.Stopped = k.done(&k.history.Epochs[done-1]) // Epochs may have been raised
+	}
+	return nil
+}
+
+// newTrainer checks everything before the first step, and takes up a training that was interrupted.
+func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig) (*trainer, error) {
+	const where = door("Train")
+	if ctx == nil {
+		return nil, where.errorf("ctx is nil, want a context")
+	}
+	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}}
+	var err error
+	if t.x, t.y, t.Loss, err = n.checkBatch(where, x, y, c.Loss); err != nil {
+		return nil, err
+	}
+	if t.Optimizer == nil {
+		t.Optimizer = &SGD{}
+	}
+	if err := t.checkConfig(); err != nil {
+		return nil, err
+	}
+	if c.Validation != (Data{}) {
+		if t.validX, err = where.view("Validation.X", c.Validation.X, -1, n.place.Inputs); err != nil {
+			return nil, err
+		}
+		if err := where.checkFinite("Validation.X", t.validX); err != nil {
+			return nil, err
+		}
+		if t.validY, err = n.checkTargets(where, "Validation.Y", c.Validation.Y, t.validX.Rows, t.Loss); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.divide(); err != nil {
+		return nil, err
+	}
+	if c.Checkpoint != "" {
+		t.keeper = t.newKeeper()
+		if err := t.keeper.resume(); err != nil {
+			return nil, where.errorf("Checkpoint: %w", err)
+		}
+	}
+	if !n.fitted {
+		if err := n.layers.learn(n.place, &t.x); err != nil {
+			return nil, where.errorf("%w", err)
+		}
+		n.fitted = true
+	}
+	t.progress = progress.New(c.Progress, len(t.history.Epochs), c.Epochs)
+	return t, nil
+}
+
+// divide divides the samples into batches.
+func (t *trainer) divide() error {
+	rows := t.x.Rows
+	if t.BatchSize == 0 || t.BatchSize > rows {
+		t.BatchSize = rows
+	}
+	if err := t.net.checkRows("Train", t.BatchSize); err != nil {
+		return err
+	}
+	t.batches, t.capacity = (rows+t.BatchSize-1)/t.BatchSize, t.BatchSize
+	if left := rows % t.BatchSize; left > 0 && left < t.net.shape.MinRows {
+		t.batches-- // those left over join the batch before them
+		t.capacity += left
+	}
+	return nil
+}
+
+// checkConfig reports every field of the configuration that cannot be used.
+func (t *trainer) checkConfig() error {
+	var errs []error
+	want := func(ok bool, field string, v any, what string) {
+		if !ok {
+			errs = append(errs, door("Train").errorf("%s is %v, want %s", field, v, what))
+		}
+	}
+	want(isFinite(t.LearningRate) && t.LearningRate > 0, "LearningRate", t.LearningRate, "a finite number above 0")
+	want(t.Epochs > 0, "Epochs", t.Epochs, "1 or more")
+	want(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more")
+	want(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more")
+	want(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it")
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{
+		{"L2", t.L2}, {"WeightDecay", t.WeightDecay}, {"ClipNorm", t.ClipNorm},
+		{"ClipValue", t.ClipValue}, {"TargetLoss", t.TargetLoss},
+	} {
+		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
+	}
+	for _, v := range []any{t.Optimizer, t.Schedule} {
+		for _, err := range leaves(checkFields(v)) {
+			errs = append(errs, door("Train").errorf("%w", err))
+		}
+	}
+	if _, ok := t.Optimizer.(Stateful); t.Checkpoint != "" && !ok {
+		want(false, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint")
+	}
+	if o, ok := t.Optimizer.(rule); ok && len(errs) == 0 {
+		if err := o.remembered().checkLength(len(t.net.params), o.slices()); err != nil {
+			errs = append(errs, door("Train").errorf("%w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// leaves lists what errors.Join has joined.
+func leaves(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return slices.DeleteFunc([]error{err}, func(err error) bool { return err == nil })
+	}
+	var list []error
+	for _, err := range joined.Unwrap() {
+		list = append(list, leaves(err)...)
+	}
+	return list
+}
+
+// checkFields returns an error if an activation, a loss, an optimizer or a schedule is a nil pointer
+// or has fields that cannot be used.
+func checkFields(v any) error {
+	if v != nil && isNil(v) {
+		return fmt.Errorf("a %T is nil, want a value", v)
+	}
+	if c, ok := v.(interface{ check() error }); ok {
+		return c.check()
+	}
+	return nil
+}
+
+func checkDecay(name string, v float64) error {
+	if !(v >= 0 && v < 1) {
+		return fmt.Errorf("%s is %v, want 0 to 1, 1 not included", name, v)
+	}
+	return nil
+}
+
+func checkEpsilon(name string, v float64) error {
+	if !isFinite(v) || v < 0 {
+		return fmt.Errorf("%s is %v, want a finite number above 0", name, v)
+	}
+	return nil
+}
+
+func checkMin(name string, v float64) error {
+	if !isFinite(v) || v < 0 {
+		return fmt.Errorf("%s is %v, want a finite number, 0 or more", name, v)
+	}
+	return nil
+}
+
 func checkEpochs(name string, n int) error {
 	if n < 1 {
 		return fmt.Errorf("%s is %d, want 1 or more", name, n)
 	}
 	return nil
-}
-
-// A checkpoint is what [TrainConfig.Checkpoint] keeps: all that a training was
-// at the end of an epoch.
-type checkpoint struct {
-	fingerprint
-	net       *Network // a copy
-	optimizer []float64
-	epochs    int
-	stopped   StopReason
-	pending   bool          // there is something to be written
-	cost      time.Duration // of the last writing
-	written   time.Time     // the end of the last writing
-}
-
-// A fingerprint tells trainings apart.
-type fingerprint struct {
-	Config  map[string]string `json:"config"`  // what decides where training leads, but for Epochs
-	Data    string            `json:"data"`    // SHA-256 of all samples
-	Initial string            `json:"initial"` // SHA-256 of the parameters at the beginning
-}
-
-type checkpointJSON struct {
-	Fingerprint fingerprint `json:"fingerprint"`
-	Stopped     StopReason  `json:"stopped,omitempty"`
-	Best        int         `json:"best"`
-}
-
-// newCheckpoint describes the training that is about to begin.
-func (t *trainer) newCheckpoint() *checkpoint {
-	c := &checkpoint{}
-	c.Config = map[string]string{
-		"LearningRate": fmt.Sprint(t.LearningRate), "BatchSize": fmt.Sprint(t.BatchSize), "KeepOrder": fmt.Sprint(t.KeepOrder),
-		"Loss": describe(t.Loss), "Optimizer": describe(t.Optimizer), "Schedule": describe(t.Schedule),
-		"Seed": fmt.Sprint(t.Seed), "L2": fmt.Sprint(t.L2), "WeightDecay": fmt.Sprint(t.WeightDecay),
-		"ClipNorm": fmt.Sprint(t.ClipNorm), "ClipValue": fmt.Sprint(t.ClipValue),
-		"Patience": fmt.Sprint(t.Patience), "TargetLoss": fmt.Sprint(t.TargetLoss),
-	}
-	c.Data = digest(t.x, t.y, t.validX, t.validY)
-	c.Initial = snapshot{t.net.params, t.net.statistics}.digest()
-	return c
-}
-
-// digest is a fingerprint of parameters and statistics.
-func (s snapshot) digest() string {
-	return digest(matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics)))
-}
-
-// describe is a value's type and exported fields, without addresses.
-func describe(v any) string { return describeValue(reflect.ValueOf(v), 8) }
-
-// describeValue goes no deeper than depth, since a value may lead to itself.
-func describeValue(r reflect.Value, depth int) string {
-	for ; depth > 0 && (r.Kind() == reflect.Pointer || r.Kind() == reflect.Interface); depth-- {
-		r = r.Elem()
-	}
-	var parts []string
-	switch k := r.Kind(); {
-	case k == reflect.Invalid:
-		return "none"
-	case depth <= 0 || k == reflect.Func || k == reflect.Chan || k == reflect.Map || k == reflect.UnsafePointer:
-		return r.Type().String()
-	case k == reflect.Struct:
-		for i := range r.NumField() {
-			if f := r.Type().Field(i); f.IsExported() {
-				parts = append(parts, f.Name+":"+describeValue(r.Field(i), depth-1))
-			}
-		}
-	case k == reflect.Slice || k == reflect.Array:
-		for i := range r.Len() {
-			parts = append(parts, describeValue(r.Index(i), depth-1))
-		}
-	case r.Type().PkgPath() == "": // a plain number or string
-		return fmt.Sprint(r)
-	default:
-		parts = append(parts, fmt.Sprint(r))
-	}
-	return r.Type().String() + "{" + strings.Join(parts, " ") + "}"
-}
-
-// capture copies what is to be written, if there is a checkpoint.
-func (c *checkpoint) capture(t *trainer) {
-	if c == nil {
-		return
-	}
-	if c.net == nil {
-		c.net = t.net.clone()
-	}
-	copy(c.net.params, t.net.params)
-	copy(c.net.statistics, t.net.statistics)
-	if o, ok := t.Optimizer.(Stateful); ok {
-		c.optimizer = o.State()
-	}
-	c.epochs, c.stopped, c.pending = len(t.history.Epochs), t.history.Stopped, true
-}
-
-// leave notes between which parameters the training went.
-func (c *checkpoint) leave(n *Network) {
-	if c != nil {
-		n.began, n.ended = c.Initial, snapshot{n.params, n.statistics}.digest()
-	}
-}
-
-// checkpointShare is how many times longer than writing a checkpoint training
-// goes on before the next one.
-const checkpointShare = 20
-
-// write writes what was captured last, now or if it is cheap.
-func (c *checkpoint) write(t *trainer, now bool) error {
-	if c == nil || !c.pending || !now && time.Since(c.written) < checkpointShare*c.cost {
-		return nil
-	}
-	start := time.Now()
-	file, err := c.file(t)
-	if err == nil {
-		err = file.Replace(t.Checkpoint)
-	}
-	if err != nil {
-		return fmt.Errorf("backprop: Train: Checkpoint %s: %w", t.Checkpoint, err)
-	}
-	c.written, c.pending = time.Now(), false
-	c.cost = c.written.Sub(start)
-	return nil
-}
-
-// historyColumns is the number of figures kept of an epoch.
-const historyColumns = 6
-
-// file is the checkpoint as a file: that of its network, and more.
-func (c *checkpoint) file(t *trainer) (*safetensors.File, error) {
-	file, err := c.net.encode()
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(checkpointJSON{c.fingerprint, c.stopped, t.history.Best})
-	if err != nil {
-		return nil, err
-	}
-	file.Metadata[checkpointKey] = string(text)
-	var history []float64
-	for _, e := range t.history.Epochs[:c.epochs] {
-		history = append(history, float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
-	}
-	add := func(name string, data []float64, shape ...int) {
-		file.Tensors = append(file.Tensors, safetensors.Tensor{Name: checkpointPrefix + name, Type: "F64", Shape: shape, Data: data})
-	}
-	add("history", history, c.epochs, historyColumns)
-	add("optimizer", c.optimizer, len(c.optimizer))
-	add("best_params", t.best.params, len(t.best.params))
-	add("best_statistics", t.best.statistics, len(t.best.statistics))
-	return file, nil
-}
-
-// resume takes up the training that the checkpoint's file keeps, if there is
-// one and it is this one.
-func (t *trainer) resume() error {
-	if t.checkpoint == nil {
-		return nil
-	}
-	f, err := os.Open(t.Checkpoint)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	file, err := safetensors.Read(f)
-	if err != nil {
-		return err
-	}
-	kept, err := decodeNetwork(file)
-	if err != nil {
-		return err
-	}
-	var c checkpointJSON
-	if err := strictJSON(file.Metadata[checkpointKey], &c); err != nil {
-		return fmt.Errorf("%s: %w", checkpointKey, err)
-	}
-	return t.takeUp(file, kept, c)
-}
-
-// takeUp checks a checkpoint against this training and goes on from it.
-func (t *trainer) takeUp(file *safetensors.File, kept *Network, c checkpointJSON) error {
-	tensors := map[string][]float64{}
-	for _, tensor := range file.Tensors {
-		tensors[tensor.Name] = tensor.Data
-	}
-	best := snapshot{tensors[checkpointPrefix+"best_params"], tensors[checkpointPrefix+"best_statistics"]}
-	if err := t.compare(kept, best, c.Fingerprint); err != nil {
-		return err
-	}
-	history, err := decodeHistory(tensors[checkpointPrefix+"history"])
-	if err != nil {
-		return err
-	}
-	if len(history) > t.Epochs {
-		return fmt.Errorf("it has %d epochs, Epochs is %d", len(history), t.Epochs)
-	}
-	if c.Best >= len(history) || c.Best < 0 && len(history) > 0 || t.Patience > 0 && len(history) > 0 && !best.fits(t.net) {
-		return errors.New("its best epoch is damaged")
-	}
-	if o, ok := t.Optimizer.(Stateful); ok {
-		if err := o.SetState(tensors[checkpointPrefix+"optimizer"]); err != nil {
-			return err
-		}
-		if r, ok := t.Optimizer.(rule); ok {
-			if err := r.remembered().holds(len(t.net.params), r.slices()); err != nil {
-				return errors.Join(err, o.SetState(nil))
-			}
-		}
-	}
-	t.net.restore(snapshot{kept.params, kept.statistics})
-	t.net.fitted = kept.fitted
-	t.checkpoint.Initial = c.Fingerprint.Initial
-	t.best = best
-	t.history = History{Epochs: history, Best: c.Best, Stopped: c.Stopped}
-	if c.Best >= 0 {
-		t.lowest = t.watched(&history[c.Best])
-	}
-	if n := len(history); n > 0 && c.Stopped != StopOnEpoch {
-		t.history.Stopped = t.done(&history[n-1]) // Epochs may have been raised
-	}
-	return nil
-}
-
-// compare is the error of a checkpoint that is not one of this training.
-func (t *trainer) compare(kept *Network, best snapshot, f fingerprint) error {
-	want, err := t.net.describe()
-	if err != nil {
-		return err
-	}
-	got, err := kept.describe()
-	if err != nil {
-		return err
-	}
-	if got.String() != want.String() {
-		return fmt.Errorf("it belongs to another network, %v, want %v", got, want)
-	}
-	for _, name := range slices.Sorted(maps.Keys(t.checkpoint.Config)) {
-		if got, want := f.Config[name], t.checkpoint.Config[name]; got != want {
-			return fmt.Errorf("it belongs to another configuration: its %s is %q, want %q", name, got, want)
-		}
-	}
-	if f.Data != t.checkpoint.Data {
-		return errors.New("it belongs to other data")
-	}
-	// The network is as it was when that training began, or as that training
-	// left it.
-	switch t.checkpoint.Initial {
-	case f.Initial, snapshot{kept.params, kept.statistics}.digest(), best.digest():
-		return nil
-	case t.net.ended: // in the middle of an epoch
-		if t.net.began == f.Initial {
-			return nil
-		}
-	}
-	return errors.New("it belongs to a training that began with other parameters")
-}
-
-// fits tells whether a snapshot read from a file can be restored.
-func (s snapshot) fits(n *Network) bool {
-	return len(s.params) == len(n.params) && len(s.statistics) == len(n.statistics) &&
-		kernel.Finite(s.params) && kernel.Finite(s.statistics)
-}
-
-func decodeHistory(figures []float64) ([]Epoch, error) {
-	if len(figures)%historyColumns != 0 || !kernel.Finite(figures) {
-		return nil, errors.New("its history is damaged")
-	}
-	var history []Epoch
-	for r := range slices.Chunk(figures, historyColumns) {
-		if r[0] != float64(len(history)) {
-			return nil, errors.New("its history is damaged")
-		}
-		history = append(history, Epoch{len(history), r[1], r[2], r[3], r[4], time.Duration(r[5])})
-	}
-	return history, nil
-}
-
-// progress shows how a training goes. A nil progress shows nothing. What the
-// writer says is not listened to: training is worth more than a line of it.
-type progress struct {
-	w        io.Writer
-	live     bool // w is a terminal: one line is written over and over
-	first    int  // the epoch that this training begins with
-	epochs   int
-	start    time.Time
-	shown    time.Time // when the live line was last written
-	last     string    // the last finished epoch
-	finished bool
-}
-
-func newProgress(w io.Writer, first, epochs int) *progress {
-	p := &progress{w: w, first: first, epochs: epochs, start: time.Now()}
-	if f, ok := w.(*os.File); ok {
-		info, err := f.Stat()
-		p.live = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return p
-}
-
-// barWidth is the width of the bar within the epoch.
-const barWidth = 20
-
-// batch shows, on a terminal and ten times a second, that batch b is done.
-func (p *progress) batch(epoch, b, batches int, loss float64) {
-	if p == nil || !p.live || time.Since(p.shown) < 100*time.Millisecond {
-		return
-	}
-	done := barWidth * (b + 1) / batches
-	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
-	left := p.left(float64(epoch) + float64(b+1)/float64(batches))
-	p.show(fmt.Sprintf("epoch %d/%d %s loss %.4g, %v left", epoch+1, p.epochs, bar, loss, left))
-}
-
-// epoch shows a finished epoch: on a terminal over the live line, elsewhere if
-// it is one of some twenty, or the last.
-func (p *progress) epoch(e Epoch, validated bool) {
-	if p == nil {
-		return
-	}
-	p.last = fmt.Sprintf("epoch %d/%d loss %.4g", e.N+1, p.epochs, e.Loss)
-	if validated {
-		p.last += fmt.Sprintf(", validation loss %.4g", e.ValidationLoss)
-	}
-	p.last += fmt.Sprintf(", η %.3g, ", e.LearningRate)
-	if e.N == p.epochs-1 {
-		p.last += fmt.Sprintf("%v in all", rounded(time.Since(p.start)))
-	} else {
-		p.last += fmt.Sprintf("%v left", p.left(float64(e.N+1)))
-	}
-	every := max(1, p.epochs/20)
-	p.finished = e.N%every == every-1 || e.N == p.epochs-1
-	switch {
-	case !p.live && p.finished:
-		fmt.Fprintln(p.w, p.last)
-	case p.live && time.Since(p.shown) >= 100*time.Millisecond:
-		p.show(p.last)
-	}
-}
-
-// end leaves the last epoch to be read.
-func (p *progress) end() {
-	switch {
-	case p == nil || p.last == "":
-	case p.live:
-		p.show(p.last)
-		fmt.Fprintln(p.w)
-	case !p.finished:
-		fmt.Fprintln(p.w, p.last)
-	}
-}
-
-// show writes over the live line.
-func (p *progress) show(line string) {
-	p.shown = time.Now()
-	fmt.Fprintf(p.w, "\r%s\x1b[K", line)
-}
-
-// left estimates the time left when so many epochs are done.
-func (p *progress) left(done float64) time.Duration {
-	elapsed := time.Since(p.start)
-	return rounded(time.Duration(float64(elapsed) * (float64(p.epochs) - done) / (done - float64(p.first))))
-}
-
-func rounded(d time.Duration) time.Duration {
-	if d < 10*time.Second {
-		return d.Round(100 * time.Millisecond)
-	}
-	return d.Round(time.Second)
 }
