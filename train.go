@@ -99,12 +99,12 @@ var stopReasons = []string{
 }
 
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
-var ErrStop = errors.New("backprop: stop training")
+var ErrStop = errors.New("stop training")
 
 // ErrDiverged is what an error of [Network.Train], [Network.Loss],
 // [Network.Gradient] or [Network.CheckGradient] wraps when the loss, its
 // gradient or a parameter has left the finite numbers.
-var ErrDiverged = errors.New("backprop: loss or gradient is not finite")
+var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // Train minimizes the mean loss over the samples in the rows of x, with their
 // targets in the rows of y, by gradient descent on mini-batches or by another
