@@ -2,29 +2,23 @@ package backprop
 
 import (
 	"cmp"
-	"fmt"
 	"math"
-	"reflect"
 	"strconv"
 	"strings"
-	"sync"
-	"unicode/utf8"
 
 	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/modelfile"
 )
 
-// An Activation is a layer's function a = f(z). Both methods work on one
-// sample's row.
+// An Activation is a layer's function a = f(z). Both methods work on one sample's row.
 //
-// Forward stores f(z) in a. Backward stores dz = da ⊙ f′(z), or in general
-// the product of da with f's Jacobian, given z and a = f(z). All slices have
-// the same length. In Backward dz and da may be the same slice: read da[i],
-// and whatever else is needed of da, before writing dz[i].
+// Forward stores f(z) in a. Backward stores dz = da ⊙ f′(z), or in general the product of da with
+// f's Jacobian, given z and a = f(z). All slices have the same length. In Backward dz and da may be
+// the same slice: read da[i], and whatever else is needed of da, before writing dz[i].
 //
-// String is the name under which the activation is saved; see
-// [RegisterActivation]. It carries the activation's parameters, if there are
-// any, as "LeakyReLU(0.01)" does. The methods may be called from several
-// goroutines at once.
+// String is the name under which the activation is saved; see [RegisterActivation]. It carries the
+// activation's parameters, if there are any, as "LeakyReLU(0.01)" does. The methods may be called
+// from several goroutines at once.
 //
 // A whole one, the bent identity f(z) = (√(z²+1) − 1)/2 + z:
 //
@@ -55,54 +49,49 @@ var (
 	// Identity is f(z) = z, the choice for the output of a regression.
 	Identity Activation = identity{}
 
-	// Sigmoid is the logistic function σ(z) = 1/(1+e⁻ᶻ), the choice for the
-	// output of a two-class or multi-label classification.
+	// Sigmoid is the logistic function σ(z) = 1/(1+e⁻ᶻ), the choice for the output of a two-class
+	// or multi-label classification.
 	Sigmoid Activation = sigmoid{}
 
-	// Tanh is the hyperbolic tangent, from −1 to 1: the usual choice for the
-	// hidden layers of a small network.
+	// Tanh is the hyperbolic tangent, from −1 to 1: the usual choice for the hidden layers of a
+	// small network.
 	Tanh Activation = tanh{}
 
-	// ReLU is the rectified linear unit max(0, z), the usual choice for the
-	// hidden layers of a larger one. Its derivative at 0 is 0 (Nair and Hinton
-	// 2010).
+	// ReLU is the rectified linear unit max(0, z), the usual choice for the hidden layers of a
+	// larger one. Its derivative at 0 is 0 (Nair and Hinton 2010).
 	ReLU Activation = relu{}
 
-	// GELU is the Gaussian error linear unit z·Φ(z), with Φ the normal
-	// distribution function itself and not an approximation of it
-	// (Hendrycks and Gimpel 2016).
+	// GELU is the Gaussian error linear unit z·Φ(z), with Φ the normal distribution function itself
+	// and not an approximation of it (Hendrycks and Gimpel 2016).
 	GELU Activation = gelu{}
 
 	// SiLU is z·σ(z), also known as swish (Elfwing et al. 2018).
 	SiLU Activation = silu{}
 
-	// SELU is the self-normalizing λ·ELU(z) with α = 1.6732632423543772 and
-	// λ = 1.0507009873554805 (Klambauer et al. 2017).
+	// SELU is the self-normalizing λ·ELU(z) with α = 1.6732632423543772 and λ = 1.0507009873554805
+	// (Klambauer et al. 2017).
 	SELU Activation = selu{}
 
 	// Softplus is log(1+eᶻ), a smooth ReLU (Dugas et al. 2001).
 	Softplus Activation = softplus{}
 
-	// Softmax is eᶻ/Σeᶻ over the units of the layer, the choice for the output
-	// of a classification with one class a unit. It needs two units or more.
+	// Softmax is eᶻ/Σeᶻ over the units of the layer, the choice for the output of a classification
+	// with one class a unit. It needs two units or more.
 	Softmax Activation = softmax{}
 )
 
-// ELU is the exponential linear unit: z for z > 0 and Alpha·(eᶻ−1) otherwise.
-// Alpha is finite and above 0; 0 means 1 (Clevert et al. 2015).
+// ELU is the exponential linear unit: z for z > 0 and Alpha·(eᶻ−1) otherwise. Alpha is finite and
+// above 0; 0 means 1 (Clevert et al. 2015).
 type ELU struct{ Alpha float64 }
 
-// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01
-// (Maas et al. 2013).
+// LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01 (Maas et al. 2013).
 type LeakyReLU struct{ Slope float64 }
 
-// elementwise reports whether an activation or a loss treats each element by
-// itself, so that it can take a whole batch in one call. A user's own is called
-// row by row, even if it embeds one of these.
-func elementwise(f any) bool {
+// actsElementwise reports whether an activation treats each element by itself, so that it can take
+// a whole batch in one call. A user's own is called row by row, even if it embeds one of these.
+func actsElementwise(f Activation) bool {
 	switch f.(type) {
-	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU,
-		mse, mae, Huber, binaryCrossEntropy:
+	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU:
 		return true
 	}
 	return false
@@ -218,10 +207,7 @@ func (e ELU) String() string { return parametric("ELU", e.alpha()) }
 func (e ELU) alpha() float64 { return cmp.Or(e.Alpha, 1) }
 
 func (e ELU) check() error {
-	if !isFinite(e.Alpha) || e.Alpha < 0 {
-		return fmt.Errorf("ELU Alpha is %v, want a finite number above 0", e.Alpha)
-	}
-	return nil
+	return check(isFinite(e.Alpha) && e.Alpha >= 0, "ELU Alpha", e.Alpha, "a finite number above 0")
 }
 
 // Forward stores f(z) in a.
@@ -277,10 +263,7 @@ func (l LeakyReLU) String() string { return parametric("LeakyReLU", l.slope()) }
 func (l LeakyReLU) slope() float64 { return cmp.Or(l.Slope, 0.01) }
 
 func (l LeakyReLU) check() error {
-	if !isFinite(l.Slope) {
-		return fmt.Errorf("LeakyReLU Slope is %v, want a finite number", l.Slope)
-	}
-	return nil
+	return check(isFinite(l.Slope), "LeakyReLU Slope", l.Slope, "a finite number")
 }
 
 // Forward stores f(z) in a.
@@ -313,8 +296,8 @@ func (softmax) String() string { return "Softmax" }
 
 func (f softmax) Forward(a, z []float64) { f.forwardRows(a, z, len(z)) }
 
-// forwardRows is Forward of every row of out elements, with one call for all
-// exponentials. A row's largest z is subtracted first, so that none overflows.
+// forwardRows is Forward of every row of out elements, with one call for all exponentials. A row's
+// largest z is subtracted first, so that none overflows.
 func (softmax) forwardRows(a, z []float64, out int) {
 	for i := 0; i < len(z); i += out {
 		row, top := z[i:i+out], math.Inf(-1)
@@ -346,87 +329,46 @@ func (softmax) Backward(dz, da, z, a []float64) {
 	}
 }
 
-// parametric is the saved name of an activation with a parameter, as
-// "LeakyReLU(0.01)".
+// parametric is the saved name of an activation with a parameter, as "LeakyReLU(0.01)".
 func parametric(name string, v float64) string {
 	return name + "(" + strconv.FormatFloat(v, 'g', -1, 64) + ")"
 }
 
-var registry = struct {
-	sync.RWMutex
-	activations map[string]Activation
-}{activations: map[string]Activation{}}
+var activations = modelfile.NewNames(parametricOf,
+	Identity, Sigmoid, Tanh, ReLU, GELU, SiLU, SELU, Softplus, Softmax)
 
-func init() {
-	for _, f := range []Activation{Identity, Sigmoid, Tanh, ReLU, GELU, SiLU, SELU, Softplus, Softmax} {
-		registry.activations[f.String()] = f
-	}
-}
-
-// RegisterActivation makes f known to [Load] and [Read] under the name
-// f.String(), so that networks with it can be loaded afterwards; the package's
-// own activations are known already. A nil f, a name that is not 1 to 200 bytes
-// of UTF-8, and one that is taken are errors.
-func RegisterActivation(f Activation) error {
-	if isNil(f) {
-		return fmt.Errorf("backprop: RegisterActivation: the activation is nil")
-	}
-	name := f.String()
-	if !savable(name) {
-		return fmt.Errorf("backprop: RegisterActivation: the name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
-	}
-	registry.Lock()
-	defer registry.Unlock()
-	if _, err := activationByName(name); err == nil {
-		return fmt.Errorf("backprop: RegisterActivation: the name %q is taken", name)
-	}
-	registry.activations[name] = f
-	return nil
-}
-
-func savable(name string) bool { return name != "" && len(name) <= 200 && utf8.ValidString(name) }
-
-// activationToSave is an activation's name in a file, "" for Identity. A name that would be read
-// back as another activation, or not at all, is an error.
-func activationToSave(f Activation) (string, error) {
-	if f == nil || f == Identity {
-		return "", nil
-	}
-	name := f.String()
-	if !savable(name) {
-		return "", fmt.Errorf("the activation's name %.50q cannot be saved, want 1 to 200 bytes of UTF-8", name)
-	}
-	known, err := savedActivation(name)
-	if err == nil && reflect.TypeOf(known) != reflect.TypeOf(f) {
-		return "", fmt.Errorf("the name %q of its %T is that of a %T", name, f, known)
-	}
-	return name, nil
-}
-
-// savedActivation is the activation of a name in a file.
-func savedActivation(name string) (Activation, error) {
-	registry.RLock()
-	defer registry.RUnlock()
-	return activationByName(name)
-}
-
-// activationByName is the inverse of String. The registry must be locked.
-func activationByName(name string) (Activation, error) {
-	if f, ok := registry.activations[name]; ok {
-		return f, nil
-	}
-	var f Activation
+// parametricOf is the activation with a parameter of a saved name.
+func parametricOf(name string) (f Activation, ok bool) {
 	base, rest, _ := strings.Cut(name, "(")
 	v, err := strconv.ParseFloat(strings.TrimSuffix(rest, ")"), 64)
-	if err == nil && base == "LeakyReLU" {
+	switch base {
+	case "LeakyReLU":
 		f = LeakyReLU{v}
-	}
-	if err == nil && base == "ELU" {
+	case "ELU":
 		f = ELU{v}
 	}
 	// 0 would mean the default.
-	if f == nil || v == 0 || !strings.HasSuffix(rest, ")") || checkFields(f) != nil {
-		return nil, fmt.Errorf("activation %.50q is not known; register it with RegisterActivation", name)
+	return f, f != nil && err == nil && v != 0 && strings.HasSuffix(rest, ")") && checkFields(f) == nil
+}
+
+// RegisterActivation makes f known to [Load] and [Read] under the name f.String(), so that networks
+// with it can be loaded afterwards; the package's own activations are known already. A nil f, a
+// name that is not 1 to 200 bytes of UTF-8, and one that is taken are errors.
+func RegisterActivation(f Activation) error {
+	const where = door("RegisterActivation")
+	if isNil(f) {
+		return where.errorf("the activation is nil")
 	}
-	return f, nil
+	if err := activations.Register(f); err != nil {
+		return where.errorf("%w", err)
+	}
+	return nil
+}
+
+// nameInFile is an activation's name in a file, "" for Identity.
+func nameInFile(f Activation) (string, error) {
+	if f == nil || f == Identity {
+		return "", nil
+	}
+	return activations.NameOf(f)
 }

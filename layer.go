@@ -12,6 +12,7 @@ import (
 
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
+	"example.com/backprop/internal/modelfile"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -31,14 +32,14 @@ type Layer interface {
 	Stage(at Place) Stage
 }
 
-// A Stage computes a layer, batch by batch. It belongs to one pass and is used by one goroutine at a
-// time, so it may keep what it likes between its calls. Once made it should allocate nothing. No
+// A Stage computes a layer, batch by batch. It belongs to one pass and is used by one goroutine at
+// a time, so it may keep what it likes between its calls. Once made it should allocate nothing. No
 // matrix that it is given has gaps between its rows, and none that it returns may have; [Resize]
 // makes such.
 type Stage interface {
 	// Forward returns the outputs, N×outputs, for the inputs x, N×inputs, with an N from 1 to
-	// Place.Rows. x must not be changed and stays as it is until Backward has returned. What Forward
-	// returns is the stage's own, valid until its next Forward.
+	// Place.Rows. x must not be changed and stays as it is until Backward has returned. What
+	// Forward returns is the stage's own, valid until its next Forward.
 	Forward(x *mat.Dense) (a *mat.Dense)
 
 	// Backward takes the derivative of the loss by the outputs of the last Forward and returns that
@@ -150,13 +151,9 @@ func (d Dense) Shape(inputs int) (Shape, error) {
 	if !d.NoBias {
 		s.Params = append(s.Params, Tensor{Name: "bias", Shape: []int{d.Units}})
 	}
-	if d.Units < 1 || d.Units > maxSize {
-		return s, fmt.Errorf("Dense Units is %d, want 1 to %d", d.Units, maxSize)
-	}
-	if d.Init > Orthogonal {
-		return s, fmt.Errorf("Dense Init is %v, want one of the package's initializers", d.Init)
-	}
-	return s, nil
+	return s, errors.Join(
+		check(d.Units >= 1 && d.Units <= maxSize, "Dense Units", d.Units, fmt.Sprint("1 to ", maxSize)),
+		check(d.Init <= Orthogonal, "Dense Init", d.Init, "one of the package's initializers"))
 }
 
 // Reset draws W and makes b 0.
@@ -226,7 +223,7 @@ func activated(s Stage, z *buffer, f Activation) Stage {
 	if f != ReLU {
 		a = newBuffer(z.Rows, z.Cols)
 	}
-	return chain{s, &activationStage{f: f, elementwise: elementwise(f), a: a}}
+	return chain{s, &activationStage{f: f, elementwise: actsElementwise(f), a: a}}
 }
 
 type activationStage struct {
@@ -296,10 +293,9 @@ func (b BatchNorm) Shape(inputs int) (Shape, error) {
 		Statistics: moments(inputs, 0),
 		MinRows:    2,
 	}
-	if !(b.Momentum >= 0 && b.Momentum <= 1) {
-		return s, fmt.Errorf("BatchNorm Momentum is %v, want 0 to 1", b.Momentum)
-	}
-	return s, checkEpsilon("BatchNorm Epsilon", b.Epsilon)
+	return s, errors.Join(
+		check(b.Momentum >= 0 && b.Momentum <= 1, "BatchNorm Momentum", b.Momentum, "0 to 1"),
+		checkEpsilon("BatchNorm Epsilon", b.Epsilon))
 }
 
 // Reset makes γ and the running variance 1, β and the running mean 0.
@@ -375,8 +371,8 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	if !s.NeedDX {
 		return nil
 	}
-	// μ and σ² are functions of the batch too, so that
-	// dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
+	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz
+	// ⊙ x̂)), in place.
 	for i := range dz.Rows {
 		dx, xhat := dz.Row(i), s.xhat.Row(i)
 		for j, v := range dx {
@@ -459,10 +455,10 @@ func (s *dropoutStage) Backward(da *mat.Dense) *mat.Dense {
 	return da
 }
 
-// Standardize brings each input to mean 0 and variance 1, a = (x−μ)/σ. It stands first in a network.
-// μ and the population variance σ² are learnt from the training data when [Network.Train] first
-// starts, and saved with the network, so that the network takes raw data; until then a = x. A column
-// of equal values gets variance 1, so it passes as zero.
+// Standardize brings each input to mean 0 and variance 1, a = (x−μ)/σ. It stands first in a
+// network. μ and the population variance σ² are learnt from the training data when [Network.Train]
+// first starts, and saved with the network, so that the network takes raw data; until then a = x. A
+// column of equal values gets variance 1, so it passes as zero.
 type Standardize struct{}
 
 // String is the layer in a network's table.
@@ -552,11 +548,11 @@ func (Activate) Reset(Place) {}
 // Stage computes A = f(X).
 func (l Activate) Stage(at Place) Stage {
 	f := cmp.Or(l.F, Identity)
-	return &activationStage{f: f, elementwise: elementwise(f), a: newBuffer(at.Rows, at.Inputs)}
+	return &activationStage{f: f, elementwise: actsElementwise(f), a: newBuffer(at.Rows, at.Inputs)}
 }
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.
-var layerTypes = newLayerTypes(map[string]Layer{
+var layerTypes = modelfile.NewTypes[Layer](nameInFile, activations.Find).With(map[string]Layer{
 	"Dense":       Dense{},
 	"BatchNorm":   BatchNorm{},
 	"Dropout":     Dropout{Rate: 0.5},
@@ -565,8 +561,12 @@ var layerTypes = newLayerTypes(map[string]Layer{
 	"Sequential":  Sequential{},
 })
 
-// Sequential is layers one after the other: a network, or the parts of a layer of one's own, such as
-// the inside of a residual block.
+// maxLayers bounds a network's number of layers, so that a file of nothing but layers is small
+// where it is read.
+const maxLayers = 1 << 14
+
+// Sequential is layers one after the other: a network, or the parts of a layer of one's own, such
+// as the inside of a residual block.
 type Sequential []Layer
 
 // String is the layers in a network's table, as "Sequential(Dense Tanh, Dropout 0.5)".
@@ -625,7 +625,7 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 	if isNil(l) {
 		return Shape{}, fmt.Errorf("it is nil, want a layer such as a Dense")
 	}
-	if t := reflect.TypeOf(l); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[Network]().PkgPath() {
+	if t := reflect.TypeOf(l); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[Dense]().PkgPath() {
 		return Shape{}, fmt.Errorf("it is a %T, want it without &", l)
 	}
 	s, err := l.Shape(inputs)
@@ -734,18 +734,16 @@ func (c chain) Backward(da *mat.Dense) *mat.Dense {
 	return da
 }
 
-// An Initializer says how a dense layer's weights are drawn. Biases begin at
-// zero. Fan-in is the layer's number of inputs, fan-out its number of units.
+// An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the
+// layer's number of inputs, fan-out its number of units.
 type Initializer uint8
 
-// The initializers. The zero value stands for HeNormal before ReLU,
-// LeakyReLU, ELU, GELU and SiLU, for LeCunNormal before SELU, and for
-// GlorotUniform before everything else.
+// The initializers. The zero value stands for HeNormal before ReLU, LeakyReLU, ELU, GELU and SiLU,
+// for LeCunNormal before SELU, and for GlorotUniform before everything else.
 const (
 	_ Initializer = iota
 
-	// GlorotUniform is uniform within ±√(6/(fan-in + fan-out)) (Glorot and
-	// Bengio 2010).
+	// GlorotUniform is uniform within ±√(6/(fan-in + fan-out)) (Glorot and Bengio 2010).
 	GlorotUniform
 
 	// GlorotNormal is normal with variance 2/(fan-in + fan-out).
@@ -760,9 +758,9 @@ const (
 	// LeCunNormal is normal with variance 1/fan-in (LeCun et al. 1998).
 	LeCunNormal
 
-	// Orthogonal draws a matrix with orthonormal rows or columns, whichever are
-	// fewer, uniformly from all of them (Saxe et al. 2014). Square ones keep
-	// the length of what passes through, which is what deep networks need.
+	// Orthogonal draws a matrix with orthonormal rows or columns, whichever are fewer, uniformly
+	// from all of them (Saxe et al. 2014). Square ones keep the length of what passes through,
+	// which is what deep networks need.
 	Orthogonal
 )
 
@@ -832,8 +830,8 @@ func normal(w matrix, deviation float64, rng *rand.Rand) {
 	}
 }
 
-// orthogonal takes Q of a normal matrix's QR factorization with a positive
-// diagonal of R, without which Q is not uniform (Mezzadri 2007).
+// orthogonal takes Q of a normal matrix's QR factorization with a positive diagonal of R, without
+// which Q is not uniform (Mezzadri 2007).
 func orthogonal(w matrix, rng *rand.Rand) {
 	if w.Rows >= w.Cols {
 		normal(w, 1, rng)

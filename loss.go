@@ -2,7 +2,7 @@ package backprop
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"math"
 	"slices"
 
@@ -10,13 +10,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// A Loss measures how far a network's output is from its targets. Both
-// methods work on one sample: a is the output's row, y the target's, both
-// with one element an output unit. The loss of a batch is the mean over its
-// samples.
+// A Loss measures how far a network's output is from its targets. Both methods work on one sample:
+// a is the output's row, y the target's, both with one element an output unit. The loss of a batch
+// is the mean over its samples.
 //
-// Gradient stores ∂Value/∂a in da, which overlaps neither a nor y. The
-// methods may be called from several goroutines at once.
+// Gradient stores ∂Value/∂a in da, which overlaps neither a nor y. The methods may be called from
+// several goroutines at once.
 //
 // A whole one, the mean of log cosh(a−y):
 //
@@ -46,28 +45,41 @@ var (
 	// MSE is the mean squared error: the mean of (a−y)² over all elements.
 	MSE Loss = mse{}
 
-	// MAE is the mean absolute error: the mean of |a−y| over all elements. Its
-	// derivative at a = y is 0.
+	// MAE is the mean absolute error: the mean of |a−y| over all elements. Its derivative at a = y
+	// is 0.
 	MAE Loss = mae{}
 
-	// BinaryCrossEntropy is the mean of −y·log a − (1−y)·log(1−a) over all
-	// elements, with every target in [0, 1]. After a Sigmoid output it is
-	// computed from z, exactly for every z. After any other activation a is
-	// clamped to [1e-12, 1−1e-12], and the derivative outside is 0.
+	// BinaryCrossEntropy is the mean of −y·log a − (1−y)·log(1−a) over all elements, with every
+	// target in [0, 1]. After a Sigmoid output it is computed from z, exactly for every z. After
+	// any other activation a is clamped to [1e-12, 1−1e-12], and the derivative outside is 0.
 	BinaryCrossEntropy Loss = binaryCrossEntropy{}
 
-	// CrossEntropy is the mean over the samples of −Σ y·log a over the classes,
-	// with every target in [0, 1] and every row of them summing to 1. After a
-	// Softmax output it is computed from z, exactly for every z. After any
-	// other activation a is clamped to at least 1e-12, and the derivative below
-	// is 0.
+	// CrossEntropy is the mean over the samples of −Σ y·log a over the classes, with every target
+	// in [0, 1] and every row of them summing to 1. After a Softmax output it is computed from z,
+	// exactly for every z. After any other activation a is clamped to at least 1e-12, and the
+	// derivative below is 0.
 	CrossEntropy Loss = crossEntropy{}
 )
 
-// Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of
-// Delta·(|a−y| − Delta/2) beyond. Delta is finite and above 0; 0 means 1
-// (Huber 1964).
+// Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of Delta·(|a−y| −
+// Delta/2) beyond. Delta is finite and above 0; 0 means 1 (Huber 1964).
 type Huber struct{ Delta float64 }
+
+// ErrDiverged is what an error of [Network.Train], [Network.Loss], [Network.Gradient] or
+// [Network.CheckGradient] wraps when the loss, its gradient or a parameter has left the finite
+// numbers.
+var ErrDiverged = errors.New("loss or gradient is not finite")
+
+// isElementwise reports whether a loss is the mean over elements that it treats each by itself, so
+// that it can take a whole batch in one call. A user's own is called row by row, even if it embeds
+// one of these.
+func isElementwise(l Loss) bool {
+	switch l.(type) {
+	case mse, mae, Huber, binaryCrossEntropy:
+		return true
+	}
+	return false
+}
 
 type mse struct{}
 
@@ -112,10 +124,7 @@ func sign(v float64) float64 {
 func (h Huber) delta() float64 { return cmp.Or(h.Delta, 1) }
 
 func (h Huber) check() error {
-	if !isFinite(h.Delta) || h.Delta < 0 {
-		return fmt.Errorf("Huber Delta is %v, want a finite number above 0", h.Delta)
-	}
-	return nil
+	return checkEpsilon("Huber Delta", h.Delta)
 }
 
 // Value is the loss of one sample.
@@ -139,8 +148,8 @@ func (h Huber) Gradient(da, a, y []float64) {
 	}
 }
 
-// A logitLoss has a closed form in z behind one output activation. dL/dz is
-// then a−y, so that nothing is lost where the activation is saturated.
+// A logitLoss has a closed form in z behind one output activation. dL/dz is then a−y, so that
+// nothing is lost where the activation is saturated.
 type logitLoss interface {
 	Loss
 	output() Activation
@@ -184,8 +193,8 @@ func (binaryCrossEntropy) valueZ(z, _, y []float64, _ int) float64 {
 	return sum / float64(len(z))
 }
 
-// The first two terms cancel where z and y agree, so they are taken together:
-// max(z,0) − z·y is z·(1−y) above 0 and −z·y below.
+// The first two terms cancel where z and y agree, so they are taken together: max(z,0) − z·y is
+// z·(1−y) above 0 and −z·y below.
 func binaryCrossEntropyZ(z, y float64) float64 {
 	if z > 0 {
 		return z*(1-y) + math.Log1p(math.Exp(-z))
@@ -227,10 +236,10 @@ func (crossEntropy) Gradient(da, a, y []float64) {
 
 func (crossEntropy) output() Activation { return Softmax }
 
-// L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is
-// zₘ + log(1+r), where r = Σ e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that
-// no exponential is taken twice and a small loss keeps its digits. Nor is a
-// logarithm taken for each sample: Σ log(1+r) is log(1+p) with 1+p = Π(1+r).
+// L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is zₘ + log(1+r), where r = Σ
+// e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no exponential is taken twice and a small
+// loss keeps its digits. Nor is a logarithm taken for each sample: Σ log(1+r) is log(1+p) with 1+p
+// = Π(1+r).
 func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
 	sum, p := 0.0, 0.0
 	for lo := 0; lo < len(z); lo += out {
@@ -281,19 +290,20 @@ func defaultLoss(output Activation) Loss {
 	return MSE
 }
 
-// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column
-// labels[i] and 0 elsewhere: targets for [CrossEntropy]. A label outside
-// [0, classes) is an error, and so are no labels and fewer than two classes.
+// OneHot returns the len(labels)×classes matrix whose row i holds 1 in column labels[i] and 0
+// elsewhere: targets for [CrossEntropy]. A label outside [0, classes) is an error, and so are no
+// labels and fewer than two classes.
 func OneHot(labels []int, classes int) (*mat.Dense, error) {
+	const where = door("OneHot")
 	if len(labels) == 0 {
-		return nil, fmt.Errorf("backprop: OneHot: no labels")
+		return nil, where.errorf("no labels")
 	}
 	if most := maxSize / len(labels); classes < 2 || classes > most {
-		return nil, fmt.Errorf("backprop: OneHot: classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
+		return nil, where.errorf("classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
 	}
 	for i, c := range labels {
 		if c < 0 || c >= classes {
-			return nil, fmt.Errorf("backprop: OneHot: label %d is %d, want 0 to %d", i, c, classes-1)
+			return nil, where.errorf("label %d is %d, want 0 to %d", i, c, classes-1)
 		}
 	}
 	m := mat.NewDense(len(labels), classes, nil)
@@ -303,10 +313,10 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 	return m, nil
 }
 
-// Accuracy is the share of samples (rows) whose predicted class is the actual
-// one, from 0 to 1. With several columns a row's class is the column with the
-// largest element, the first of equals; with a single column it is 1 from 0.5
-// upwards and 0 below. Matrices of different shapes are a [*ShapeError].
+// Accuracy is the share of samples (rows) whose predicted class is the actual one, from 0 to 1.
+// With several columns a row's class is the column with the largest element, the first of equals;
+// with a single column it is 1 from 0.5 upwards and 0 below. Matrices of different shapes are a
+// [*ShapeError].
 func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 	p, y, err := checkMetric("Accuracy", predicted, actual)
 	if err != nil {
@@ -321,9 +331,8 @@ func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 	return float64(hits) / float64(p.Rows), nil
 }
 
-// ConfusionMatrix counts the samples by their actual class (row) and their
-// predicted class (column), classes being told as by [Accuracy]. It is
-// classes×classes, or 2×2 for a single column.
+// ConfusionMatrix counts the samples by their actual class (row) and their predicted class
+// (column), classes being told as by [Accuracy]. It is classes×classes, or 2×2 for a single column.
 func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
 	p, y, err := checkMetric("ConfusionMatrix", predicted, actual)
 	if err != nil {
@@ -341,10 +350,9 @@ func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
 	return m, nil
 }
 
-// R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect
-// prediction, 0 for one that is no better than the mean. Several columns give
-// the mean of theirs. A column of equal targets counts 1 where it is predicted
-// exactly and 0 otherwise, as in scikit-learn.
+// R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect prediction, 0 for
+// one that is no better than the mean. Several columns give the mean of theirs. A column of equal
+// targets counts 1 where it is predicted exactly and 0 otherwise, as in scikit-learn.
 func R2(predicted, actual mat.Matrix) (float64, error) {
 	p, y, err := checkMetric("R2", predicted, actual)
 	if err != nil {

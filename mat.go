@@ -1,9 +1,11 @@
 package backprop
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"example.com/backprop/internal/kernel"
@@ -21,6 +23,10 @@ import (
 // A matrix is a row-major view of float64s, which may belong to the caller, to the network's flat
 // parameters or to a pass.
 type matrix = kernel.Matrix
+
+// maxSize bounds a network's number of parameters and the width of a layer, so that a slip of the
+// pen is an error and not the end of the process.
+const maxSize = 1 << 30
 
 // matrixOf views the first rows·cols elements of data as a matrix.
 func matrixOf(data []float64, rows, cols int) matrix {
@@ -92,9 +98,9 @@ func (b *batch) show(m matrix) *buffer {
 	return &b.copied
 }
 
-// Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if that
-// is enough, and returns it. The elements are not defined then. It is what a [Stage] of one's own
-// keeps its results with.
+// Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if
+// that is enough, and returns it. The elements are not defined then. It is what a [Stage] of one's
+// own keeps its results with.
 func Resize(m *mat.Dense, rows, cols int) *mat.Dense {
 	r := m.RawMatrix()
 	if r.Rows == rows && r.Cols == cols && r.Stride == cols {
@@ -105,13 +111,6 @@ func Resize(m *mat.Dense, rows, cols int) *mat.Dense {
 	}
 	m.SetRawMatrix(blas64.General(matrixOf(r.Data[:cap(r.Data)], rows, cols)))
 	return m
-}
-
-// subtract computes D = (A − Y)·factor.
-func subtract(d, a, y []float64, factor float64) {
-	for i, v := range y {
-		d[i] = (a[i] - v) * factor
-	}
 }
 
 // columnMoments computes the mean and the population variance of each column of x, in two passes.
@@ -239,6 +238,21 @@ func (d door) errorf(format string, args ...any) error {
 	return fmt.Errorf("backprop: "+string(d)+": "+format, args...)
 }
 
+// each makes an error of every error that err has joined.
+func (d door) each(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs := slices.Clone(joined.Unwrap())
+		for i, err := range errs {
+			errs[i] = d.each(err)
+		}
+		return errors.Join(errs...)
+	}
+	if err == nil {
+		return nil
+	}
+	return d.errorf("%w", err)
+}
+
 // view views m without copying where its layout is known, and copies it otherwise. Rows or cols
 // below zero accept any number.
 func (d door) view(name string, m mat.Matrix, rows, cols int) (matrix, error) {
@@ -287,4 +301,42 @@ func shareMemory(a, b []float64) bool {
 	}
 	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
 	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
+}
+
+// checkFields returns an error if an activation, a loss, an optimizer or a schedule is a nil
+// pointer or has fields that cannot be used.
+func checkFields(v any) error {
+	if v != nil && isNil(v) {
+		return fmt.Errorf("a %T is nil, want a value", v)
+	}
+	if c, ok := v.(interface{ check() error }); ok {
+		return c.check()
+	}
+	return nil
+}
+
+func checkDecay(name string, v float64) error {
+	return check(v >= 0 && v < 1, name, v, "0 to 1, 1 not included")
+}
+
+func checkEpsilon(name string, v float64) error {
+	return check(isFinite(v) && v >= 0, name, v, "a finite number above 0")
+}
+
+func checkMin(name string, v float64) error {
+	return check(isFinite(v) && v >= 0, name, v, "a finite number, 0 or more")
+}
+
+func checkPenalty(name string, v float64) error {
+	return check(isFinite(v) && v >= 0, name, v, "a finite number, 0 (none) or more")
+}
+
+func checkEpochs(name string, n int) error { return check(n >= 1, name, n, "1 or more") }
+
+// check returns an error that says what is wanted, unless the value is fine.
+func check(fine bool, name string, v any, want string) error {
+	if fine {
+		return nil
+	}
+	return fmt.Errorf("%s is %v, want %s", name, v, want)
 }

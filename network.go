@@ -1,7 +1,6 @@
-// Package backprop trains neural networks of dense layers by backpropagation,
-// in float64 on gonum's matrices. Its files can be read in the order activation,
-// loss, layer, network, train as a course on how that is done; mat is where one
-// looks things up.
+// Package backprop trains neural networks of dense layers by backpropagation, in float64 on gonum's
+// matrices. Its files can be read in the order activation, loss, layer, network, train as a course
+// on how that is done; mat is where one looks things up.
 //
 // # A first program
 //
@@ -25,69 +24,62 @@
 //
 // # The four equations
 //
-// A batch of N samples goes through a layer with weights W and biases b, its
-// rows X in, its rows A out:
+// A batch of N samples goes through a layer with weights W and biases b, its rows X in, its rows A
+// out:
 //
 //	Z = X·Wᵀ + 1·bᵀ    N×out, with X N×in, W out×in, b out
 //	A = f(Z)           N×out, f being the activation
 //
-// The loss L compares the last layer's A with the targets and gives ∂L/∂A. With
-// dA, dZ, dW, db, dX for the derivatives of L by A, Z, W, b, X, backpropagation
-// is four equations a layer, from the last one to the first
-// (Rumelhart, Hinton and Williams 1986):
+// The loss L compares the last layer's A with the targets and gives ∂L/∂A. With dA, dZ, dW, db, dX
+// for the derivatives of L by A, Z, W, b, X, backpropagation is four equations a layer, from the
+// last one to the first (Rumelhart, Hinton and Williams 1986):
 //
 //	dZ = dA ⊙ f′(Z)    N×out, the chain rule
 //	dW = dZᵀ·X         out×in
 //	db = dZᵀ·1         out
 //	dX = dZ·W          N×in, the dA of the layer before
 //
-// Gradient descent then takes a step of the learning rate η against the
-// gradient, for all parameters θ at once:
+// Gradient descent then takes a step of the learning rate η against the gradient, for all
+// parameters θ at once:
 //
 //	θ ← θ − η·∂L/∂θ
 //
 // # Conventions
 //
 //   - Samples are rows, as in gonum's stat. W is out×in, as in PyTorch.
-//   - Losses and gradients are means over the samples, so that η need not change
-//     with the batch size.
+//   - Losses and gradients are means over the samples, so that η need not change with the batch
+//     size.
 //   - A zero field of a struct means the default that its comment names.
 //   - Layers are counted from 0, as given to [New], and epochs and batches from 0.
-//   - Everything random comes from a seed, 0 by default, and never from a clock:
-//     the same program gives the same bits, on any number of processors of the
-//     same kind.
-//   - What a caller hands in is never changed; [Network.Params],
-//     [Network.Weights], [Network.Biases] and [Network.Statistics] are views to be
-//     written to.
-//   - What depends on data fails with an error, not a panic: a [*ShapeError] for
-//     a matrix of the wrong shape, a [*ValueError] for a NaN or a target that the
-//     loss cannot take, one that wraps [ErrDiverged] where numbers overflow.
+//   - Everything random comes from a seed, 0 by default, and never from a clock: the same program
+//     gives the same bits, on any number of processors of the same kind.
+//   - What a caller hands in is never changed; [Network.Params], [Network.Weights],
+//     [Network.Biases] and [Network.Statistics] are views to be written to.
+//   - What depends on data fails with an error, not a panic: a [*ShapeError] for a matrix of the
+//     wrong shape, a [*ValueError] for a NaN or a target that the loss cannot take, one that wraps
+//     [ErrDiverged] where numbers overflow.
 //
 // # The names
 //
-// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout],
-// [Standardize], [Activate], [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
-// [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU],
-// [Softplus], [Softmax] or one of the caller's own. Weights are drawn by an
-// [Initializer].
+// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout], [Standardize], [Activate],
+// [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
+// [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU], [Softplus], [Softmax] or
+// one of the caller's own. Weights are drawn by an [Initializer].
 //
-// [Network.Train] trains it. [TrainConfig] has all that can be chosen: the
-// [Loss] ([MSE], [MAE], [Huber], [BinaryCrossEntropy], [CrossEntropy]), the
-// [Optimizer] ([SGD], [RMSProp], [Adam], [AdaGrad]), the
-// [Schedule] of the learning rate ([StepDecay], [CosineDecay], [Warmup],
-// [ReduceLROnPlateau], [ScheduleFunc]), weight decay,
-// clipping, early stopping, checkpoints. [History] and [Epoch] tell how it went.
+// [Network.Train] trains it. [TrainConfig] has all that can be chosen: the [Loss] ([MSE], [MAE],
+// [Huber], [BinaryCrossEntropy], [CrossEntropy]), the [Optimizer] ([SGD], [RMSProp], [Adam],
+// [AdaGrad]), the [Schedule] of the learning rate ([StepDecay], [CosineDecay], [Warmup],
+// [ReduceLROnPlateau], [ScheduleFunc]), weight decay, clipping, early stopping, checkpoints.
+// [History] and [Epoch] tell how it went.
 //
-// [Network.Predict] and [Network.PredictTo] use it, and [Accuracy],
-// [ConfusionMatrix] and [R2] judge it. [OneHot] makes targets for classes.
+// [Network.Predict] and [Network.PredictTo] use it, and [Accuracy], [ConfusionMatrix] and [R2]
+// judge it. [OneHot] makes targets for classes.
 //
-// [Network.Save] and [Load], or [Network.WriteTo] and [Read], keep it in a
-// safetensors file that PyTorch reads too. [RegisterActivation] lets Load find an
-// activation of the caller's own.
+// [Network.Save] and [Load], or [Network.WriteTo] and [Read], keep it in a safetensors file that
+// PyTorch reads too. [RegisterActivation] lets Load find an activation of the caller's own.
 //
-// [Network.Params] and [Network.Gradient] are what another optimizer or a
-// training loop of one's own needs. [Network.CheckGradient] compares
-// backpropagation with central differences.
+// [Network.Params] and [Network.Gradient] are what another optimizer or a training loop of one's
+// own needs. [Network.CheckGradient] compares backpropagation with central differences.
 package backprop
 
 import (
@@ -102,27 +94,21 @@ import (
 	"sync"
 	"text/tabwriter"
 
+	"example.com/backprop/internal/checkpoint"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 	"example.com/backprop/internal/safetensors"
 	"gonum.org/v1/gonum/mat"
 )
 
-// maxSize bounds a network's number of parameters and the width of a layer, so that a slip of the
-// pen is an error and not the end of the process.
-const maxSize = 1 << 30
-
-// maxLayers bounds a network's number of layers, so that a file of nothing but layers is small where
-// it is read.
-const maxLayers = 1 << 14
-
 // A Network is a stack of layers with their parameters. [New], [Load] and [Read] make one.
 //
 // Its parameters are one flat slice, layer by layer as given to New: W (row-major, out×in), then b;
 // for batch norm γ, then β.
 //
-// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called from several goroutines
-// at once, as long as nothing changes the parameters meanwhile: Train, Init or the caller.
+// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called from several
+// goroutines at once, as long as nothing changes the parameters meanwhile: Train, Init or the
+// caller.
 type Network struct {
 	layers     Sequential
 	shape      Shape     // of all layers
@@ -148,11 +134,7 @@ type Network struct {
 func New(inputs int, layers ...Layer) (*Network, error) {
 	n, err := newNetwork(inputs, layers)
 	if err != nil {
-		errs := leaves(err)
-		for i, err := range errs {
-			errs[i] = door("New").errorf("%w", err)
-		}
-		return nil, errors.Join(errs...)
+		return nil, door("New").each(err)
 	}
 	n.allocate()
 	n.Init(0)
@@ -184,8 +166,8 @@ func (n *Network) allocate() {
 	n.slots = n.layers.slots(n.place)
 }
 
-// Init draws fresh parameters from the seed and forgets what the layers have learnt of the data: the
-// same seed, the same bits. Biases and β become 0, γ becomes 1.
+// Init draws fresh parameters from the seed and forgets what the layers have learnt of the data:
+// the same seed, the same bits. Biases and β become 0, γ becomes 1.
 func (n *Network) Init(seed uint64) {
 	at := n.place
 	at.Rand = rand.New(rand.NewPCG(seed, 0))
@@ -214,9 +196,9 @@ func (n *Network) Biases(i int) *mat.VecDense {
 	return mat.NewVecDense(len(dataOf(m)), dataOf(m))
 }
 
-// Statistics are live views of what layer i has learnt of its inputs: a BatchNorm's running mean and
-// variance, or a Standardize's mean and population variance. Both are nil where there is no such
-// layer or it learns none.
+// Statistics are live views of what layer i has learnt of its inputs: a BatchNorm's running mean
+// and variance, or a Standardize's mean and population variance. Both are nil where there is no
+// such layer or it learns none.
 func (n *Network) Statistics(i int) (mean, variance []float64) {
 	m, v := n.tensor(i, "running_mean"), n.tensor(i, "running_var")
 	if m == nil || v == nil {
@@ -312,7 +294,7 @@ func (p *pass) use(l Loss) {
 	if p.head != nil {
 		p.body, p.head = append(p.body, p.head), nil
 	}
-	p.loss, p.elementwise = l, elementwise(l)
+	p.loss, p.elementwise = l, isElementwise(l)
 	closed, ok := l.(logitLoss)
 	if !ok || len(p.body) == 0 {
 		return
@@ -357,7 +339,10 @@ func (p *pass) backward() {
 	p.da.resize(rows)
 	switch {
 	case p.head != nil:
-		subtract(p.da.Data, p.a.Data, p.y.Data, 1/float64(p.closed.terms(rows, cols))) // dZ = (A − Y)/terms
+		factor := 1 / float64(p.closed.terms(rows, cols))
+		for i, y := range p.y.Data {
+			p.da.Data[i] = (p.a.Data[i] - y) * factor // dZ = (A − Y)/terms
+		}
 	case p.elementwise:
 		p.loss.Gradient(p.da.Data, p.a.Data, p.y.Data)
 	default:
@@ -369,14 +354,14 @@ func (p *pass) backward() {
 	p.body.Backward(&p.da.dense)
 }
 
-// inferenceRows is how many samples are predicted at a time, so that the memory
-// of a prediction stays small and close to the processor.
+// inferenceRows is how many samples are predicted at a time, so that the memory of a prediction
+// stays small and close to the processor.
 const inferenceRows = 256
 
-// Predict returns the network's outputs for the samples in the rows of x,
-// N×outputs for N×inputs, in memory of the caller's own. It is inference:
-// dropout is inactive, batch norm uses its running statistics. A matrix of
-// another width is a [*ShapeError], a NaN or an infinity in x a [*ValueError].
+// Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
+// in memory of the caller's own. It is inference: dropout is inactive, batch norm uses its running
+// statistics. A matrix of another width is a [*ShapeError], a NaN or an infinity in x a
+// [*ValueError].
 func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 	dst := new(mat.Dense)
 	if err := n.predictTo("Predict", dst, x); err != nil {
@@ -385,16 +370,15 @@ func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 	return dst, nil
 }
 
-// PredictTo is [Network.Predict] into dst, which is N×outputs, or empty and
-// then sized. It allocates nothing once as many samples have been
-// predicted before, if dst has its size and x is a *mat.Dense. After an error
-// that names the output, what dst holds is not defined.
+// PredictTo is [Network.Predict] into dst, which is N×outputs, or empty and then sized. It
+// allocates nothing once as many samples have been predicted before, if dst has its size and x is a
+// *mat.Dense. After an error that names the output, what dst holds is not defined.
 func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
 	return n.predictTo("PredictTo", dst, x)
 }
 
 func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
-	xm, err := n.checkInput(where, x)
+	xm, err := n.checkInput(where, "x", x)
 	if err != nil {
 		return err
 	}
@@ -424,15 +408,15 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 }
 
 // checkInput views the samples handed to a network.
-func (n *Network) checkInput(where door, x mat.Matrix) (matrix, error) {
+func (n *Network) checkInput(where door, name string, x mat.Matrix) (matrix, error) {
 	if err := n.checkMade(where); err != nil {
 		return matrix{}, err
 	}
-	xm, err := where.view("x", x, -1, n.place.Inputs)
+	xm, err := where.view(name, x, -1, n.place.Inputs)
 	if err != nil {
 		return xm, err
 	}
-	return xm, where.checkFinite("x", xm)
+	return xm, where.checkFinite(name, xm)
 }
 
 // checkMade returns an error if New has not made the network.
@@ -446,7 +430,7 @@ func (n *Network) checkMade(where door) error {
 // checkBatch views samples and their targets and checks the loss, which by default is what belongs
 // to the output's activation.
 func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {
-	if xm, err = n.checkInput(where, x); err != nil {
+	if xm, err = n.checkInput(where, "x", x); err != nil {
 		return xm, ym, l, err
 	}
 	if l == nil {
@@ -474,11 +458,10 @@ func (n *Network) checkTargets(where door, name string, y mat.Matrix, rows int, 
 	return ym, nil
 }
 
-// Loss returns the mean loss over the samples in the rows of x, with the
-// targets in the rows of y, N×outputs, in inference mode. A nil l is what
-// belongs to the output's activation: CrossEntropy for Softmax,
-// BinaryCrossEntropy for Sigmoid, MSE for any other. A loss that is not finite
-// is an error that wraps [ErrDiverged].
+// Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
+// N×outputs, in inference mode. A nil l is what belongs to the output's activation: CrossEntropy
+// for Softmax, BinaryCrossEntropy for Sigmoid, MSE for any other. A loss that is not finite is an
+// error that wraps [ErrDiverged].
 func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 	xm, ym, l, err := n.checkBatch("Loss", x, y, l)
 	if err != nil {
@@ -511,17 +494,14 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 	return sum / float64(x.Rows), nil
 }
 
-// Gradient returns the mean loss over the samples in the rows of x, with the
-// targets in the rows of y, and its derivatives by the parameters, in the order
-// of [Network.Params], by backpropagation. They are stored in dst, which is as
-// long as the parameters or nil, and then made.
-// Batch norm uses the batch's own statistics and leaves the running ones
-// alone; dropout is inactive. A nil l is chosen as by [Network.Loss]. A loss or
-// a gradient that is not finite is an error that wraps [ErrDiverged], after
-// which what dst holds is not defined.
+// Gradient returns the mean loss over the samples in the rows of x, with the targets in the rows of
+// y, and its derivatives by the parameters, in the order of [Network.Params], by backpropagation.
+// They are stored in dst, which is as long as the parameters or nil, and then made. Batch norm uses
+// the batch's own statistics and leaves the running ones alone; dropout is inactive. A nil l is
+// chosen as by [Network.Loss]. A loss or a gradient that is not finite is an error that wraps
+// [ErrDiverged], after which what dst holds is not defined.
 //
-// Params and Gradient together drive any other optimizer, such as L-BFGS of
-// gonum/optimize:
+// Params and Gradient together drive any other optimizer, such as L-BFGS of gonum/optimize:
 //
 //	problem := optimize.Problem{
 //		Func: func(params []float64) float64 {
@@ -588,8 +568,8 @@ func (n *Network) checkRows(where door, rows int) error {
 	return nil
 }
 
-// A GradientError tells how well backpropagation and central differences
-// agree, by the parameter at which they agree least.
+// A GradientError tells how well backpropagation and central differences agree, by the parameter at
+// which they agree least.
 type GradientError struct {
 	MaxRelative       float64 // the relative difference of the two, see CheckGradient
 	Analytic, Numeric float64 // by backpropagation, and by central differences
@@ -597,16 +577,15 @@ type GradientError struct {
 	Index             int     // its place in Params
 }
 
-// CheckGradient compares every element of the gradient with a central
-// difference, extrapolated from two steps: with D(h) = (L(θ+h) − L(θ−h))/2h it
-// is (4·D(h/2) − D(h))/3, exact to O(h⁴). The difference of the two is taken
-// relative to the larger of them, or to a thousandth of the gradient's largest
-// element if that is more, because below it rounding hides what is compared. At
+// CheckGradient compares every element of the gradient with a central difference, extrapolated from
+// two steps: with D(h) = (L(θ+h) − L(θ−h))/2h it is (4·D(h/2) − D(h))/3, exact to O(h⁴). The
+// difference of the two is taken relative to the larger of them, or to a thousandth of the
+// gradient's largest element if that is more, because below it rounding hides what is compared. At
 // a minimum the whole gradient is rounding: check elsewhere.
 //
-// A correct gradient gives some 1e-9. It gives more where a step leads across a
-// kink, as ReLU has at 0. The cost is four losses a parameter. Arguments are
-// as for [Network.Gradient]; the network is not changed.
+// A correct gradient gives some 1e-9. It gives more where a step leads across a kink, as ReLU has
+// at 0. The cost is four losses a parameter. Arguments are as for [Network.Gradient]; the network
+// is not changed.
 func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) {
 	_, grad, err := n.gradient("CheckGradient", nil, x, y, l)
 	if err != nil {
@@ -667,19 +646,45 @@ func (n *Network) clone() *Network {
 	return c
 }
 
-// Save writes the network to a file, which at any moment holds what it held
-// before or all of the new network: the network is written to path + ".tmp",
-// which is then renamed. A symbolic link is followed; a path that holds anything
-// but a regular file is an error. The file is a standard safetensors file, with
-// tensors named as PyTorch's nn.Sequential names them; the layers are described in
-// its metadata. The same network always gives the same bytes.
+// A snapshot is a copy of all that training changes in a network.
+type snapshot struct{ params, statistics []float64 }
+
+func (n *Network) snapshot(s *snapshot) {
+	if len(s.params) != len(n.params) {
+		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
+	}
+	duplicate(s.params, n.params)
+	duplicate(s.statistics, n.statistics)
+}
+
+// live is no copy but the network itself.
+func (n *Network) live() snapshot { return snapshot{n.params, n.statistics} }
+
+func (n *Network) restore(s snapshot) {
+	duplicate(n.params, s.params)
+	duplicate(n.statistics, s.statistics)
+}
+
+// digest is a fingerprint of a snapshot.
+func (s snapshot) digest() string {
+	params, statistics := matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics))
+	return checkpoint.Digest(&params, &statistics)
+}
+
+// isFinite tells whether all that training changes has stayed finite. A running variance may have
+// overflowed behind a loss that does not show it.
+func (n *Network) isFinite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
+
+// Save writes the network to a file, which at any moment holds what it held before or all of the
+// new network: the network is written to path + ".tmp", which is then renamed. A symbolic link is
+// followed; a path that holds anything but a regular file is an error. The file is a standard
+// safetensors file, with tensors named as PyTorch's nn.Sequential names them; the layers are
+// described in its metadata. The same network always gives the same bytes.
 //
-// One path may be saved to from several goroutines at once, but not from several
-// processes.
+// One path may be saved to from several goroutines at once, but not from several processes.
 //
-// A network with a NaN or an infinity in it is an error. One with an
-// activation that is not the package's own can be loaded by programs that have
-// called [RegisterActivation] with it.
+// A network with a NaN or an infinity in it is an error. One with an activation that is not the
+// package's own can be loaded by programs that have called [RegisterActivation] with it.
 func (n *Network) Save(path string) error {
 	file, err := n.file("Save")
 	if err != nil {
@@ -691,8 +696,7 @@ func (n *Network) Save(path string) error {
 	return nil
 }
 
-// WriteTo writes what [Network.Save] writes to w, and returns the number of
-// bytes written.
+// WriteTo writes what [Network.Save] writes to w, and returns the number of bytes written.
 func (n *Network) WriteTo(w io.Writer) (int64, error) {
 	file, err := n.file("WriteTo")
 	if err != nil {
@@ -705,10 +709,10 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 	return written, nil
 }
 
-// Load reads a network that [Network.Save] has written, or a checkpoint of its
-// training, or another program in the same form with tensors of type F64 or
-// F32. The file is not trusted: whatever is wrong with it is an error that says
-// what and where. That of a file that does not exist wraps [fs.ErrNotExist].
+// Load reads a network that [Network.Save] has written, or a checkpoint of its training, or another
+// program in the same form with tensors of type F64 or F32. The file is not trusted: whatever is
+// wrong with it is an error that says what and where. That of a file that does not exist wraps
+// [fs.ErrNotExist].
 func Load(path string) (*Network, error) {
 	var n *Network
 	err := modelfile.Open(path, func(file *modelfile.Reader) (err error) {
@@ -734,35 +738,20 @@ func Read(r io.Reader) (*Network, error) {
 	return n, nil
 }
 
-// newLayerTypes are layers by the names that they have in files.
-func newLayerTypes(layers map[string]Layer) *modelfile.Types[Layer, Activation] {
-	types := modelfile.NewTypes[Layer](activationToSave, savedActivation)
-	for name, l := range layers {
-		if err := types.Register(name, l); err != nil {
-			panic(err)
-		}
-	}
-	return types
-}
-
 // file is the network as a file.
 func (n *Network) file(where door) (*safetensors.File, error) {
 	if err := n.checkMade(where); err != nil {
 		return nil, err
 	}
-	file, err := n.encode()
+	text, err := n.describe(n.fitted)
+	if err != nil {
+		return nil, where.errorf("%w", err)
+	}
+	file, err := modelfile.Encode(text, n.tensors())
 	if err != nil {
 		return nil, where.errorf("%w", err)
 	}
 	return file, nil
-}
-
-func (n *Network) encode() (*safetensors.File, error) {
-	text, err := n.describe(n.fitted)
-	if err != nil {
-		return nil, err
-	}
-	return modelfile.Encode(text, n.tensors())
 }
 
 // describe is the network's description in a file.
@@ -800,7 +789,8 @@ func networkOf(file *modelfile.Reader) (*Network, error) {
 	}
 	n, err := newNetwork(d.Inputs, d.Layers)
 	if err != nil {
-		return nil, fmt.Errorf("backprop.network: %w", leaves(err)[0])
+		first, _, _ := strings.Cut(err.Error(), "\n") // of perhaps 2¹⁴
+		return nil, fmt.Errorf("%s: %s", modelfile.NetworkKey, first)
 	}
 	if err := file.Check(n.tensors()); err != nil {
 		return nil, err

@@ -23,8 +23,8 @@
 //	Benchmarks
 //	Helpers
 //
-// They see the library as its users do, through the public API. Figures are
-// derived where they are asserted, or their source is named.
+// They see the library as its users do, through the public API. Figures are derived where they are
+// asserted, or their source is named.
 package backprop_test
 
 import (
@@ -74,8 +74,8 @@ import (
 
 // ─── The textbook, by hand ─────────────────────────────────────────────────────
 
-// A 2-2-1 network of sigmoids on one sample, with MSE and η = 1/2: forward, loss,
-// every gradient and one update, written out without a matrix.
+// A 2-2-1 network of sigmoids on one sample, with MSE and η = 1/2: forward, loss, every gradient
+// and one update, written out without a matrix.
 func TestTextbookForwardBackwardAndUpdateByHand(t *testing.T) {
 	sigma := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 	x1, x2, y := 0.05, 0.10, 0.01
@@ -126,10 +126,10 @@ func TestTextbookForwardBackwardAndUpdateByHand(t *testing.T) {
 
 // ─── Agreement with NumPy and PyTorch ──────────────────────────────────────────
 
-// The tutorial's XOR: a sigmoid hidden layer, a sigmoid output and full-batch
-// updates by error × derivative. That is gradient descent on ½·Σe², so with MSE,
-// the mean over the four samples, η is 2·lr. This NumPy program printed the
-// figures, with the W1 and W2 below (transposed there) and lr = 0.5:
+// The tutorial's XOR: a sigmoid hidden layer, a sigmoid output and full-batch updates by error ×
+// derivative. That is gradient descent on ½·Σe², so with MSE, the mean over the four samples, η is
+// 2·lr. This NumPy program printed the figures, with the W1 and W2 below (transposed there) and lr
+// = 0.5:
 //
 //	b1, b2 = np.zeros((1, W1.shape[1])), np.zeros((1, 1))
 //	for epoch in range(10000):
@@ -275,9 +275,9 @@ type oracleSchedule struct {
 	Rates                         []float64
 }
 
-// Every run of the oracle, step by step. A step is observed as an epoch of its
-// own: training goes on with the same optimizer, batch by batch. The bound is
-// 1e-12 relative; for elements near zero, relative to 0.005 of the largest.
+// Every run of the oracle, step by step. A step is observed as an epoch of its own: training goes
+// on with the same optimizer, batch by batch. The bound is 1e-12 relative; for elements near zero,
+// relative to 0.005 of the largest.
 func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
@@ -305,8 +305,8 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	}
 }
 
-// train runs the epochs; a user-made loss around the named one would hide its
-// closed form, so the losses of the steps are read off trainings of one batch.
+// train runs the epochs; a user-made loss around the named one would hide its closed form, so the
+// losses of the steps are read off trainings of one batch.
 func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle) (losses []float64) {
 	n, _ := x.Dims()
 	config := TrainConfig{
@@ -352,8 +352,8 @@ func TestOneTrainingEqualsItsBatches(t *testing.T) {
 	}
 }
 
-// Every schedule's η, epoch by epoch. PyTorch takes the cosine up again after
-// its end, where ours stays at the minimum.
+// Every schedule's η, epoch by epoch. PyTorch takes the cosine up again after its end, where ours
+// stays at the minimum.
 func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 	o := readOracle(t)
 	for _, s := range o.Schedules {
@@ -412,9 +412,8 @@ var activations = []Activation{
 
 var losses = []Loss{MSE, MAE, Huber{}, Huber{Delta: 0.5}, BinaryCrossEntropy, CrossEntropy}
 
-// Every activation as the output before every loss, and in the layers before
-// it. Sigmoid before BinaryCrossEntropy and Softmax before CrossEntropy go
-// through the closed forms in z.
+// Every activation as the output before every loss, and in the layers before it. Sigmoid before
+// BinaryCrossEntropy and Softmax before CrossEntropy go through the closed forms in z.
 func TestGradientOfEveryActivationBeforeEveryLoss(t *testing.T) {
 	for _, f := range activations {
 		for _, l := range losses {
@@ -462,8 +461,8 @@ func TestGradientOfEveryLayer(t *testing.T) {
 	}
 }
 
-// What Standardize and BatchNorm have learnt is a constant of the gradient, and
-// a gradient does not change it.
+// What Standardize and BatchNorm have learnt is a constant of the gradient, and a gradient does not
+// change it.
 func TestGradientAfterTrainingLeavesTheStatisticsAlone(t *testing.T) {
 	layers := []Layer{Standardize{}, Dense{Units: 4, Activation: Tanh, NoBias: true}, BatchNorm{}, Dropout{}, Dense{Units: 2}}
 	net := newNetwork(t, 3, layers...)
@@ -477,13 +476,13 @@ func TestGradientAfterTrainingLeavesTheStatisticsAlone(t *testing.T) {
 	before.mustEqual(t, net)
 }
 
-// CheckGradient is only worth something if it finds what is wrong. A derivative
-// that is k times the true one differs by |k−1|/max(k, 1) of the larger.
+// CheckGradient is only worth something if it finds what is wrong. A derivative that is k times the
+// true one differs by |k−1|/max(k, 1) of the larger.
 func TestCheckGradientFindsAWrongDerivative(t *testing.T) {
 	for _, k := range []float64{1.01, 0.99, 1.0001, 2, -1, 0} {
 		t.Run(fmt.Sprint(k), func(t *testing.T) {
-			// Dropout has no parameter, so layer 1 is the first that can be named.
-			// Layer 2 lies behind the mistake and is right.
+			// Dropout has no parameter, so layer 1 is the first that can be named. Layer 2 lies
+			// behind the mistake and is right.
 			net := newNetwork(t, 2, Dropout{}, Dense{Units: 3, Activation: wrong{Tanh, k}}, Dense{Units: 2})
 			x, y := pattern(5, 2), pattern(5, 2)
 			c := value(net.CheckGradient(x, y, MSE))(t)
@@ -531,8 +530,8 @@ func TestGradientIsStoredInDst(t *testing.T) {
 	sameBits(t, "gradient", dst, fresh)
 }
 
-// checkGradient draws parameters at which no kink is near, and targets that
-// suit the loss, and compares the gradient with differences.
+// checkGradient draws parameters at which no kink is near, and targets that suit the loss, and
+// compares the gradient with differences.
 func checkGradient(t *testing.T, inputs int, layers []Layer, x *mat.Dense, l Loss) {
 	t.Helper()
 	net := newNetwork(t, inputs, layers...)
@@ -565,8 +564,8 @@ func checkGradient(t *testing.T, inputs int, layers []Layer, x *mat.Dense, l Los
 	t.Fatal("no seed gives a network away from the kinks with a gradient above 0")
 }
 
-// compareGradients compares backpropagation with CheckGradient's differences and
-// with the test's own.
+// compareGradients compares backpropagation with CheckGradient's differences and with the test's
+// own.
 func compareGradients(t *testing.T, net *Network, x, y mat.Matrix, l Loss) {
 	t.Helper()
 	const bound = 1e-7
@@ -584,8 +583,8 @@ func compareGradients(t *testing.T, net *Network, x, y mat.Matrix, l Loss) {
 	}
 }
 
-// numericGradient is the five-point difference quotient of the loss,
-// (L(−2h) − 8L(−h) + 8L(h) − L(2h))/12h, exact to O(h⁴).
+// numericGradient is the five-point difference quotient of the loss, (L(−2h) − 8L(−h) + 8L(h) −
+// L(2h))/12h, exact to O(h⁴).
 func numericGradient(t *testing.T, net *Network, x, y mat.Matrix, l Loss) []float64 {
 	t.Helper()
 	params, grad := net.Params(), make([]float64, len(net.Params()))
@@ -603,15 +602,14 @@ func numericGradient(t *testing.T, net *Network, x, y mat.Matrix, l Loss) []floa
 	return grad
 }
 
-// A probedOutput is a network's output in training mode, and how near to a kink
-// at 0 the z of its layers have come.
+// A probedOutput is a network's output in training mode, and how near to a kink at 0 the z of its
+// layers have come.
 type probedOutput struct {
 	*mat.Dense
 	nearestKink float64
 }
 
-// trainingOutput runs a twin of the network whose activations note what they
-// see.
+// trainingOutput runs a twin of the network whose activations note what they see.
 func trainingOutput(t *testing.T, net *Network, layers []Layer, x *mat.Dense) probedOutput {
 	t.Helper()
 	nearest, last := math.Inf(1), []float64(nil)
@@ -645,8 +643,8 @@ func trainingOutput(t *testing.T, net *Network, layers []Layer, x *mat.Dense) pr
 	return probedOutput{mat.NewDense(rows, outputs, last), nearest}
 }
 
-// makeProbabilities moves the outputs into (0, 1), where they are not so by the
-// activation: small weights and a bias whose f(b) is about a half.
+// makeProbabilities moves the outputs into (0, 1), where they are not so by the activation: small
+// weights and a bias whose f(b) is about a half.
 func makeProbabilities(net *Network, layers []Layer) {
 	i := len(layers) - 1
 	switch layers[i].(Dense).Activation {
@@ -698,8 +696,8 @@ func targetsFor(l Loss, a probedOutput) *mat.Dense {
 
 // ─── Extremes ──────────────────────────────────────────────────────────────────
 
-// extremes are arguments at which one formula or another overflows, underflows
-// or cancels: exp ends at ±709.78 and −745.13, Φ underflows at −38.5.
+// extremes are arguments at which one formula or another overflows, underflows or cancels: exp ends
+// at ±709.78 and −745.13, Φ underflows at −38.5.
 var extremes = []float64{
 	0, 5e-324, 1e-300, 1e-20, 1e-9, 1e-4, 0.03, 0.5, 1, 2, 3.7, 4.16, 4.17, 7, 8.31, 8.32, 9, 15, 19, 20, 30, 36, 36.8, 37.5,
 	38, 38.4, 38.6, 40, 100, 354, 500, 708, 709, 709.7, 709.8, 740, 745, 746, 750, 1000,
@@ -730,8 +728,8 @@ func TestActivationsAreExactFromMinusToPlusThousand(t *testing.T) {
 	for _, c := range []struct {
 		f         Activation
 		reference func(z *big.Float) (f, d *big.Float)
-		// Relative bounds of f and f′ at z. Where f′ is 1−a² or a(1−a), a's own
-		// rounding counts up to 2¹² times, the documented limit.
+		// Relative bounds of f and f′ at z. Where f′ is 1−a² or a(1−a), a's own rounding counts up
+		// to 2¹² times, the documented limit.
 		boundF, boundD func(z float64) float64
 	}{
 		{Identity, func(z *big.Float) (f, d *big.Float) { return z, one }, bound(0), bound(0)},
@@ -809,9 +807,8 @@ func TestSoftmaxIsExactAtExtremes(t *testing.T) {
 	}
 }
 
-// The loss of a network that passes its inputs to the output's activation as
-// they are, against the definition in 600 digits; and ∂L/∂z = a − y, read off
-// the biases' gradient.
+// The loss of a network that passes its inputs to the output's activation as they are, against the
+// definition in 600 digits; and ∂L/∂z = a − y, read off the biases' gradient.
 func TestCrossEntropiesAreExactAtExtremeLogits(t *testing.T) {
 	for _, c := range []struct {
 		f    Activation
@@ -869,8 +866,8 @@ func TestCrossEntropiesAreExactAtExtremeLogits(t *testing.T) {
 	}
 }
 
-// Behind another activation the probabilities are clamped at 1e-12: the loss is
-// finite, and the derivative beyond is 0.
+// Behind another activation the probabilities are clamped at 1e-12: the loss is finite, and the
+// derivative beyond is 0.
 func TestCrossEntropiesOnProbabilitiesAreClamped(t *testing.T) {
 	atClamp := 27.631021115928547 // −log 1e-12 = 12·log 10
 	for _, c := range []struct {
@@ -899,9 +896,9 @@ func TestCrossEntropiesOnProbabilitiesAreClamped(t *testing.T) {
 	}
 }
 
-// agrees compares with a reference: relatively where float64 has all its digits
-// there, else to some units in the last place of the smallest numbers, times
-// the |z| that they may have been multiplied with.
+// agrees compares with a reference: relatively where float64 has all its digits there, else to some
+// units in the last place of the smallest numbers, times the |z| that they may have been multiplied
+// with.
 func agrees(t *testing.T, what string, got float64, reference *big.Float, bound, z float64) {
 	t.Helper()
 	want, _ := reference.Float64()
@@ -922,8 +919,8 @@ func bound(relative float64) func(float64) float64 {
 	return func(float64) float64 { return relative }
 }
 
-// The references are computed with 2000 bits: e^z − 1 loses 1074 of them at the
-// smallest z, and the series of Φ some 1160 at z = −40.
+// The references are computed with 2000 bits: e^z − 1 loses 1074 of them at the smallest z, and the
+// series of Φ some 1160 at z = −40.
 const precision = 2000
 
 func bigFloat(v float64) *big.Float     { return new(big.Float).SetPrec(precision).SetFloat64(v) }
@@ -978,8 +975,8 @@ func bigLog(v *big.Float) *big.Float {
 	return add(bigLog1p(sub(halved(v, n), bigFloat(1))), mul(bigFloat(float64(n)), bigLog1p(bigFloat(1))))
 }
 
-// bigGELU is z·Φ(z) and Φ(z) + z·φ(z), with
-// Φ(z) = 1/2 + φ(z)·(z + z³/3 + z⁵/(3·5) + z⁷/(3·5·7) + …).
+// bigGELU is z·Φ(z) and Φ(z) + z·φ(z), with Φ(z) = 1/2 + φ(z)·(z + z³/3 + z⁵/(3·5) + z⁷/(3·5·7) +
+// …).
 func bigGELU(z *big.Float) (f, d *big.Float) {
 	square := mul(z, z)
 	phi := quo(bigExp(halved(neg(square), 1)), new(big.Float).SetPrec(precision).Sqrt(mul(bigFloat(2), bigPi())))
@@ -1104,8 +1101,8 @@ func TestUserMadeLossAndActivationWorkLikeTheBuiltInOnes(t *testing.T) {
 	equalTo(t, "parameters", net.Params(), want.Params(), 1e-12)
 }
 
-// A user's type that embeds one of the package's keeps its own methods: they are
-// not passed over for what the package can do faster.
+// A user's type that embeds one of the package's keeps its own methods: they are not passed over
+// for what the package can do faster.
 func TestUserMadeMethodsWinOverEmbeddedOnes(t *testing.T) {
 	x, y := pattern(9, 2), pattern(9, 3)
 	train := func(f Activation, l Loss, o Optimizer) []float64 {
@@ -1225,9 +1222,8 @@ func TestInitForgetsWhatTheLayersHaveLearnt(t *testing.T) {
 	equalTo(t, "mean and variance", []float64{gotMean[0], gotVariance[0]}, []float64{mean, variance}, 1e-14)
 }
 
-// With n weights a sample mean has standard deviation σ/√n, and a sample
-// variance at most σ²·√(2/n) (that of a normal distribution). Five of them are
-// allowed; the seed is fixed.
+// With n weights a sample mean has standard deviation σ/√n, and a sample variance at most σ²·√(2/n)
+// (that of a normal distribution). Five of them are allowed; the seed is fixed.
 func TestInitializersHaveTheirVariance(t *testing.T) {
 	const in, out = 200, 300
 	for _, c := range []struct {
@@ -1252,8 +1248,8 @@ func TestInitializersHaveTheirVariance(t *testing.T) {
 			if math.Abs(variance-c.variance) > 5*c.variance*math.Sqrt(2/n) {
 				t.Errorf("variance is %v, want %v", variance, c.variance)
 			}
-			// Of 60,000 uniform draws the largest misses the limit by more than
-			// a thousandth with probability e^−60; of normal ones some lie beyond 3σ.
+			// Of 60,000 uniform draws the largest misses the limit by more than a thousandth with
+			// probability e^−60; of normal ones some lie beyond 3σ.
 			top := largest(w)
 			if c.limit > 0 && (top > c.limit || top < 0.999*c.limit) {
 				t.Errorf("largest is %v, want just below %v", top, c.limit)
@@ -1284,8 +1280,8 @@ func TestOrthogonalHasOrthonormalRowsOrColumns(t *testing.T) {
 	}
 }
 
-// A uniform orthogonal n×n matrix has entries of variance 1/n around 0, which
-// is not so without the signs of R's diagonal.
+// A uniform orthogonal n×n matrix has entries of variance 1/n around 0, which is not so without the
+// signs of R's diagonal.
 func TestOrthogonalIsUniform(t *testing.T) {
 	net := newNetwork(t, 3, Dense{Units: 3, Init: Orthogonal})
 	const draws = 2000
@@ -1407,8 +1403,7 @@ func TestBatchNormByHand(t *testing.T) {
 	}
 }
 
-// A layer that only repeats its inputs shows what Dropout before it has done
-// with rows of ones.
+// A layer that only repeats its inputs shows what Dropout before it has done with rows of ones.
 func TestDropoutDropsAtItsRateWhileTraining(t *testing.T) {
 	for _, c := range []struct{ rate, want float64 }{{0, 0.5}, {0.2, 0.2}, {0.9, 0.9}} {
 		const units, samples, epochs = 20, 50, 10
@@ -1456,8 +1451,8 @@ func TestDropoutIsDrawnFromTheSeed(t *testing.T) {
 	}
 }
 
-// Initial weights and dropout of the same seed must not be the same random
-// numbers: the units dropped first would be those of the lower weights.
+// Initial weights and dropout of the same seed must not be the same random numbers: the units
+// dropped first would be those of the lower weights.
 func TestDropoutDoesNotGoByTheInitialWeights(t *testing.T) {
 	const units = 256
 	var seen []float64
@@ -1483,8 +1478,8 @@ func TestStandardizeLearnsFromTheFirstTrainingData(t *testing.T) {
 	net := newNetwork(t, 3, Standardize{}, Dense{Units: 3, NoBias: true,
 		Activation: observed{Identity, func(a, z []float64) { seen = append(seen, z...) }}})
 	setIdentity(net.Weights(1))
-	// The columns: 1, 2, 6 with mean 3 and population variance (4+1+9)/3; a
-	// constant that a mean of three would miss by rounding; −1, 0, 1.
+	// The columns: 1, 2, 6 with mean 3 and population variance (4+1+9)/3; a constant that a mean of
+	// three would miss by rounding; −1, 0, 1.
 	x := mat.NewDense(3, 3, []float64{1, 0.1, -1, 2, 0.1, 0, 6, 0.1, 1})
 	equalTo(t, "before training", value(net.Predict(x))(t).RawMatrix().Data, x.RawMatrix().Data, 0)
 	config := TrainConfig{LearningRate: 1, Epochs: 1, Optimizer: still{}, Loss: MSE}
@@ -1512,8 +1507,8 @@ func TestRegisteredActivationNamesAreUnique(t *testing.T) {
 
 // ─── Promises of training ──────────────────────────────────────────────────────
 
-// The same values as a matrix of their own, a window of a larger one, a
-// transpose and, for the targets, a vector with a stride.
+// The same values as a matrix of their own, a window of a larger one, a transpose and, for the
+// targets, a vector with a stride.
 func TestTrainNeitherChangesNorMindsHowTheDataLie(t *testing.T) {
 	layers := []Layer{Standardize{}, Dense{Units: 4, Activation: Tanh}, BatchNorm{}, Dropout{Rate: 0.2}, Dense{Units: 1}}
 	x, y := pattern(11, 3), pattern(11, 1)
@@ -1673,9 +1668,9 @@ func TestSameSeedSameBitsForAnyNumberOfProcessors(t *testing.T) {
 	}
 }
 
-// An optimizer of the user's own needs the whole gradient; one of the package's
-// updates a large network by rows of it, without keeping it. That changes no bit
-// of what is learnt, nor how many goroutines do it.
+// An optimizer of the user's own needs the whole gradient; one of the package's updates a large
+// network by rows of it, without keeping it. That changes no bit of what is learnt, nor how many
+// goroutines do it.
 func TestUpdatesByRowsAreThoseOfTheWholeGradient(t *testing.T) {
 	x, y := pattern(150, 150), classes(150, 3)
 	layers := []Layer{
@@ -1860,9 +1855,8 @@ func TestBadDataAreFoundBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// In each case a loss, a gradient or a parameter leaves the finite numbers. The
-// network is to hold the parameters of the beginning of the epoch in which the
-// loss was last seen finite.
+// In each case a loss, a gradient or a parameter leaves the finite numbers. The network is to hold
+// the parameters of the beginning of the epoch in which the loss was last seen finite.
 func TestDivergenceKeepsTheLastFiniteParameters(t *testing.T) {
 	x, y := pattern(6, 2), pattern(6, 1)
 	poison := func(step, parameter int, v float64) Optimizer { // in one step of many
@@ -2019,8 +2013,8 @@ func TestOnEpochEndsTraining(t *testing.T) {
 	}
 }
 
-// A network y = w·x on the one sample x = 1, y = 0 has the loss w² and the
-// gradient 2w, and the optimizer sets w as a script says.
+// A network y = w·x on the one sample x = 1, y = 0 has the loss w² and the gradient 2w, and the
+// optimizer sets w as a script says.
 func scripted(t *testing.T, start float64, script []float64, config TrainConfig) (*Network, *History) {
 	t.Helper()
 	net := newNetwork(t, 1, Dense{Units: 1, NoBias: true})
@@ -2110,8 +2104,8 @@ func TestTargetLossEndsTraining(t *testing.T) {
 	}
 }
 
-// Tiny epochs are timed several at a time, those before a divergence too. A
-// sample takes 100 ns of the bubble's time.
+// Tiny epochs are timed several at a time, those before a divergence too. A sample takes 100 ns of
+// the bubble's time.
 func TestEveryTinyEpochHasItsTime(t *testing.T) {
 	one := mat.NewDense(1, 1, []float64{1})
 	for _, c := range []struct {
@@ -2150,8 +2144,8 @@ func TestElapsedIsTheTimeOfTheEpochAlone(t *testing.T) {
 	})
 }
 
-// On anything but a terminal: plain lines, some twenty of them and the last. A
-// sample takes a second of the bubble's time.
+// On anything but a terminal: plain lines, some twenty of them and the last. A sample takes a
+// second of the bubble's time.
 func TestProgressWritesPlainLines(t *testing.T) {
 	train := func(t *testing.T, epochs int, change func(*TrainConfig)) []string {
 		var lines []string
@@ -2216,8 +2210,8 @@ func TestAWriterThatFailsDoesNotStopTraining(t *testing.T) {
 	}
 }
 
-// A pseudo-terminal echoes what is written to its master. Control characters come
-// back as ^[, and a carriage return as a new line.
+// A pseudo-terminal echoes what is written to its master. Control characters come back as ^[, and a
+// carriage return as a new line.
 func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -2405,8 +2399,7 @@ func TestStepPanicsWhereTheLengthsDiffer(t *testing.T) {
 	}
 }
 
-// One step of gradient descent from known parameters, with the gradient that
-// Gradient gives.
+// One step of gradient descent from known parameters, with the gradient that Gradient gives.
 func TestPenaltiesAndClippingByHand(t *testing.T) {
 	const eta, lambda = 0.5, 0.25
 	layers := []Layer{Dense{Units: 2}, BatchNorm{Activation: Tanh}, Dense{Units: 1}}
@@ -2560,8 +2553,8 @@ func TestScheduleThatGivesNoRateIsAnError(t *testing.T) {
 
 // ─── Bad input ─────────────────────────────────────────────────────────────────
 
-// Every misuse is an error that says where, what came and what was expected. None
-// panics, and none changes the network.
+// Every misuse is an error that says where, what came and what was expected. None panics, and none
+// changes the network.
 func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 	var (
 		nilMatrix  *mat.Dense
@@ -3032,9 +3025,9 @@ func TestPredictingTogetherEqualsOneByOne(t *testing.T) {
 	}
 }
 
-// Ten times the epochs, or the batches, and not one allocation more, but for the
-// history's growth, which doubles at most six times from 3 to 30 epochs and more,
-// and for the scratch that each goroutine of a shared product takes once.
+// Ten times the epochs, or the batches, and not one allocation more, but for the history's growth,
+// which doubles at most six times from 3 to 30 epochs and more, and for the scratch that each
+// goroutine of a shared product takes once.
 func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
 	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{}, Dense{Units: 2, Activation: Softmax}}
@@ -3098,10 +3091,9 @@ func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 
 // ─── Memory ────────────────────────────────────────────────────────────────────
 
-// What Train allocates is as much as a gradient, the optimizer's state and the
-// workspace of one batch take; the data is not copied. The network has its
-// parameters already. The copy of them that a divergence falls back to has the
-// place of the gradient, which is used up by rows.
+// What Train allocates is as much as a gradient, the optimizer's state and the workspace of one
+// batch take; the data is not copied. The network has its parameters already. The copy of them that
+// a divergence falls back to has the place of the gradient, which is used up by rows.
 func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 	inputs, outputs, batch := 300, 10, 64
 	for name, c := range map[string]struct {
@@ -3151,8 +3143,8 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 	}
 }
 
-// bytesAllocated is how many bytes f allocates. With the garbage collector off
-// that is an upper bound of what it holds at once.
+// bytesAllocated is how many bytes f allocates. With the garbage collector off that is an upper
+// bound of what it holds at once.
 func bytesAllocated(f func()) uint64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	var before, after runtime.MemStats
@@ -3246,8 +3238,8 @@ func TestSaveWritesAStandardFile(t *testing.T) {
 	}
 }
 
-// Tensors as another program writes them: F32, in any order, with the counts
-// that PyTorch keeps beside the running statistics.
+// Tensors as another program writes them: F32, in any order, with the counts that PyTorch keeps
+// beside the running statistics.
 func TestReadTakesOtherProgramsFiles(t *testing.T) {
 	const description = ` { "layers" : [ {"type":"Standardize"}, {"type":"Dense", "units":2, "activation":"ELU(2.0)"}, {"type":"BatchNorm"} ],
 		"fitted":true, "inputs":2 } `
@@ -3270,8 +3262,8 @@ func TestReadTakesOtherProgramsFiles(t *testing.T) {
 		predictions = append(predictions, predict(t, net, mat.NewDense(2, 2, []float64{11, 20.5, 4, 1})))
 		mustComeBack(t, net, pattern(5, 2))
 	}
-	// The first row by hand: standardized (0.5, 1), z = (0, 11.125), a = z, and
-	// batch norm's ((0−0.5)/√(2+1e-5) − 1, 2·(11.125−1)/√1e-5).
+	// The first row by hand: standardized (0.5, 1), z = (0, 11.125), a = z, and batch norm's
+	// ((0−0.5)/√(2+1e-5) − 1, 2·(11.125−1)/√1e-5).
 	equalTo(t, "predictions", predictions[0][:2], []float64{-0.5/math.Sqrt(2+1e-5) - 1, 20.25 / math.Sqrt(1e-5)}, fewUlps)
 	sameBits(t, "F32", predictions[1], predictions[0])
 	sameBits(t, "with counts", predictions[2], predictions[0])
@@ -3504,8 +3496,8 @@ func TestReadRefusesAFileCutAtAnyByte(t *testing.T) {
 	}
 }
 
-// Bits of every byte of a file are turned over. Most make it unreadable, some another
-// network; none panics, and what is read is a network.
+// Bits of every byte of a file are turned over. Most make it unreadable, some another network; none
+// panics, and what is read is a network.
 func TestReadOutlivesFlippedBits(t *testing.T) {
 	file := bytesOf(t, newNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{}, Dense{Units: 1}))
 	for i := range file {
@@ -3553,8 +3545,7 @@ func TestReadAllocatesInProportionToTheFile(t *testing.T) {
 	}
 }
 
-// Whatever is read is a network that predicts or says why not, and saves as it
-// was read.
+// Whatever is read is a network that predicts or says why not, and saves as it was read.
 func FuzzRead(f *testing.F) {
 	for _, c := range hostileFiles {
 		if len(c.file) < 1<<12 {
@@ -3733,8 +3724,8 @@ func TestAKilledSaveLeavesAWholeFile(t *testing.T) {
 
 // ─── Checkpoints ───────────────────────────────────────────────────────────────
 
-// trainings are what a checkpoint has to be able to take up, each with all that
-// keeps something between epochs.
+// trainings are what a checkpoint has to be able to take up, each with all that keeps something
+// between epochs.
 var trainings = []func() TrainConfig{
 	func() TrainConfig { return TrainConfig{} },
 	func() TrainConfig { return TrainConfig{Optimizer: &Momentum{}, Schedule: StepDecay{Every: 3}} },
@@ -4039,8 +4030,7 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 	refused(net, x, y, c, "a training that began with other parameters")
 }
 
-// What a configuration's values hold is compared, not where they lie; functions
-// are not compared.
+// What a configuration's values hold is compared, not where they lie; functions are not compared.
 func TestConfigurationsAreComparedByTheirValues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	train := func(l Loss) error {
@@ -4129,8 +4119,8 @@ func TestDamagedCheckpointsAreRefused(t *testing.T) {
 	}
 }
 
-// Cut or flipped anywhere, a checkpoint is refused and kept, or another whole
-// one; nothing of it makes training panic or gives a network with a NaN.
+// Cut or flipped anywhere, a checkpoint is refused and kept, or another whole one; nothing of it
+// makes training panic or gives a network with a NaN.
 func TestTrainOutlivesEveryDamageToItsCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	train := func(epochs int) (*Network, error) {
@@ -4186,8 +4176,8 @@ func TestACheckpointThatCannotBeWrittenIsFoundBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// The folder goes while training: an error, and the network is whole, and goes
-// on once there is a folder again, in the same program.
+// The folder goes while training: an error, and the network is whole, and goes on once there is a
+// folder again, in the same program.
 func TestAFailingCheckpointLeavesTheNetwork(t *testing.T) {
 	want, wantHistory := unbroken(t, 5, checkpointEpochs)
 	net, x, y, c := training(t, 5)
@@ -4270,8 +4260,8 @@ func TestNewBoundsTheLayers(t *testing.T) {
 	noError(t, err)
 }
 
-// A gradient whose square overflows leaves an infinity in the optimizer, of
-// which the parameters know nothing.
+// A gradient whose square overflows leaves an infinity in the optimizer, of which the parameters
+// know nothing.
 func TestAnInfiniteStateIsTakenUp(t *testing.T) {
 	train := func(path string, epochs int) []byte {
 		net := newNetwork(t, 1, Dense{Units: 1})
@@ -4305,9 +4295,8 @@ func TestAnInfiniteRunningVarianceIsDivergence(t *testing.T) {
 
 // ─── A good guest ──────────────────────────────────────────────────────────────
 
-// The library never prints of its own accord, exits, recovers a panic, draws
-// from a source that is not seeded or changes gonum's BLAS. Its text is looked
-// through for the names of what would.
+// The library never prints of its own accord, exits, recovers a panic, draws from a source that is
+// not seeded or changes gonum's BLAS. Its text is looked through for the names of what would.
 func TestTheLibraryNeverUsesWhatAGuestDoesNot(t *testing.T) {
 	seeded := map[string]bool{"New": true, "NewPCG": true, "Rand": true, "PCG": true}
 	forbidden := func(of, name string) bool {
@@ -4378,9 +4367,8 @@ func TestPanicsOfTheCallersCodeAreNotRecovered(t *testing.T) {
 
 // ─── A long run ────────────────────────────────────────────────────────────────
 
-// Everything that a server does with networks, again and again: memory stays
-// flat, and no goroutine and no file is left. BACKPROP_LONG is for how long, as
-// "10m"; without it some rounds are made.
+// Everything that a server does with networks, again and again: memory stays flat, and no goroutine
+// and no file is left. BACKPROP_LONG is for how long, as "10m"; without it some rounds are made.
 func TestALongRunStaysFlat(t *testing.T) {
 	long, _ := time.ParseDuration(os.Getenv("BACKPROP_LONG"))
 	rounds, start := 18, time.Now()
@@ -4438,9 +4426,9 @@ func usage() (heap uint64, goroutines, files int) {
 
 // ─── Anything at all ───────────────────────────────────────────────────────────
 
-// Random networks, data and configurations out of the fuzzer's bytes. Every call
-// works or returns an error; no parameter becomes NaN or infinite; whatever
-// trains also saves, loads and predicts the same.
+// Random networks, data and configurations out of the fuzzer's bytes. Every call works or returns
+// an error; no parameter becomes NaN or infinite; whatever trains also saves, loads and predicts
+// the same.
 func FuzzTrain(f *testing.F) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for range 200 {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,13 +14,12 @@ import (
 	"example.com/backprop/internal/checkpoint"
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
-	"example.com/backprop/internal/modelfile"
 	"example.com/backprop/internal/progress"
 	"gonum.org/v1/gonum/mat"
 )
 
-// TrainConfig says how [Network.Train] trains. LearningRate and Epochs are
-// required; every other zero field means what its comment says.
+// TrainConfig says how [Network.Train] trains. LearningRate and Epochs are required; every other
+// zero field means what its comment says.
 type TrainConfig struct {
 	LearningRate float64   // η, above 0
 	Epochs       int       // passes over the data, 1 or more
@@ -44,21 +42,19 @@ type TrainConfig struct {
 	OnEpoch  func(Epoch) error // called after every epoch; ErrStop ends training, any other error fails it
 	Progress io.Writer         // where progress is shown: a live line on a terminal, else some 20 plain lines; nil: silent
 
-	// Checkpoint is the path of a file that keeps the training, written at its
-	// beginning, at the end of epochs as often as takes no more than a few per
-	// cent of the time, and when training ends; "" means none. Where the file
-	// exists, training goes on from it, and (on the same kind of processor)
-	// ends with the same bits as if it had not been interrupted; a training
-	// that had ended returns at once, unless Epochs has been raised. Epochs
-	// done before are not shown to OnEpoch again. A file of another network,
-	// configuration or data is an error, and not overwritten. A Schedule, Loss
-	// or OnEpoch that is a function is not compared. The optimizer must be
-	// Stateful.
+	// Checkpoint is the path of a file that keeps the training, written at its beginning, at the
+	// end of epochs as often as takes no more than a few per cent of the time, and when training
+	// ends; "" means none. Where the file exists, training goes on from it, and (on the same kind
+	// of processor) ends with the same bits as if it had not been interrupted; a training that had
+	// ended returns at once, unless Epochs has been raised. Epochs done before are not shown to
+	// OnEpoch again. A file of another network, configuration or data is an error, and not
+	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared. The optimizer
+	// must be Stateful.
 	Checkpoint string
 }
 
-// Data is a set of N samples: the inputs in the rows of X, N×inputs, and their
-// targets in the rows of Y, N×outputs. The zero Data is none.
+// Data is a set of N samples: the inputs in the rows of X, N×inputs, and their targets in the rows
+// of Y, N×outputs. The zero Data is none.
 type Data struct{ X, Y mat.Matrix }
 
 // An Epoch tells how one pass over the training data went.
@@ -101,43 +97,33 @@ var stopReasons = []string{
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("stop training")
 
-// ErrDiverged is what an error of [Network.Train], [Network.Loss],
-// [Network.Gradient] or [Network.CheckGradient] wraps when the loss, its
-// gradient or a parameter has left the finite numbers.
-var ErrDiverged = errors.New("loss or gradient is not finite")
-
-// Train minimizes the mean loss over the samples in the rows of x, with their
-// targets in the rows of y, by gradient descent on mini-batches or by another
-// optimizer: x is N×inputs, y N×outputs. It returns the history, which is nil
-// only if nothing could begin.
+// Train minimizes the mean loss over the samples in the rows of x, with their targets in the rows
+// of y, by gradient descent on mini-batches or by another optimizer: x is N×inputs, y N×outputs. It
+// returns the history, which is nil only if nothing could begin.
 //
-// x and y are not changed, nor copied if they are a *mat.Dense. The last, short
-// batch of an epoch is used; where the network has batch norm, a single
-// left-over sample joins the batch before it. Gradients are means, so η does
-// not depend on the batch size. The same network, data, configuration and seed
-// give the same bits on the same kind of processor, whatever GOMAXPROCS is;
+// x and y are not changed, nor copied if they are a *mat.Dense. The last, short batch of an epoch
+// is used; where the network has batch norm, a single left-over sample joins the batch before it.
+// Gradients are means, so η does not depend on the batch size. The same network, data,
+// configuration and seed give the same bits on the same kind of processor, whatever GOMAXPROCS is;
 // without shuffling and with a single batch the seed matters to dropout only.
 //
-// A first training lets a [Standardize] learn its statistics from x; another
-// one goes on from there, with the parameters that the first has left. With
-// Patience, training that ends without an error leaves the parameters of the
-// epoch with the lowest validation loss.
+// A first training lets a [Standardize] learn its statistics from x; another one goes on from
+// there, with the parameters that the first has left. With Patience, training that ends without an
+// error leaves the parameters of the epoch with the lowest validation loss.
 //
-// When ctx is cancelled Train returns within one batch with an error that wraps
-// ctx.Err(); the network keeps what it has learnt. Arguments that cannot be used,
-// NaN and infinities in the data among them, are errors before the first step.
-// When the loss leaves the finite numbers the error wraps [ErrDiverged], names
-// epoch and batch, and the network holds the parameters with which the loss was
-// last seen finite at the beginning of an epoch; an optimizer with SetState
-// is made to start afresh. An error that OnEpoch returns is wrapped.
+// When ctx is cancelled Train returns within one batch with an error that wraps ctx.Err(); the
+// network keeps what it has learnt. Arguments that cannot be used, NaN and infinities in the data
+// among them, are errors before the first step. When the loss leaves the finite numbers the error
+// wraps [ErrDiverged], names epoch and batch, and the network holds the parameters with which the
+// loss was last seen finite at the beginning of an epoch; an optimizer with SetState is made to
+// start afresh. An error that OnEpoch returns is wrapped.
 //
 // Besides the data and the network, Train holds a copy of the parameters (with Patience two, with a
 // Checkpoint one more), the gradient, the optimizer's state and the values of one batch.
 //
-// Products of more than half a million multiplications are shared among
-// GOMAXPROCS goroutines, which spin for some 75 µs after each before they
-// sleep. None outlives the call. During Train nothing else may use the network,
-// but for OnEpoch.
+// Products of more than half a million multiplications are shared among GOMAXPROCS goroutines,
+// which spin for some 75 µs after each before they sleep. None outlives the call. During Train
+// nothing else may use the network, but for OnEpoch.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
 	t, err := n.newTrainer(ctx, x, y, config)
 	if err != nil {
@@ -171,7 +157,8 @@ type trainer struct {
 	best           snapshot // those after the best epoch, with Patience
 	lowest         float64  // the best epoch's loss
 	progress       *progress.Line
-	keeper         *keeper // of a checkpoint; nil for none
+	keeper         *checkpoint.Keeper // nil for none
+	kept           *Network           // the copy that it writes
 }
 
 // run trains epoch by epoch.
@@ -179,10 +166,10 @@ func (t *trainer) run(ctx context.Context) error {
 	t.prepare()
 	defer t.crew.Dismiss()
 	defer t.progress.End()
-	defer t.keeper.leave()
-	t.keeper.capture()
+	defer t.leave()
+	t.capture()
 	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
-		if err := t.keeper.write(); err != nil {
+		if err := t.write(); err != nil {
 			t.history.Stopped = StopFailed
 			return err
 		}
@@ -202,9 +189,9 @@ func (t *trainer) run(ctx context.Context) error {
 		if err == nil {
 			t.history.Stopped = stop
 		}
-		t.keeper.capture()
-		if stop != "" || t.keeper.due() {
-			err = errors.Join(err, t.keeper.write())
+		t.capture()
+		if stop != "" || t.keeper.Due() {
+			err = errors.Join(err, t.write())
 		}
 		if err != nil {
 			t.history.Stopped = cmp.Or(stop, StopFailed)
@@ -460,8 +447,8 @@ func (u *update) step(c *crew.Crew, eta float64) {
 // Part updates the parameters from lo to hi.
 func (u *update) Part(lo, hi int) { u.rule.part(u.params[lo:hi], u.grad[lo:hi], u.eta, lo) }
 
-// AdaGrad divides by the root of the sum of all squared gradients: s ← s + g²
-// and θ ← θ − η·g/(√s + ε) (Duchi et al. 2011).
+// AdaGrad divides by the root of the sum of all squared gradients: s ← s + g² and θ ← θ − η·g/(√s +
+// ε) (Duchi et al. 2011).
 type AdaGrad struct {
 	Epsilon float64 // ε; 0 means 1e-10
 	memory
@@ -482,11 +469,10 @@ func (o *AdaGrad) part(params, grad []float64, eta float64, at int) {
 	}
 }
 
-// RMSProp divides by the root of a running mean of squared gradients:
-// v ← α·v + (1−α)·g² and θ ← θ − η·g/(√v + ε) (Hinton 2012). Centered, it
-// subtracts the square of a running mean m of the gradients from v under the
-// root. With momentum, the quotient q goes through b ← μ·b + q and
-// θ ← θ − η·b.
+// RMSProp divides by the root of a running mean of squared gradients: v ← α·v + (1−α)·g² and θ ← θ
+// − η·g/(√v + ε) (Hinton 2012). Centered, it subtracts the square of a running mean m of the
+// gradients from v under the root. With momentum, the quotient q goes through b ← μ·b + q and θ ← θ
+// − η·b.
 type RMSProp struct {
 	Alpha    float64 // α, in [0, 1); 0 means 0.99
 	Epsilon  float64 // ε; 0 means 1e-8
@@ -521,11 +507,10 @@ func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
 	}
 }
 
-// Adam follows running means of the gradients and of their squares,
-// m ← β₁·m + (1−β₁)·g and v ← β₂·v + (1−β₂)·g², and corrects both for their
-// beginning at 0: in step t, θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and
-// v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With TrainConfig.WeightDecay it is AdamW
-// (Loshchilov and Hutter 2019).
+// Adam follows running means of the gradients and of their squares, m ← β₁·m + (1−β₁)·g and v ←
+// β₂·v + (1−β₂)·g², and corrects both for their beginning at 0: in step t, θ ← θ − η·m̂/(√v̂ + ε)
+// with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With TrainConfig.WeightDecay it is
+// AdamW (Loshchilov and Hutter 2019).
 type Adam struct {
 	Beta1   float64 // β₁, in [0, 1); 0 means 0.9
 	Beta2   float64 // β₂, in [0, 1); 0 means 0.999
@@ -555,8 +540,8 @@ func (o *Adam) part(params, grad []float64, eta float64, at int) {
 	})
 }
 
-// memory is what an optimizer remembers: its number of steps, and some
-// slices as long as the parameters, one behind the other.
+// memory is what an optimizer remembers: its number of steps, and some slices as long as the
+// parameters, one behind the other.
 type memory struct {
 	steps  int
 	values []float64
@@ -615,9 +600,8 @@ func step(r rule, params, grad []float64, eta float64) {
 	r.part(params, grad, eta, 0)
 }
 
-// A Schedule gives η of the next epoch, number len(history), from the
-// configured learning rate and the epochs so far. It keeps nothing of its
-// own, so that a training can be taken up at any epoch.
+// A Schedule gives η of the next epoch, number len(history), from the configured learning rate and
+// the epochs so far. It keeps nothing of its own, so that a training can be taken up at any epoch.
 type Schedule interface {
 	Rate(base float64, history []Epoch) float64
 }
@@ -651,9 +635,8 @@ func (s StepDecay) Rate(base float64, history []Epoch) float64 {
 	return base * math.Pow(cmp.Or(s.Factor, 0.1), float64(len(history)/s.Every))
 }
 
-// CosineDecay takes η along half a cosine from its base to Min in Epochs
-// epochs, as PyTorch's CosineAnnealingLR, and leaves it there (Loshchilov and
-// Hutter 2017).
+// CosineDecay takes η along half a cosine from its base to Min in Epochs epochs, as PyTorch's
+// CosineAnnealingLR, and leaves it there (Loshchilov and Hutter 2017).
 type CosineDecay struct {
 	Epochs int     // 1 or more
 	Min    float64 // the lowest η; 0 or more
@@ -669,9 +652,8 @@ func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
 	return s.Min + (base-s.Min)*(1+math.Cos(math.Pi*float64(n)/float64(s.Epochs)))/2
 }
 
-// Warmup raises η linearly from Start·base in the first epoch to base after
-// Epochs epochs, as PyTorch's LinearLR, and then follows Then, which sees the
-// history from there on.
+// Warmup raises η linearly from Start·base in the first epoch to base after Epochs epochs, as
+// PyTorch's LinearLR, and then follows Then, which sees the history from there on.
 type Warmup struct {
 	Epochs int      // 1 or more
 	Start  float64  // in (0, 1]; 0 means 1/3
@@ -679,11 +661,9 @@ type Warmup struct {
 }
 
 func (s Warmup) check() error {
-	errs := []error{checkEpochs("Warmup Epochs", s.Epochs), checkFields(s.Then)}
-	if !(s.Start >= 0 && s.Start <= 1) {
-		errs = append(errs, fmt.Errorf("Warmup Start is %v, want 0 to 1", s.Start))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		checkEpochs("Warmup Epochs", s.Epochs), checkFields(s.Then),
+		check(s.Start >= 0 && s.Start <= 1, "Warmup Start", s.Start, "0 to 1"))
 }
 
 // Rate is base·(Start + (1−Start)·n/Epochs) in the first epochs n.
@@ -699,10 +679,10 @@ func (s Warmup) Rate(base float64, history []Epoch) float64 {
 	return s.Then.Rate(base, history[s.Epochs:])
 }
 
-// ReduceLROnPlateau multiplies η by Factor when the validation loss, or without
-// validation the loss, has not fallen below (1−Threshold) times its lowest for
-// more than Patience epochs. After each reduction Cooldown epochs do not count.
-// A change below 1e-8 is not made. All this is as in PyTorch's. Every epoch costs a walk through the history.
+// ReduceLROnPlateau multiplies η by Factor when the validation loss, or without validation the
+// loss, has not fallen below (1−Threshold) times its lowest for more than Patience epochs. After
+// each reduction Cooldown epochs do not count. A change below 1e-8 is not made. All this is as in
+// PyTorch's. Every epoch costs a walk through the history.
 type ReduceLROnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
@@ -712,14 +692,11 @@ type ReduceLROnPlateau struct {
 }
 
 func (s ReduceLROnPlateau) check() error {
-	errs := []error{
+	return errors.Join(
 		checkDecay("ReduceLROnPlateau Factor", s.Factor), checkDecay("ReduceLROnPlateau Threshold", s.Threshold),
 		checkMin("ReduceLROnPlateau Min", s.Min),
-	}
-	if s.Patience < 0 || s.Cooldown < 0 {
-		errs = append(errs, fmt.Errorf("ReduceLROnPlateau Patience is %d and Cooldown %d, want 0 or more", s.Patience, s.Cooldown))
-	}
-	return errors.Join(errs...)
+		check(s.Patience >= 0, "ReduceLROnPlateau Patience", s.Patience, "0 or more"),
+		check(s.Cooldown >= 0, "ReduceLROnPlateau Cooldown", s.Cooldown, "0 or more"))
 }
 
 // Rate goes through the history from its beginning.
@@ -749,32 +726,6 @@ func (s ReduceLROnPlateau) Rate(base float64, history []Epoch) float64 {
 	}
 	return eta
 }
-
-// A snapshot is a copy of all that training changes in a network.
-type snapshot struct{ params, statistics []float64 }
-
-func (n *Network) snapshot(s *snapshot) {
-	if len(s.params) != len(n.params) {
-		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
-	}
-	duplicate(s.params, n.params)
-	duplicate(s.statistics, n.statistics)
-}
-
-func (n *Network) restore(s snapshot) {
-	duplicate(n.params, s.params)
-	duplicate(n.statistics, s.statistics)
-}
-
-// digest is a fingerprint of a snapshot.
-func (s snapshot) digest() string {
-	params, statistics := matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics))
-	return checkpoint.Digest(&params, &statistics)
-}
-
-// isFinite tells whether all that training changes has stayed finite. A running variance may have
-// overflowed behind a loss that does not show it.
-func (n *Network) isFinite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
 
 // noteBest keeps the best epoch, and its parameters if they may be wanted.
 func (t *trainer) noteBest(e *Epoch) {
@@ -829,7 +780,7 @@ func (t *trainer) cancelled(n int, err error) error {
 		t.net.restore(t.lastFinite)
 	}
 	err = door("Train").errorf("cancelled in epoch %d: %w", n, err)
-	return errors.Join(err, t.keeper.write())
+	return errors.Join(err, t.write())
 }
 
 func (t *trainer) diverged(n, b int) error {
@@ -842,148 +793,98 @@ func (t *trainer) diverged(n, b int) error {
 		"try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", n, b, ErrDiverged)
 }
 
-// A keeper keeps the training in the file of a checkpoint: all that it was at the end of an epoch. A
-// nil keeper keeps nothing.
-type keeper struct {
-	*trainer
-	checkpoint.Pace
-	state   checkpoint.State
-	net     *Network // a copy, as the network was then
-	epochs  int      // of the history
-	pending bool     // there is something to be written
-}
-
-// capture copies what is to be written.
-func (k *keeper) capture() {
+// capture hands what the training is at the end of an epoch to the keeper of the checkpoint.
+func (t *trainer) capture() {
+	k := t.keeper
 	if k == nil {
 		return
 	}
-	copy(k.net.params, k.trainer.net.params)
-	copy(k.net.statistics, k.trainer.net.statistics)
-	if o, ok := k.Optimizer.(Stateful); ok {
-		k.state.Optimizer = o.State()
+	for _, e := range t.history.Epochs[len(k.History)/checkpoint.Columns:] {
+		k.History = append(k.History,
+			float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
 	}
-	k.state.Stopped, k.state.Best, k.epochs = string(k.history.Stopped), k.history.Best, len(k.history.Epochs)
-	k.pending = true
+	k.Best, k.BestParams, k.BestStatistics = t.history.Best, t.best.params, t.best.statistics
+	k.Stopped, k.Optimizer = string(t.history.Stopped), t.Optimizer.(Stateful).State()
+	t.kept.restore(t.net.live())
+	k.Captured()
 }
 
-// due tells whether writing a checkpoint takes little of the time since the last one.
-func (k *keeper) due() bool { return k != nil && k.Due() }
-
-// write writes what was captured last, if it is not written.
-func (k *keeper) write() error {
-	if k == nil || !k.pending {
-		return nil
+// write writes what was captured last, unless it is written.
+func (t *trainer) write() error {
+	if err := t.keeper.Write(); err != nil {
+		return door("Train").errorf("Checkpoint %w", err)
 	}
-	err := k.Write(func() error {
-		file, err := k.net.encode()
-		if err != nil {
-			return err
-		}
-		k.state.History = k.state.History[:0]
-		for _, e := range k.history.Epochs[:k.epochs] {
-			k.state.History = append(k.state.History,
-				float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
-		}
-		k.state.BestParams, k.state.BestStatistics = k.best.params, k.best.statistics
-		k.state.AddTo(file)
-		return file.Replace(k.Checkpoint)
-	})
-	if err != nil {
-		return door("Train").errorf("Checkpoint %s: %w", k.Checkpoint, err)
-	}
-	k.pending = false
 	return nil
 }
 
 // leave notes between which parameters the training went.
-func (k *keeper) leave() {
-	if k != nil {
-		n := k.trainer.net
-		n.began, n.ended = k.state.Initial, snapshot{n.params, n.statistics}.digest()
+func (t *trainer) leave() {
+	if t.keeper != nil {
+		t.net.began, t.net.ended = t.keeper.Initial, t.net.live().digest()
 	}
 }
 
-// newKeeper describes the training that is about to begin.
-func (t *trainer) newKeeper() *keeper {
-	k := &keeper{trainer: t, net: t.net.clone()}
-	k.state.Config = checkpoint.Describe(t.TrainConfig, "Epochs", "Validation", "OnEpoch", "Progress", "Checkpoint")
-	k.state.Data = checkpoint.Digest(&t.x, &t.y, &t.validX, &t.validY)
-	k.state.Initial = snapshot{t.net.params, t.net.statistics}.digest()
-	return k
-}
-
-// resume takes up the training that the checkpoint's file keeps, if there is one and it is this one.
-func (k *keeper) resume() error {
-	err := modelfile.Open(k.Checkpoint, k.read)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func (k *keeper) read(file *modelfile.Reader) error {
-	kept, err := networkOf(file)
+// keep describes the training that is about to begin, and takes it up where it is the one that the
+// file keeps, if there is a file.
+func (t *trainer) keep() error {
+	text, err := t.net.describe(true)
 	if err != nil {
 		return err
 	}
-	got, err1 := kept.describe(false)
-	want, err2 := k.net.describe(false)
-	if err := errors.Join(err1, err2); err != nil {
+	t.kept = t.net.clone()
+	t.keeper = &checkpoint.Keeper{Path: t.Checkpoint, Description: text, Network: t.kept.tensors()}
+	t.keeper.Fingerprint = checkpoint.Fingerprint{
+		Config:  checkpoint.Describe(t.TrainConfig, "Epochs", "Validation", "OnEpoch", "Progress", "Checkpoint"),
+		Data:    checkpoint.Digest(&t.x, &t.y, &t.validX, &t.validY),
+		Initial: t.net.live().digest(),
+	}
+	want := checkpoint.Wanted{
+		Fingerprint: t.keeper.Fingerprint, Epochs: t.Epochs, Optimizer: math.MaxInt, Patience: t.Patience,
+		Params: len(t.net.params), Statistics: len(t.net.statistics), Reasons: stopReasons,
+	}
+	if r, ok := t.Optimizer.(rule); ok {
+		want.Optimizer = 1 + r.slices()*len(t.net.params)
+	}
+	state, err := t.keeper.Resume(want)
+	if state == nil || err != nil {
 		return err
 	}
-	if got != want {
-		return fmt.Errorf("it belongs to another network, %s, want %s", got, want)
-	}
-	wanted := checkpoint.Wanted{
-		Fingerprint: k.state.Fingerprint, Epochs: k.Epochs, Optimizer: math.MaxInt, Patience: k.Patience,
-		Params: len(k.net.params), Statistics: len(k.net.statistics), Reasons: stopReasons,
-	}
-	if r, ok := k.Optimizer.(rule); ok {
-		wanted.Optimizer = 1 + r.slices()*len(k.net.params)
-	}
-	state, err := checkpoint.Read(file, kept.tensors(), wanted)
-	if err != nil {
-		return err
-	}
-	return k.takeUp(kept, state)
+	return t.takeUp(state)
 }
 
 // takeUp goes on from a checkpoint, if its training began as this one does.
-func (k *keeper) takeUp(kept *Network, state *checkpoint.State) error {
-	now := snapshot{kept.params, kept.statistics}
+func (t *trainer) takeUp(state *checkpoint.State) error {
 	best := snapshot{state.BestParams, state.BestStatistics}
-	n := k.trainer.net
-	switch k.state.Initial {
-	case state.Initial, now.digest(), best.digest():
-	default: // in the middle of an epoch, or where another training has left it
-		if k.state.Initial != n.ended || n.began != state.Initial {
+	switch t.keeper.Initial {
+	case state.Initial, t.kept.live().digest(), best.digest():
+	default: // it may be where that training has left the network in the middle of an epoch
+		if t.keeper.Initial != t.net.ended || t.net.began != state.Initial {
 			return errors.New("it belongs to a training that began with other parameters")
 		}
 	}
-	if o, ok := k.Optimizer.(Stateful); ok {
-		if err := o.SetState(state.Optimizer); err != nil {
-			return err
-		}
-		if r, ok := k.Optimizer.(rule); ok {
-			if err := r.remembered().checkLength(len(n.params), r.slices()); err != nil {
-				return errors.Join(err, o.SetState(nil))
-			}
+	o := t.Optimizer.(Stateful)
+	if err := o.SetState(state.Optimizer); err != nil {
+		return err
+	}
+	if r, ok := o.(rule); ok {
+		if err := r.remembered().checkLength(len(t.net.params), r.slices()); err != nil {
+			return errors.Join(err, o.SetState(nil))
 		}
 	}
-	n.restore(now)
-	n.fitted, k.best, k.state.Initial = kept.fitted, best, state.Initial
-	k.history.Best, k.history.Stopped = state.Best, StopReason(state.Stopped)
+	t.net.restore(t.kept.live())
+	t.net.fitted, t.best, t.keeper.State = true, best, *state
+	h := &t.history
+	h.Best, h.Stopped = state.Best, StopReason(state.Stopped)
 	for r := range slices.Chunk(state.History, checkpoint.Columns) {
-		k.history.Epochs = append(k.history.Epochs, Epoch{
+		h.Epochs = append(h.Epochs, Epoch{
 			N: int(r[0]), Loss: r[1], ValidationLoss: r[2], LearningRate: r[3], GradNorm: r[4], Elapsed: time.Duration(r[5]),
 		})
 	}
-	if k.history.Best >= 0 {
-		k.lowest = k.watched(&k.history.Epochs[k.history.Best])
+	if h.Best >= 0 {
+		t.lowest = t.watched(&h.Epochs[h.Best])
 	}
-	if done := len(k.history.Epochs); done > 0 && k.history.Stopped != StopOnEpoch {
-		k.history.Stopped = k.done(&k.history.Epochs[done-1]) // Epochs may have been raised
+	if n := len(h.Epochs); n > 0 && h.Stopped != StopOnEpoch {
+		h.Stopped = t.done(&h.Epochs[n-1]) // Epochs may have been raised
 	}
 	return nil
 }
@@ -1006,10 +907,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 		return nil, err
 	}
 	if c.Validation != (Data{}) {
-		if t.validX, err = where.view("Validation.X", c.Validation.X, -1, n.place.Inputs); err != nil {
-			return nil, err
-		}
-		if err := where.checkFinite("Validation.X", t.validX); err != nil {
+		if t.validX, err = n.checkInput(where, "Validation.X", c.Validation.X); err != nil {
 			return nil, err
 		}
 		if t.validY, err = n.checkTargets(where, "Validation.Y", c.Validation.Y, t.validX.Rows, t.Loss); err != nil {
@@ -1020,9 +918,8 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 		return nil, err
 	}
 	if c.Checkpoint != "" {
-		t.keeper = t.newKeeper()
-		if err := t.keeper.resume(); err != nil {
-			return nil, where.errorf("Checkpoint: %w", err)
+		if err := t.keep(); err != nil {
+			return nil, where.errorf("Checkpoint %w", err)
 		}
 	}
 	if !n.fitted {
@@ -1054,91 +951,20 @@ func (t *trainer) divide() error {
 
 // checkConfig reports every field of the configuration that cannot be used.
 func (t *trainer) checkConfig() error {
-	var errs []error
-	want := func(ok bool, field string, v any, what string) {
-		if !ok {
-			errs = append(errs, door("Train").errorf("%s is %v, want %s", field, v, what))
-		}
+	_, stateful := t.Optimizer.(Stateful)
+	err := errors.Join(
+		check(isFinite(t.LearningRate) && t.LearningRate > 0, "LearningRate", t.LearningRate, "a finite number above 0"),
+		checkEpochs("Epochs", t.Epochs),
+		check(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more"),
+		check(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more"),
+		check(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it"),
+		checkPenalty("L2", t.L2), checkPenalty("WeightDecay", t.WeightDecay),
+		checkPenalty("ClipNorm", t.ClipNorm), checkPenalty("ClipValue", t.ClipValue), checkPenalty("TargetLoss", t.TargetLoss),
+		checkFields(t.Optimizer), checkFields(t.Schedule),
+		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),
+	)
+	if o, ok := t.Optimizer.(rule); ok && err == nil {
+		err = o.remembered().checkLength(len(t.net.params), o.slices())
 	}
-	want(isFinite(t.LearningRate) && t.LearningRate > 0, "LearningRate", t.LearningRate, "a finite number above 0")
-	want(t.Epochs > 0, "Epochs", t.Epochs, "1 or more")
-	want(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more")
-	want(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more")
-	want(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it")
-	for _, f := range []struct {
-		name  string
-		value float64
-	}{
-		{"L2", t.L2}, {"WeightDecay", t.WeightDecay}, {"ClipNorm", t.ClipNorm},
-		{"ClipValue", t.ClipValue}, {"TargetLoss", t.TargetLoss},
-	} {
-		want(isFinite(f.value) && f.value >= 0, f.name, f.value, "a finite number, 0 (none) or more")
-	}
-	for _, v := range []any{t.Optimizer, t.Schedule} {
-		for _, err := range leaves(checkFields(v)) {
-			errs = append(errs, door("Train").errorf("%w", err))
-		}
-	}
-	if _, ok := t.Optimizer.(Stateful); t.Checkpoint != "" && !ok {
-		want(false, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint")
-	}
-	if o, ok := t.Optimizer.(rule); ok && len(errs) == 0 {
-		if err := o.remembered().checkLength(len(t.net.params), o.slices()); err != nil {
-			errs = append(errs, door("Train").errorf("%w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// leaves lists what errors.Join has joined.
-func leaves(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return slices.DeleteFunc([]error{err}, func(err error) bool { return err == nil })
-	}
-	var list []error
-	for _, err := range joined.Unwrap() {
-		list = append(list, leaves(err)...)
-	}
-	return list
-}
-
-// checkFields returns an error if an activation, a loss, an optimizer or a schedule is a nil pointer
-// or has fields that cannot be used.
-func checkFields(v any) error {
-	if v != nil && isNil(v) {
-		return fmt.Errorf("a %T is nil, want a value", v)
-	}
-	if c, ok := v.(interface{ check() error }); ok {
-		return c.check()
-	}
-	return nil
-}
-
-func checkDecay(name string, v float64) error {
-	if !(v >= 0 && v < 1) {
-		return fmt.Errorf("%s is %v, want 0 to 1, 1 not included", name, v)
-	}
-	return nil
-}
-
-func checkEpsilon(name string, v float64) error {
-	if !isFinite(v) || v < 0 {
-		return fmt.Errorf("%s is %v, want a finite number above 0", name, v)
-	}
-	return nil
-}
-
-func checkMin(name string, v float64) error {
-	if !isFinite(v) || v < 0 {
-		return fmt.Errorf("%s is %v, want a finite number, 0 or more", name, v)
-	}
-	return nil
-}
-
-func checkEpochs(name string, n int) error {
-	if n < 1 {
-		return fmt.Errorf("%s is %d, want 1 or more", name, n)
-	}
-	return nil
+	return door("Train").each(err)
 }

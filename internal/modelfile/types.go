@@ -63,6 +63,16 @@ func (t *Types[L, F]) Register(name string, defaults L) error {
 	return nil
 }
 
+// With registers layers by their names, which must be fine, and returns t.
+func (t *Types[L, F]) With(layers map[string]L) *Types[L, F] {
+	for name, defaults := range layers {
+		if err := t.Register(name, defaults); err != nil {
+			panic(err)
+		}
+	}
+	return t
+}
+
 // defaults returns the registered value of a name, and whether there is one.
 func (t *Types[L, F]) defaults(name string) (reflect.Value, bool) {
 	t.mu.RLock()
