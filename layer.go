@@ -371,8 +371,8 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	if !s.NeedDX {
 		return nil
 	}
-	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) · (dz − mean(dz) − x̂·mean(dz
-	// ⊙ x̂)), in place.
+	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
+	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	for i := range dz.Rows {
 		dx, xhat := dz.Row(i), s.xhat.Row(i)
 		for j, v := range dx {

@@ -61,8 +61,8 @@ var (
 	CrossEntropy Loss = crossEntropy{}
 )
 
-// Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of Delta·(|a−y| −
-// Delta/2) beyond. Delta is finite and above 0; 0 means 1 (Huber 1964).
+// Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of
+// Delta·(|a−y| − Delta/2) beyond. Delta is finite and above 0; 0 means 1 (Huber 1964).
 type Huber struct{ Delta float64 }
 
 // ErrDiverged is what an error of [Network.Train], [Network.Loss], [Network.Gradient] or
@@ -238,8 +238,8 @@ func (crossEntropy) output() Activation { return Softmax }
 
 // L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is zₘ + log(1+r), where r = Σ
 // e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no exponential is taken twice and a small
-// loss keeps its digits. Nor is a logarithm taken for each sample: Σ log(1+r) is log(1+p) with 1+p
-// = Π(1+r).
+// loss keeps its digits. Nor is a logarithm taken for each sample: Σ log(1+r) is log(1+p) with
+// 1+p = Π(1+r).
 func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
 	sum, p := 0.0, 0.0
 	for lo := 0; lo < len(z); lo += out {

@@ -163,8 +163,8 @@ type trainer struct {
 
 // run trains epoch by epoch.
 func (t *trainer) run(ctx context.Context) error {
+	defer func() { t.crew.Dismiss() }()
 	t.prepare()
-	defer t.crew.Dismiss()
 	defer t.progress.End()
 	defer t.leave()
 	t.capture()
@@ -320,7 +320,7 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 	if b == 0 {
 		t.net.snapshot(&t.lastFinite)
 	}
-	t.pass.backward()
+	t.pass.backward() // fills the gradient
 	grad := t.pass.grad
 	if t.L2 != 0 {
 		for i, w := range t.weights {
@@ -447,8 +447,8 @@ func (u *update) step(c *crew.Crew, eta float64) {
 // Part updates the parameters from lo to hi.
 func (u *update) Part(lo, hi int) { u.rule.part(u.params[lo:hi], u.grad[lo:hi], u.eta, lo) }
 
-// AdaGrad divides by the root of the sum of all squared gradients: s ← s + g² and θ ← θ − η·g/(√s +
-// ε) (Duchi et al. 2011).
+// AdaGrad divides by the root of the sum of all squared gradients: s ← s + g² and
+// θ ← θ − η·g/(√s + ε) (Duchi et al. 2011).
 type AdaGrad struct {
 	Epsilon float64 // ε; 0 means 1e-10
 	memory
@@ -469,10 +469,10 @@ func (o *AdaGrad) part(params, grad []float64, eta float64, at int) {
 	}
 }
 
-// RMSProp divides by the root of a running mean of squared gradients: v ← α·v + (1−α)·g² and θ ← θ
-// − η·g/(√v + ε) (Hinton 2012). Centered, it subtracts the square of a running mean m of the
-// gradients from v under the root. With momentum, the quotient q goes through b ← μ·b + q and θ ← θ
-// − η·b.
+// RMSProp divides by the root of a running mean of squared gradients: v ← α·v + (1−α)·g² and
+// θ ← θ − η·g/(√v + ε) (Hinton 2012). Centered, it subtracts the square of a running mean m of the
+// gradients from v under the root. With momentum, the quotient q goes through b ← μ·b + q and
+// θ ← θ − η·b.
 type RMSProp struct {
 	Alpha    float64 // α, in [0, 1); 0 means 0.99
 	Epsilon  float64 // ε; 0 means 1e-8
@@ -507,10 +507,10 @@ func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
 	}
 }
 
-// Adam follows running means of the gradients and of their squares, m ← β₁·m + (1−β₁)·g and v ←
-// β₂·v + (1−β₂)·g², and corrects both for their beginning at 0: in step t, θ ← θ − η·m̂/(√v̂ + ε)
-// with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With TrainConfig.WeightDecay it is
-// AdamW (Loshchilov and Hutter 2019).
+// Adam follows running means of the gradients and of their squares, m ← β₁·m + (1−β₁)·g and
+// v ← β₂·v + (1−β₂)·g², and corrects both for their beginning at 0: in step t,
+// θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With
+// TrainConfig.WeightDecay it is AdamW (Loshchilov and Hutter 2019).
 type Adam struct {
 	Beta1   float64 // β₁, in [0, 1); 0 means 0.9
 	Beta2   float64 // β₂, in [0, 1); 0 means 0.999
