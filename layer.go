@@ -75,42 +75,6 @@ type Tensor struct {
 	least *float64 // the least that an element may be; nil means any
 }
 
-// size is the number of elements, or 0 if that is not 1 to maxSize.
-func (t Tensor) size() int {
-	n := 1
-	for _, d := range t.Shape {
-		if d < 1 || n > maxSize/d {
-			return 0
-		}
-		n *= d
-	}
-	return n
-}
-
-// sizeOf is the number of elements of all tensors, or more than maxSize if it is that.
-func sizeOf(tensors []Tensor) (n int) {
-	for _, t := range tensors {
-		if t.size() > maxSize-n {
-			return maxSize + 1
-		}
-		n += t.size()
-	}
-	return n
-}
-
-// views are matrices for the tensors, one behind the other in memory.
-func views(tensors []Tensor, memory []float64) []*mat.Dense {
-	list := make([]*mat.Dense, len(tensors))
-	for i, t := range tensors {
-		rows, n := 1, t.size()
-		if len(t.Shape) > 1 {
-			rows = t.Shape[0]
-		}
-		list[i], memory = mat.NewDense(rows, n/rows, memory[:n:n]), memory[n:]
-	}
-	return list
-}
-
 // A Place is where a layer works.
 type Place struct {
 	Inputs     int          // columns of x
@@ -651,6 +615,42 @@ func numbered(tensors []Tensor, module int) []Tensor {
 	list := slices.Clone(tensors)
 	for i := range list {
 		list[i].Name = fmt.Sprint(module, ".", list[i].Name)
+	}
+	return list
+}
+
+// size is the number of elements, or 0 if that is not 1 to maxSize.
+func (t Tensor) size() int {
+	n := 1
+	for _, d := range t.Shape {
+		if d < 1 || n > maxSize/d {
+			return 0
+		}
+		n *= d
+	}
+	return n
+}
+
+// sizeOf is the number of elements of all tensors, or more than maxSize if it is that.
+func sizeOf(tensors []Tensor) (n int) {
+	for _, t := range tensors {
+		if t.size() > maxSize-n {
+			return maxSize + 1
+		}
+		n += t.size()
+	}
+	return n
+}
+
+// views are matrices for the tensors, one behind the other in memory.
+func views(tensors []Tensor, memory []float64) []*mat.Dense {
+	list := make([]*mat.Dense, len(tensors))
+	for i, t := range tensors {
+		rows, n := 1, t.size()
+		if len(t.Shape) > 1 {
+			rows = t.Shape[0]
+		}
+		list[i], memory = mat.NewDense(rows, n/rows, memory[:n:n]), memory[n:]
 	}
 	return list
 }

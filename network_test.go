@@ -128,8 +128,8 @@ func TestTextbookForwardBackwardAndUpdateByHand(t *testing.T) {
 
 // The tutorial's XOR: a sigmoid hidden layer, a sigmoid output and full-batch updates by error ×
 // derivative. That is gradient descent on ½·Σe², so with MSE, the mean over the four samples, η is
-// 2·lr. This NumPy program printed the figures, with the W1 and W2 below (transposed there) and
-// lr = 0.5:
+// 2·lr. This NumPy program printed the figures, with the W1 and W2 below (transposed there) and lr
+// = 0.5:
 //
 //	b1, b2 = np.zeros((1, W1.shape[1])), np.zeros((1, 1))
 //	for epoch in range(10000):
@@ -583,8 +583,8 @@ func compareGradients(t *testing.T, net *Network, x, y mat.Matrix, l Loss) {
 	}
 }
 
-// numericGradient is the five-point difference quotient of the loss,
-// (L(−2h) − 8L(−h) + 8L(h) − L(2h))/12h, exact to O(h⁴).
+// numericGradient is the five-point difference quotient of the loss, (L(−2h) − 8L(−h) + 8L(h) −
+// L(2h))/12h, exact to O(h⁴).
 func numericGradient(t *testing.T, net *Network, x, y mat.Matrix, l Loss) []float64 {
 	t.Helper()
 	params, grad := net.Params(), make([]float64, len(net.Params()))
@@ -975,8 +975,8 @@ func bigLog(v *big.Float) *big.Float {
 	return add(bigLog1p(sub(halved(v, n), bigFloat(1))), mul(bigFloat(float64(n)), bigLog1p(bigFloat(1))))
 }
 
-// bigGELU is z·Φ(z) and Φ(z) + z·φ(z), with
-// Φ(z) = 1/2 + φ(z)·(z + z³/3 + z⁵/(3·5) + z⁷/(3·5·7) + …).
+// bigGELU is z·Φ(z) and Φ(z) + z·φ(z), with Φ(z) = 1/2 + φ(z)·(z + z³/3 + z⁵/(3·5) + z⁷/(3·5·7) +
+// …).
 func bigGELU(z *big.Float) (f, d *big.Float) {
 	square := mul(z, z)
 	phi := quo(bigExp(halved(neg(square), 1)), new(big.Float).SetPrec(precision).Sqrt(mul(bigFloat(2), bigPi())))
