@@ -16,31 +16,12 @@ var (
 
 // HostileFiles are not to be read, with the error that says why.
 var HostileFiles = []struct{ File, Want string }{
-	// The header's length.
+	// What is no safetensors file; internal/safetensors has all that can be wrong there.
 	{"", "safetensors: header length: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
-	{"\x00\x00\x00\x00\x00\x00\x00\x00", "safetensors: header length 0, expected 2 to 100000000"},
-	{"\xff\xff\xff\xff\xff\xff\xff\xff{}", "safetensors: header length 18446744073709551615, expected 2 to 100000000"},
-	{"\xff\xff\xff\x00\x00\x00\x00\x00{}", "safetensors: header: the file ends at byte 10, 16777213 bytes too early: unexpected EOF"},
-	// The header.
 	{RawFile(`{"a":{},"a":{}}`), `safetensors: byte 14: tensor "a": missing key "dtype"`},
-	{RawFile(`{"__metadata__":{"k":"","k":""}}`), `safetensors: byte 32: __metadata__: duplicate key "k"`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]},"a":{"dtype":"F64","shape":[],"data_offsets":[8,16]}}`, 1, 2),
-		`safetensors: byte 61: duplicate key "a"`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,16]},"b":{"dtype":"F64","shape":[2],"data_offsets":[8,24]}}`, 1, 2, 3),
-		`safetensors: tensor "b": begins at offset 8, within tensor "a", which ends at 16`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`, 1),
-		`safetensors: tensor "b": begins at offset 0, within tensor "a", which ends at 8`},
 	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}`, 1, 2), `safetensors: tensor "a": begins at offset 8, leaving a hole after 0`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[-1],"data_offsets":[0,8]}}`, 1), `safetensors: byte 37: tensor "a": expected a non-negative integer, got -1`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[1.5],"data_offsets":[0,8]}}`, 1), `safetensors: byte 37: tensor "a": expected a non-negative integer, got 1.5`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,8]}}`, 1),
-		`safetensors: tensor "a": shape [4294967296 4294967296] has too many elements`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[8,0]}}`, 1), `safetensors: tensor "a": begins at offset 8, after its end at 0`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,99999999999999999999]}}`, 1), `safetensors: byte 58: tensor "a": 99999999999999999999 is too large`},
-	{RawFile(`{"a":{"dtype":"F63","shape":[1],"data_offsets":[0,8]}}`, 1), `safetensors: tensor "a": unknown type "F63"`},
-	{RawFile(`{"a":` + strings.Repeat("[", 100000)), `safetensors: byte 13: tensor "a": expected {, got [`},
-	{NetworkFile(OneDense, Weight, Bias) + "\x00", "safetensors: the file goes on after byte 268, the end of its last tensor"},
 	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`), `safetensors: tensor "a": the file ends at byte 62, 8 bytes too early: unexpected EOF`},
+	{NetworkFile(OneDense, Weight, Bias) + "\x00", "safetensors: the file goes on after byte 268, the end of its last tensor"},
 	// The metadata.
 	{RawFile(`{}`), `the metadata has no "backprop.version"; this is not a file of a network`},
 	{RawFile(`{"__metadata__":{"format":"pt"}}`), `the metadata has no "backprop.version"; this is not a file of a network`},
