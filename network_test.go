@@ -234,9 +234,9 @@ func TestGradientOfEveryLayer(t *testing.T) {
 		"batch norm ReLU":       {Dense{Units: 3, NoBias: true}, BatchNorm{Activation: ReLU}, Dense{Units: 2}},
 		"batch norm Softmax":    {Dense{Units: 3, NoBias: true}, BatchNorm{Activation: Softmax}, Dense{Units: 2}},
 		"batch norm LeakyReLU":  {Dense{Units: 3, NoBias: true}, BatchNorm{Activation: LeakyReLU{0.2}}, Dense{Units: 2}},
-		"dropout":               {Dropout{}, Dense{Units: 4, Activation: Tanh}, Dropout{Rate: 0.9}, Dense{Units: 2}},
+		"dropout":               {Dropout{Rate: 0.5}, Dense{Units: 4, Activation: Tanh}, Dropout{Rate: 0.9}, Dense{Units: 2}},
 		"standardize":           {Standardize{}, Dense{Units: 4, Activation: Tanh}, Dense{Units: 2}},
-		"standardize, norm":     {Standardize{}, BatchNorm{}, Dense{Units: 4, Activation: Tanh}, Dropout{}, Dense{Units: 2}},
+		"standardize, norm":     {Standardize{}, BatchNorm{}, Dense{Units: 4, Activation: Tanh}, Dropout{Rate: 0.5}, Dense{Units: 2}},
 		"user-made elementwise": {Dense{Units: 4, Activation: Sine{}}, Dense{Units: 2, Activation: Sine{}}},
 		"user-made by row":      {Dense{Units: 4, Activation: UnitLength{}}, Dense{Units: 2, Activation: UnitLength{}}},
 		"user-made behind norm": {Dense{Units: 4, NoBias: true}, BatchNorm{Activation: UnitLength{}}, Dense{Units: 2}},
@@ -252,7 +252,7 @@ func TestGradientOfEveryLayer(t *testing.T) {
 // What Standardize and BatchNorm have learnt is a constant of the gradient, and
 // a gradient does not change it.
 func TestGradientAfterTrainingLeavesTheStatisticsAlone(t *testing.T) {
-	layers := []Layer{Standardize{}, Dense{Units: 4, Activation: Tanh, NoBias: true}, BatchNorm{}, Dropout{}, Dense{Units: 2}}
+	layers := []Layer{Standardize{}, Dense{Units: 4, Activation: Tanh, NoBias: true}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 2}}
 	net := NewNetwork(t, 3, layers...)
 	x, y := Pattern(20, 3), Pattern(20, 2)
 	Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 8}))(t)
@@ -271,7 +271,7 @@ func TestCheckGradientFindsAWrongDerivative(t *testing.T) {
 		t.Run(fmt.Sprint(k), func(t *testing.T) {
 			// Dropout has no parameter, so layer 1 is the first that can be named.
 			// Layer 2 lies behind the mistake and is right.
-			net := NewNetwork(t, 2, Dropout{}, Dense{Units: 3, Activation: Wrong{Activation: Tanh, K: k}}, Dense{Units: 2})
+			net := NewNetwork(t, 2, Dropout{Rate: 0.5}, Dense{Units: 3, Activation: Wrong{Activation: Tanh, K: k}}, Dense{Units: 2})
 			x, y := Pattern(5, 2), Pattern(5, 2)
 			c := Value(net.CheckGradient(x, y, MSE))(t)
 			want := math.Abs(k-1) / max(math.Abs(k), 1)
@@ -298,7 +298,7 @@ func TestCheckGradientFindsAWrongLoss(t *testing.T) {
 }
 
 func TestCheckGradientLeavesTheNetworkAlone(t *testing.T) {
-	net := NewNetwork(t, 2, Dense{Units: 3, NoBias: true}, BatchNorm{Activation: Tanh}, Dropout{}, Dense{Units: 2})
+	net := NewNetwork(t, 2, Dense{Units: 3, NoBias: true}, BatchNorm{Activation: Tanh}, Dropout{Rate: 0.5}, Dense{Units: 2})
 	before := StateOf(net)
 	Value(net.CheckGradient(Pattern(5, 2), Pattern(5, 2), nil))(t)
 	before.MustEqual(t, net)
@@ -557,15 +557,16 @@ func TestOptimizersFollowTheirFormulas(t *testing.T) {
 		// change is what a step adds to a parameter, n counting from 1.
 		change func(s *memory, g, n float64) float64
 	}{
-		{"Momentum", &Momentum{}, func(s *memory, g, n float64) float64 {
+		{"SGD", &SGD{}, func(s *memory, g, n float64) float64 { return -eta * g }},
+		{"Momentum", &SGD{Momentum: 0.9}, func(s *memory, g, n float64) float64 {
 			s.v = 0.9*s.v + g
 			return -eta * s.v
 		}},
-		{"Momentum 0.5", &Momentum{Mu: 0.5}, func(s *memory, g, n float64) float64 {
+		{"Momentum 0.5", &SGD{Momentum: 0.5}, func(s *memory, g, n float64) float64 {
 			s.v = 0.5*s.v + g
 			return -eta * s.v
 		}},
-		{"Nesterov", &Momentum{Nesterov: true}, func(s *memory, g, n float64) float64 {
+		{"Nesterov", &SGD{Momentum: 0.9, Nesterov: true}, func(s *memory, g, n float64) float64 {
 			s.v = 0.9*s.v + g
 			return -eta * (g + 0.9*s.v)
 		}},
@@ -864,14 +865,14 @@ func ExampleNew() {
 	}
 	fmt.Print(net)
 	// Output:
-	// layer  type            output  parameters
-	//        input           64      0
-	// 0      Standardize     64      0
-	// 1      Dense           128     8192
-	// 2      BatchNorm ReLU  128     256
-	// 3      Dropout         128     0
-	// 4      Dense Softmax   10      1290
-	//                        total   9738
+	// layer  type                output  parameters
+	//        input               64      0
+	// 0      Standardize         64      0
+	// 1      Dense without bias  128     8192
+	// 2      BatchNorm ReLU      128     256
+	// 3      Dropout 0.2         128     0
+	// 4      Dense Softmax       10      1290
+	//                            total   9738
 }
 
 // Mini-batches with Adam. OnEpoch sees every epoch, and may end the training.
@@ -1140,7 +1141,7 @@ func ExampleOptimizer() {
 	}
 	var loss float64
 	grad := make([]float64, len(net.Params()))
-	optimizer := &backprop.Momentum{Mu: 0.9}
+	optimizer := &backprop.SGD{Momentum: 0.9}
 	for range 500 {
 		if loss, _, err = net.Gradient(grad, x, y, nil); err != nil {
 			log.Fatal(err)

@@ -25,13 +25,13 @@ var otherConfigurations = []struct {
 }{
 	{func(c *TrainConfig) { c.LearningRate = 0.03 }, `its LearningRate is "0.02", want "0.03"`},
 	{func(c *TrainConfig) { c.BatchSize = 9 }, `its BatchSize is "8", want "9"`},
-	{func(c *TrainConfig) { c.KeepOrder = true }, `its KeepOrder is "false", want "true"`},
+	{func(c *TrainConfig) { c.NoShuffle = true }, `its NoShuffle is "false", want "true"`},
 	{func(c *TrainConfig) { c.Loss = MSE }, `its Loss is "backprop.crossEntropy{}", want "backprop.mse{}"`},
 	{func(c *TrainConfig) { c.Optimizer = nil }, `its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "none"`},
 	{func(c *TrainConfig) { c.Optimizer = &Adam{Beta1: 0.8} },
 		`its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "backprop.Adam{Beta1:0.8 Beta2:0 Epsilon:0}"`},
-	{func(c *TrainConfig) { c.Schedule = ExponentialDecay{} }, `its Schedule is "backprop.Warmup{Epochs:3 Start:0 ` +
-		`Then:backprop.ReduceOnPlateau{Factor:0 Patience:1 Threshold:0 Cooldown:0 Min:0}}", want "backprop.ExponentialDecay{Factor:0}"`},
+	{func(c *TrainConfig) { c.Schedule = StepDecay{Every: 1} }, `its Schedule is "backprop.Warmup{Epochs:3 Start:0 ` +
+		`Then:backprop.ReduceLROnPlateau{Factor:0 Patience:1 Threshold:0 Cooldown:0 Min:0}}", want "backprop.StepDecay{Every:1 Factor:0}"`},
 	{func(c *TrainConfig) { c.Seed = 6 }, `its Seed is "5", want "6"`},
 	{func(c *TrainConfig) { c.L2 = 1 }, `its L2 is "0", want "1"`},
 	{func(c *TrainConfig) { c.WeightDecay = 1 }, `its WeightDecay is "0", want "1"`},
@@ -174,6 +174,25 @@ func TestDamagedCheckpointsAreRefused(t *testing.T) {
 			MustHold(t, config.Checkpoint, file)
 		})
 	}
+}
+
+// The version before has written testdata/version1.checkpoint, three epochs of training 5.
+func TestACheckpointOfTheVersionBeforeIsRefused(t *testing.T) {
+	file := Value(os.ReadFile("testdata/version1.checkpoint"))(t)
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	NoError(t, os.WriteFile(path, file, 0o666))
+	net, x, y, c := Training(t, 5)
+	c.Checkpoint = path
+	before := StateOf(net)
+	h, err := net.Train(t.Context(), x, y, c)
+	if err == nil || !strings.HasPrefix(err.Error(), "backprop: Train: Checkpoint "+path+": ") || !strings.Contains(err.Error(), "version") {
+		t.Errorf("the error is %v, want one that names the version", err)
+	}
+	if h != nil {
+		t.Error("a history beside the error")
+	}
+	before.MustEqual(t, net)
+	MustHold(t, path, file)
 }
 
 // Cut or flipped anywhere, a checkpoint is refused and kept, or another whole

@@ -1,10 +1,11 @@
-// Package custom_test holds that what users write themselves, activations, losses and optimizers,
-// works like what the library brings along.
+// Package custom_test holds that what users write themselves, layers, activations, losses and
+// optimizers, works like what the library brings along.
 package custom_test
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	. "example.com/backprop"
@@ -36,6 +37,22 @@ func TestUserMadeMethodsWinOverEmbeddedOnes(t *testing.T) {
 	SameBits(t, "optimizer", train(Tanh, MSE, &embedsAdam{}), train(Tanh, MSE, Still{}))
 }
 
+// A layer that embeds one of the package's is a layer of the user's own.
+type renamed struct{ Layer }
+
+func TestALayerThatEmbedsOneTrainsAsThatOne(t *testing.T) {
+	x, y := Pattern(9, 2), Pattern(9, 1)
+	train := func(hidden Layer) []float64 {
+		net := NewNetwork(t, 2, hidden, Dense{Units: 1})
+		copy(net.Params(), Pattern(1, len(net.Params())).RawMatrix().Data)
+		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 4}))(t)
+		return slices.Concat(net.Params(), Predict(t, net, x))
+	}
+	for _, l := range []Layer{Dense{Units: 3, Activation: Tanh}, BatchNorm{Activation: Sigmoid}, Dropout{Rate: 0.5}, Standardize{}} {
+		SameBits(t, fmt.Sprintf("%T", l), train(renamed{l}), train(l))
+	}
+}
+
 func TestRegisteredActivationNamesAreUnique(t *testing.T) {
 	f := Named(fmt.Sprint("test ", rand.Uint64())) // new when the test runs again
 	NoError(t, RegisterActivation(f))
@@ -58,7 +75,7 @@ func TestUserMadeOptimizerWorksLikeTheBuiltInOne(t *testing.T) {
 			params[i] -= eta * v[i]
 		}
 	})
-	EqualTo(t, "Momentum", train(own), train(&Momentum{}), 1e-13)
+	EqualTo(t, "Momentum", train(own), train(&SGD{Momentum: 0.9}), 1e-13)
 	plain := StepFunc(func(params, grad []float64, eta float64) {
 		for i, g := range grad {
 			params[i] -= eta * g

@@ -30,7 +30,7 @@ func TestReadRefusesHostileFiles(t *testing.T) {
 // Bits of every byte of a file are turned over. Most make it unreadable, some another
 // network; none panics, and what is read is a network.
 func TestReadOutlivesFlippedBits(t *testing.T) {
-	file := BytesOf(t, NewNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{}, Dense{Units: 1}))
+	file := BytesOf(t, NewNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 1}))
 	for i := range file {
 		for bit := i % 3; bit < 8; bit += 3 {
 			damaged := bytes.Clone(file)

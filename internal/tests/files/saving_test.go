@@ -34,7 +34,7 @@ func TestEveryLayerComesBack(t *testing.T) {
 		{Dense{Units: 5, NoBias: true, Activation: Tanh}, BatchNorm{}, Dense{Units: 2}},
 		{Dense{Units: 2}, BatchNorm{Momentum: 0.3, Epsilon: 1e-3, Activation: Sigmoid}},
 		{BatchNorm{}, BatchNorm{Momentum: 1}, Dense{Units: 2}},
-		{Dropout{}, Dense{Units: 5}, Dropout{Rate: 0.125}, Dropout{Rate: 0.9}, Dense{Units: 2}},
+		{Dropout{}, Dense{Units: 5}, Dropout{Rate: 0.5}, Dropout{Rate: 0.125}, Dropout{Rate: 0.9}, Dense{Units: 2}},
 		{Standardize{}, Dense{Units: 2}},
 		{Standardize{}, Dropout{Rate: 0.1}, BatchNorm{Activation: ReLU}, Dense{Units: 2, Init: Orthogonal}},
 	} {
@@ -60,7 +60,7 @@ func TestEveryInitializerComesBack(t *testing.T) {
 func TestTrainingGoesOnAfterLoading(t *testing.T) {
 	x, y := ScaledMatrix(Pattern(40, 3), 5), Classes(40, 3)
 	config := TrainConfig{LearningRate: 0.1, Epochs: 2, BatchSize: 8}
-	net := NewNetwork(t, 3, Standardize{}, Dense{Units: 6}, BatchNorm{Activation: Tanh}, Dropout{}, Dense{Units: 3, Activation: Softmax})
+	net := NewNetwork(t, 3, Standardize{}, Dense{Units: 6}, BatchNorm{Activation: Tanh}, Dropout{Rate: 0.5}, Dense{Units: 3, Activation: Softmax})
 	for range 3 {
 		loaded := MustComeBack(t, net, x)
 		_, err := net.Train(t.Context(), x, y, config)
@@ -74,9 +74,9 @@ func TestTrainingGoesOnAfterLoading(t *testing.T) {
 
 // The header is written out: its length, keys, order and padding.
 func TestSaveWritesAStandardFile(t *testing.T) {
-	net := NewNetwork(t, 1, Standardize{}, Dense{Units: 1, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{}, Dense{Units: 2, NoBias: true})
+	net := NewNetwork(t, 1, Standardize{}, Dense{Units: 1, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 2, NoBias: true})
 	header := `{"__metadata__":{"backprop.network":"{\"inputs\":1,\"layers\":[{\"type\":\"Standardize\"},` +
-		`{\"type\":\"Dense\",\"units\":1,\"activation\":\"LeakyReLU(0.01)\"},{\"type\":\"BatchNorm\"},{\"type\":\"Dropout\"},` +
+		`{\"type\":\"Dense\",\"units\":1,\"activation\":\"LeakyReLU(0.01)\"},{\"type\":\"BatchNorm\"},{\"type\":\"Dropout\",\"rate\":0.5},` +
 		`{\"type\":\"Dense\",\"units\":2,\"no_bias\":true}]}","backprop.version":"1"},` +
 		`"0.running_mean":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},` +
 		`"0.running_var":{"dtype":"F64","shape":[1],"data_offsets":[8,16]},` +

@@ -140,14 +140,6 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: New: layer 1: 32768×16384 weights take the network over 1073741824 parameters"},
 		{"too many with the biases", build(1<<29, Dense{Units: 2}),
 			"backprop: New: layer 0: 2×536870912 weights take the network over 1073741824 parameters"},
-		{"nil layer", build(2, nil, Dense{Units: 1}),
-			"backprop: New: layer 0: it is a <nil>, want a Dense, BatchNorm, Dropout or Standardize"},
-		{"pointer to a layer", build(2, &Dense{Units: 1}),
-			"backprop: New: layer 0: it is a *backprop.Dense, want a Dense, BatchNorm, Dropout or Standardize"},
-		{"nil pointer to a layer", build(2, (*Dense)(nil)),
-			"backprop: New: layer 0: it is a *backprop.Dense, want a Dense, BatchNorm, Dropout or Standardize"},
-		{"foreign layer", build(2, foreign{Dense{Units: 1}}),
-			"backprop: New: layer 0: it is a misuse_test.foreign, want a Dense, BatchNorm, Dropout or Standardize"},
 		{"Softmax of one unit", build(2, Dense{Units: 1, Activation: Softmax}),
 			"backprop: New: layer 0: a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid"},
 		{"Softmax of one unit in batch norm", build(1, BatchNorm{Activation: Softmax}),
@@ -168,18 +160,17 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: New: layer 0: Dropout Rate is 1, want 0 to 1, 1 not included"},
 		{"Rate NaN", build(2, Dropout{Rate: nan}, Dense{Units: 1}),
 			"backprop: New: layer 0: Dropout Rate is NaN, want 0 to 1, 1 not included"},
-		{"Dropout last", build(2, Dense{Units: 1}, Dropout{}),
+		{"Dropout last", build(2, Dense{Units: 1}, Dropout{Rate: 0.5}),
 			"backprop: New: layer 1: a Dropout cannot be the last layer, want a Dense or a BatchNorm"},
 		{"Standardize last", build(2, Standardize{}),
 			"backprop: New: layer 0: a Standardize cannot be the last layer, want a Dense or a BatchNorm"},
 		{"Standardize second", build(2, Dense{Units: 2}, Standardize{}, Dense{Units: 1}),
 			"backprop: New: layer 1: a Standardize stands behind another layer, want it first"},
-		{"everything at once", build(2, Standardize{}, Dense{}, Dropout{Rate: -1}, nil, Dense{Units: 1, Activation: Softmax}, Dropout{}),
+		{"everything at once", build(2, Standardize{}, Dense{}, Dropout{Rate: -1}, Dense{Units: 1, Activation: Softmax}, Dropout{Rate: 0.5}),
 			"backprop: New: layer 1: Dense Units is 0, want 1 to 1073741824\n" +
 				"backprop: New: layer 2: Dropout Rate is -1, want 0 to 1, 1 not included\n" +
-				"backprop: New: layer 3: it is a <nil>, want a Dense, BatchNorm, Dropout or Standardize\n" +
-				"backprop: New: layer 4: a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid\n" +
-				"backprop: New: layer 5: a Dropout cannot be the last layer, want a Dense or a BatchNorm"},
+				"backprop: New: layer 3: a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid\n" +
+				"backprop: New: layer 4: a Dropout cannot be the last layer, want a Dense or a BatchNorm"},
 
 		// Predict and PredictTo
 		{"Predict nil", predict(nil), "backprop: Predict: x is nil, want a matrix"},
@@ -306,10 +297,10 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: Validation.Y row 1, column 0 is 3, want 0 to 1 for BinaryCrossEntropy"},
 		{"nil Adam", train(func(c *TrainConfig) { c.Optimizer = (*Adam)(nil) }),
 			"backprop: Train: a *backprop.Adam is nil, want a value"},
-		{"nil Momentum", train(func(c *TrainConfig) { c.Optimizer = (*Momentum)(nil) }),
-			"backprop: Train: a *backprop.Momentum is nil, want a value"},
-		{"Momentum 1", train(func(c *TrainConfig) { c.Optimizer = &Momentum{Mu: 1} }),
-			"backprop: Train: Momentum Mu is 1, want 0 to 1, 1 not included"},
+		{"nil SGD", train(func(c *TrainConfig) { c.Optimizer = (*SGD)(nil) }),
+			"backprop: Train: a *backprop.SGD is nil, want a value"},
+		{"Momentum 1", train(func(c *TrainConfig) { c.Optimizer = &SGD{Momentum: 1} }),
+			"backprop: Train: SGD Momentum is 1, want 0 to 1, 1 not included"},
 		{"RMSProp all wrong", train(func(c *TrainConfig) { c.Optimizer = &RMSProp{Alpha: 2, Epsilon: nan, Momentum: -1} }),
 			"backprop: Train: RMSProp Alpha is 2, want 0 to 1, 1 not included\n" +
 				"backprop: Train: RMSProp Momentum is -1, want 0 to 1, 1 not included\n" +
@@ -330,8 +321,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: a *backprop.StepDecay is nil, want a value"},
 		{"nil ScheduleFunc", train(func(c *TrainConfig) { c.Schedule = ScheduleFunc(nil) }),
 			"backprop: Train: ScheduleFunc is nil, want a function"},
-		{"ExponentialDecay NaN", train(func(c *TrainConfig) { c.Schedule = ExponentialDecay{Factor: nan} }),
-			"backprop: Train: ExponentialDecay Factor is NaN, want a finite number above 0"},
+		{"StepDecay NaN", train(func(c *TrainConfig) { c.Schedule = StepDecay{Every: 1, Factor: nan} }),
+			"backprop: Train: StepDecay Factor is NaN, want a finite number above 0"},
 		{"CosineDecay of 0 epochs", train(func(c *TrainConfig) { c.Schedule = CosineDecay{Min: -1} }),
 			"backprop: Train: CosineDecay Epochs is 0, want 1 or more\n" +
 				"backprop: Train: CosineDecay Min is -1, want a finite number, 0 or more"},
@@ -342,13 +333,13 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: StepDecay Every is 0, want 1 or more"},
 		{"Warmup into a nil schedule", train(func(c *TrainConfig) { c.Schedule = Warmup{Epochs: 1, Then: (*StepDecay)(nil)} }),
 			"backprop: Train: a *backprop.StepDecay is nil, want a value"},
-		{"ReduceOnPlateau all wrong", train(func(c *TrainConfig) {
-			c.Schedule = ReduceOnPlateau{Factor: 1, Threshold: -1, Min: -1, Patience: -1, Cooldown: -2}
+		{"ReduceLROnPlateau all wrong", train(func(c *TrainConfig) {
+			c.Schedule = ReduceLROnPlateau{Factor: 1, Threshold: -1, Min: -1, Patience: -1, Cooldown: -2}
 		}),
-			"backprop: Train: ReduceOnPlateau Factor is 1, want 0 to 1, 1 not included\n" +
-				"backprop: Train: ReduceOnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
-				"backprop: Train: ReduceOnPlateau Min is -1, want a finite number, 0 or more\n" +
-				"backprop: Train: ReduceOnPlateau Patience is -1 and Cooldown -2, want 0 or more"},
+			"backprop: Train: ReduceLROnPlateau Factor is 1, want 0 to 1, 1 not included\n" +
+				"backprop: Train: ReduceLROnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
+				"backprop: Train: ReduceLROnPlateau Min is -1, want a finite number, 0 or more\n" +
+				"backprop: Train: ReduceLROnPlateau Patience is -1 and Cooldown -2, want 0 or more"},
 		{"Huber in Train", train(func(c *TrainConfig) { c.Loss = Huber{Delta: nan} }),
 			"backprop: Train: Huber Delta is NaN, want a finite number above 0"},
 		{"nil pointer to a loss in Train", train(func(c *TrainConfig) { c.Loss = (*Huber)(nil) }),
@@ -391,7 +382,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: RegisterActivation: the name \"" + strings.Repeat("x", 50) + "\" cannot be saved, want 1 to 200 bytes of UTF-8"},
 		{"SetState", func(*Network) error { return new(Adam).SetState([]float64{0.5, 1}) },
 			"backprop: SetState: this is not the state of an optimizer"},
-		{"SetState NaN", func(*Network) error { return new(Momentum).SetState([]float64{1, nan}) },
+		{"SetState NaN", func(*Network) error { return (&SGD{Momentum: 0.9}).SetState([]float64{1, nan}) },
 			"backprop: SetState: this is not the state of an optimizer"},
 		{"plain network, wrong columns", on(plain, predict(Pattern(2, 1))), "backprop: Predict: x is 2×1, want N×2"},
 	} {
@@ -404,8 +395,37 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 	}
 }
 
+// A pointer to a layer is an easy mistake, so the error says how to mend it; what else is wrong
+// with the layers stands beside it.
+func TestNewRefusesNilAndPointersToItsLayers(t *testing.T) {
+	for _, c := range []struct {
+		layer Layer
+		want  []string
+	}{
+		{nil, []string{"layer 1: ", "nil"}},
+		{&Dense{Units: 1}, []string{"layer 1: ", "*backprop.Dense", "without &"}},
+		{(*Dense)(nil), []string{"layer 1: ", "*backprop.Dense"}},
+		{&BatchNorm{}, []string{"layer 1: ", "*backprop.BatchNorm", "without &"}},
+		{&Dropout{}, []string{"layer 1: ", "*backprop.Dropout", "without &"}},
+		{&Standardize{}, []string{"layer 1: ", "*backprop.Standardize", "without &"}},
+	} {
+		net, err := New(2, Dense{}, c.layer, Dense{Units: 1})
+		if err == nil || net != nil {
+			t.Errorf("%T: network %v, error %v", c.layer, net, err)
+			continue
+		}
+		for _, want := range append(c.want, "backprop: New: layer 0: Dense Units is 0, want 1 to 1073741824") {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%T: the error is %q, want … %s …", c.layer, err, want)
+			}
+		}
+	}
+}
+
 // The types of the errors, for programs.
 func TestErrorsCanBeTold(t *testing.T) {
+	Fails(t, ErrStop, "backprop: stop training")
+	Fails(t, ErrDiverged, "backprop: loss or gradient is not finite")
 	net := NewNetwork(t, 2, Dense{Units: 1})
 	var shape *ShapeError
 	_, err := net.Predict(Pattern(4, 3))
@@ -443,6 +463,3 @@ func scaledNetwork(t testing.TB) *Network {
 type returnsNaN struct{ Named }
 
 func (returnsNaN) Forward(a, z []float64) { a[0] = math.NaN() }
-
-// foreign is a layer that the package does not know.
-type foreign struct{ Layer }

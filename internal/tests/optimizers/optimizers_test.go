@@ -15,7 +15,7 @@ import (
 
 func TestOptimizersWorkByHandOnParamsAndGradient(t *testing.T) {
 	for _, o := range []func() Optimizer{
-		func() Optimizer { return &Momentum{Nesterov: true} }, func() Optimizer { return &RMSProp{Centered: true} },
+		func() Optimizer { return &SGD{} }, func() Optimizer { return &SGD{Momentum: 0.9, Nesterov: true} }, func() Optimizer { return &RMSProp{Centered: true} },
 		func() Optimizer { return &Adam{} }, func() Optimizer { return &AdaGrad{} },
 	} {
 		x, y := Pattern(5, 2), Pattern(5, 1)
@@ -35,7 +35,7 @@ func TestOptimizersWorkByHandOnParamsAndGradient(t *testing.T) {
 
 func TestOptimizerGoesOnWithItsStateAndAFreshOneStartsAfresh(t *testing.T) {
 	x, y := Pattern(9, 2), Pattern(9, 1)
-	config := TrainConfig{LearningRate: 0.05, BatchSize: 4, KeepOrder: true}
+	config := TrainConfig{LearningRate: 0.05, BatchSize: 4, NoShuffle: true}
 	train := func(net *Network, o Optimizer, epochs int) []float64 {
 		config.Optimizer, config.Epochs = o, epochs
 		Value(net.Train(t.Context(), x, y, config))(t)
@@ -87,4 +87,27 @@ func TestClipNormTakesHugeGradients(t *testing.T) {
 	h := Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 1, Epochs: 1, ClipNorm: 1}))(t)
 	EqualTo(t, "parameters", net.Params(), []float64{-math.Sqrt2 / 2, math.Sqrt2 / 2}, 1e-15)
 	EqualTo(t, "norm", []float64{h.Epochs[0].GradNorm}, []float64{3e180 * math.Sqrt2}, 1e-15)
+}
+
+// Gradient descent has one way through the library, whoever names it.
+func TestSGDWithoutMomentumIsNoOptimizerAtAll(t *testing.T) {
+	for name, config := range map[string]TrainConfig{
+		"all samples":  {Epochs: 5},
+		"mini-batches": {Epochs: 5, BatchSize: 4},
+		"penalties":    {Epochs: 5, BatchSize: 4, L2: 0.1, WeightDecay: 0.1, ClipNorm: 1, ClipValue: 0.1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			train := func(o Optimizer) *Network {
+				net := NewNetwork(t, 2, Dense{Units: 300, Activation: Tanh}, Dense{Units: 70}, Dense{Units: 1})
+				config.LearningRate, config.Optimizer = 0.01, o
+				Value(net.Train(t.Context(), Pattern(9, 2), Pattern(9, 1), config))(t)
+				return net
+			}
+			sgd := &SGD{}
+			SameBits(t, "parameters", train(sgd).Params(), train(nil).Params())
+			if n := len(sgd.State()); n != 0 {
+				t.Errorf("it remembers %d values", n)
+			}
+		})
+	}
 }

@@ -96,7 +96,7 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle) (losses []float64) {
 	n, _ := x.Dims()
 	config := TrainConfig{
-		LearningRate: r.LearningRate, Epochs: 1, KeepOrder: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
+		LearningRate: r.LearningRate, Epochs: 1, NoShuffle: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
 		L2: r.L2, WeightDecay: r.WeightDecay, ClipNorm: r.ClipNorm, ClipValue: r.ClipValue,
 	}
 	if r.Layers[0].Type == "Standardize" { // learn from all the data, not from the first batch
@@ -125,7 +125,7 @@ func TestOneTrainingEqualsItsBatches(t *testing.T) {
 			net := run.network(t, Cols(x))
 			copy(net.Params(), o.Initial[run.Initial])
 			h, err := net.Train(t.Context(), x, y, TrainConfig{
-				LearningRate: run.LearningRate, Epochs: o.Epochs, BatchSize: o.BatchSize, KeepOrder: true,
+				LearningRate: run.LearningRate, Epochs: o.Epochs, BatchSize: o.BatchSize, NoShuffle: true,
 				Loss: lossByName(t, run.Loss), Optimizer: run.Optimizer.make(t),
 				L2: run.L2, WeightDecay: run.WeightDecay, ClipNorm: run.ClipNorm, ClipValue: run.ClipValue,
 			})
@@ -152,7 +152,7 @@ func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 				}
 				got := s.schedule(t).Rate(o.BaseRate, history)
 				Near(t, fmt.Sprintf("η of epoch %d", n), []float64{got}, []float64{want}, 0)
-				history = append(history, Epoch{N: n, Loss: o.PlateauLosses[n]})
+				history = append(history, Epoch{N: n, Loss: o.PlateauLosses[n], ValidationLoss: math.NaN()})
 			}
 		})
 	}
@@ -172,8 +172,6 @@ func (s *oracleSchedule) schedule(t *testing.T) Schedule {
 	switch s.Type {
 	case "StepDecay":
 		return StepDecay{Every: s.Every, Factor: s.Factor}
-	case "ExponentialDecay":
-		return ExponentialDecay{Factor: s.Factor}
 	case "CosineDecay":
 		return CosineDecay{Epochs: s.Epochs, Min: s.Min}
 	case "Warmup":
@@ -182,8 +180,8 @@ func (s *oracleSchedule) schedule(t *testing.T) Schedule {
 			w.Then = s.Then.schedule(t)
 		}
 		return w
-	case "ReduceOnPlateau":
-		return ReduceOnPlateau{Factor: s.Factor, Patience: s.Patience, Threshold: s.Threshold, Cooldown: s.Cooldown, Min: s.Min}
+	case "ReduceLROnPlateau":
+		return ReduceLROnPlateau{Factor: s.Factor, Patience: s.Patience, Threshold: s.Threshold, Cooldown: s.Cooldown, Min: s.Min}
 	}
 	t.Fatalf("unknown schedule %q", s.Type)
 	return nil
@@ -220,10 +218,11 @@ func (r oracleRun) network(t *testing.T, inputs int) *Network {
 
 func (o oracleOptimizer) make(t *testing.T) Optimizer {
 	switch o.Type {
-	case "GradientDescent":
-		return nil
-	case "Momentum":
-		return &Momentum{Mu: o.Momentum, Nesterov: o.Nesterov}
+	case "SGD":
+		if o.Momentum == 0 {
+			return nil
+		}
+		return &SGD{Momentum: o.Momentum, Nesterov: o.Nesterov}
 	case "RMSProp":
 		return &RMSProp{Alpha: o.Alpha, Epsilon: o.Epsilon, Momentum: o.Momentum, Centered: o.Centered}
 	case "Adam":

@@ -21,7 +21,7 @@ import (
 // In the bubble of synctest, a goroutine that is left behind fails the test.
 func TestNoGoroutineOutlivesTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := NewNetwork(t, 300, Dense{Units: 300, Activation: ReLU}, Dropout{}, Dense{Units: 300})
+		net := NewNetwork(t, 300, Dense{Units: 300, Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 300})
 		x, y := Pattern(256, 300), Pattern(256, 300)
 		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 1e-3, Epochs: 1, BatchSize: 128, Progress: io.Discard}))(t)
 		Value(net.Predict(x))(t)
@@ -37,7 +37,7 @@ func TestNoGoroutineOutlivesTheCall(t *testing.T) {
 }
 
 func TestPredictFromManyGoroutinesEqualsTheSerialResult(t *testing.T) {
-	net := NewNetwork(t, 20, Standardize{}, Dense{Units: 50, Activation: ReLU}, BatchNorm{}, Dropout{}, Dense{Units: 7, Activation: Softmax})
+	net := NewNetwork(t, 20, Standardize{}, Dense{Units: 50, Activation: ReLU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 7, Activation: Softmax})
 	x, y := Pattern(600, 20), Classes(600, 7)
 	Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.01, Epochs: 1, BatchSize: 100}))(t)
 	sizes := []int{600, 1, 33, 256, 257, 512, 64, 7}

@@ -22,7 +22,7 @@ import (
 // and for the scratch that each goroutine of a shared product takes once.
 func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
-	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{}, Dense{Units: 2, Activation: Softmax}}
+	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 2, Activation: Softmax}}
 	large := []Layer{Dense{Units: 200, Activation: GELU}, Dense{Units: 150, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
 	for name, c := range map[string]struct {
 		layers []Layer
@@ -31,8 +31,8 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 	}{
 		"one batch":    {norm[1:2], 3, TrainConfig{Loss: MSE}},
 		"mini-batches": {norm, 3, TrainConfig{BatchSize: 8}},
-		"kept order":   {norm, 3, TrainConfig{BatchSize: 8, KeepOrder: true}},
-		"Momentum":     {norm, 3, TrainConfig{BatchSize: 7, Optimizer: &Momentum{Nesterov: true}}},
+		"no shuffling": {norm, 3, TrainConfig{BatchSize: 8, NoShuffle: true}},
+		"Momentum":     {norm, 3, TrainConfig{BatchSize: 7, Optimizer: &SGD{Momentum: 0.9, Nesterov: true}}},
 		"RMSProp":      {norm, 3, TrainConfig{BatchSize: 8, Optimizer: &RMSProp{Centered: true, Momentum: 0.5}}},
 		"Adam":         {norm, 3, TrainConfig{BatchSize: 8, Optimizer: &Adam{}}},
 		"AdaGrad":      {norm, 3, TrainConfig{BatchSize: 8, Optimizer: &AdaGrad{}}},
@@ -69,7 +69,7 @@ func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 	mayNotAllocate(t)
 	for _, layers := range [][]Layer{
 		{Dense{Units: 4, Activation: Tanh}, Dense{Units: 1, Activation: Sigmoid}},
-		{Standardize{}, Dense{Units: 200}, BatchNorm{Activation: ReLU}, Dropout{}, Dense{Units: 100, Activation: Softmax}},
+		{Standardize{}, Dense{Units: 200}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 100, Activation: Softmax}},
 	} {
 		for _, rows := range []int{1, 100, 1000} {
 			net, x := NewNetwork(t, 50, layers...), Pattern(rows, 50)
@@ -81,10 +81,9 @@ func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 	}
 }
 
-// What Train allocates is as much as a gradient, the optimizer's state and the
-// workspace of one batch take; the data is not copied. The network has its
-// parameters already. The copy of them that a divergence falls back to has the
-// place of the gradient, which is used up by rows.
+// What Train allocates is as much as a copy of the parameters, to which a divergence falls back, a
+// gradient, the optimizer's state and the workspace of one batch take. The data is not copied, and
+// the network has its parameters already.
 func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 	inputs, outputs, batch := 300, 10, 64
 	for name, c := range map[string]struct {
@@ -92,11 +91,11 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 		optimizer Optimizer
 		states    int // slices as long as the parameters
 		rows      int
-		keepOrder bool
+		noShuffle bool
 	}{
 		"gradient descent": {[]Layer{Dense{Units: 200, Activation: ReLU}}, nil, 0, 3000, false},
-		"kept order":       {[]Layer{Dense{Units: 200, Activation: ReLU}}, nil, 0, 3000, true},
-		"Momentum":         {[]Layer{Dense{Units: 200, Activation: ReLU}}, &Momentum{}, 1, 1000, false},
+		"no shuffling":     {[]Layer{Dense{Units: 200, Activation: ReLU}}, nil, 0, 3000, true},
+		"Momentum":         {[]Layer{Dense{Units: 200, Activation: ReLU}}, &SGD{Momentum: 0.9}, 1, 1000, false},
 		"Adam":             {[]Layer{Dense{Units: 500, Activation: Tanh}, Dense{Units: 100, Activation: Tanh}}, &Adam{}, 2, 1000, false},
 		"a wide batch":     {[]Layer{Dense{Units: 40, Activation: Tanh}, Dense{Units: 400, Activation: GELU}}, &AdaGrad{}, 1, 1000, false},
 	} {
@@ -105,21 +104,18 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 			net := NewNetwork(t, inputs, layers...)
 			x, y := Pattern(c.rows, inputs), Classes(c.rows, outputs)
 
-			widest, workspace := inputs, 0
+			workspace := 0
 			for _, l := range layers {
-				units := l.(Dense).Units
-				widest = max(widest, units)
-				workspace += 2 * batch * units // z and a
+				workspace += 3 * batch * l.(Dense).Units // z, a and a derivative
 			}
-			workspace += 2 * batch * widest // ∂L/∂a of a layer and of the one before it
-			if !c.keepOrder {
+			if !c.noShuffle {
 				workspace += batch*(inputs+outputs) + c.rows // the batch's samples, and the order of all
 			}
 			params := len(net.Params())
-			want := 8 * (params + c.states*params + workspace)
+			want := 8 * (params + params + c.states*params + workspace)
 
 			train := func() {
-				config := TrainConfig{LearningRate: 1e-3, Epochs: 2, BatchSize: batch, KeepOrder: c.keepOrder}
+				config := TrainConfig{LearningRate: 1e-3, Epochs: 2, BatchSize: batch, NoShuffle: c.noShuffle}
 				if c.optimizer != nil {
 					config.Optimizer = Fresh(c.optimizer)
 				}

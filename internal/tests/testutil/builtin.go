@@ -23,13 +23,13 @@ var EveryActivation = []backprop.Activation{
 }
 
 // Optimizers are the package's.
-var Optimizers = []backprop.Optimizer{&backprop.Momentum{Nesterov: true}, &backprop.RMSProp{Centered: true, Momentum: 0.5}, &backprop.Adam{}, &backprop.AdaGrad{}}
+var Optimizers = []backprop.Optimizer{&backprop.SGD{Momentum: 0.9, Nesterov: true}, &backprop.RMSProp{Centered: true, Momentum: 0.5}, &backprop.Adam{}, &backprop.AdaGrad{}}
 
 // Fresh is a new optimizer of the same kind with the same parameters.
 func Fresh(o backprop.Optimizer) backprop.Optimizer {
 	switch o := o.(type) {
-	case *backprop.Momentum:
-		return &backprop.Momentum{Mu: o.Mu, Nesterov: o.Nesterov}
+	case *backprop.SGD:
+		return &backprop.SGD{Momentum: o.Momentum, Nesterov: o.Nesterov}
 	case *backprop.RMSProp:
 		return &backprop.RMSProp{Alpha: o.Alpha, Epsilon: o.Epsilon, Momentum: o.Momentum, Centered: o.Centered}
 	case *backprop.Adam:

@@ -13,10 +13,10 @@ import (
 var Trainings = []func() backprop.TrainConfig{
 	func() backprop.TrainConfig { return backprop.TrainConfig{} },
 	func() backprop.TrainConfig {
-		return backprop.TrainConfig{Optimizer: &backprop.Momentum{}, Schedule: backprop.StepDecay{Every: 3}}
+		return backprop.TrainConfig{Optimizer: &backprop.SGD{Momentum: 0.9}, Schedule: backprop.StepDecay{Every: 3}}
 	},
 	func() backprop.TrainConfig {
-		return backprop.TrainConfig{Optimizer: &backprop.Momentum{Nesterov: true}, KeepOrder: true, L2: 0.1}
+		return backprop.TrainConfig{Optimizer: &backprop.SGD{Momentum: 0.9, Nesterov: true}, NoShuffle: true, L2: 0.1}
 	},
 	func() backprop.TrainConfig {
 		return backprop.TrainConfig{Optimizer: &backprop.RMSProp{}, Schedule: backprop.CosineDecay{Epochs: 8}, Patience: 5}
@@ -25,7 +25,7 @@ var Trainings = []func() backprop.TrainConfig{
 		return backprop.TrainConfig{Optimizer: &backprop.RMSProp{Centered: true, Momentum: 0.5}, WeightDecay: 0.1, ClipValue: 0.1}
 	},
 	func() backprop.TrainConfig {
-		return backprop.TrainConfig{Optimizer: &backprop.Adam{}, Schedule: backprop.Warmup{Epochs: 3, Then: backprop.ReduceOnPlateau{Patience: 1}}, Patience: 3, Seed: 5}
+		return backprop.TrainConfig{Optimizer: &backprop.Adam{}, Schedule: backprop.Warmup{Epochs: 3, Then: backprop.ReduceLROnPlateau{Patience: 1}}, Patience: 3, Seed: 5}
 	},
 	func() backprop.TrainConfig {
 		return backprop.TrainConfig{Optimizer: &backprop.AdaGrad{}, ClipNorm: 0.1, TargetLoss: 1.02}

@@ -155,7 +155,7 @@ func TestDivergenceKeepsTheLastFiniteParameters(t *testing.T) {
 }
 
 func TestHugeLearningRateDiverges(t *testing.T) {
-	for _, optimizer := range []Optimizer{nil, &Momentum{}, &RMSProp{}, &Adam{}, &AdaGrad{}} {
+	for _, optimizer := range []Optimizer{nil, &SGD{Momentum: 0.9}, &RMSProp{}, &Adam{}, &AdaGrad{}} {
 		t.Run(fmt.Sprintf("%T", optimizer), func(t *testing.T) {
 			net := NewNetwork(t, 2, Dense{Units: 3}, Dense{Units: 1})
 			x, y := Pattern(6, 2), Pattern(6, 1)
@@ -212,7 +212,7 @@ func scripted(t *testing.T, start float64, script []float64, config TrainConfig)
 		step++
 	})
 	config.LearningRate = 1
-	config.KeepOrder = true
+	config.NoShuffle = true
 	rows := max(1, config.BatchSize*len(script)/max(1, config.Epochs))
 	if config.BatchSize == 0 {
 		rows = 1
@@ -246,9 +246,6 @@ func TestWithoutPatienceTheLastParametersStay(t *testing.T) {
 	// The losses, taken before the updates, are 25, 9, 1 and 4.
 	if h.Best != 2 || h.Stopped != StopEpochs || net.Params()[0] != 4 {
 		t.Errorf("best %d, %q, w = %v, want 2, all epochs and 4", h.Best, h.Stopped, net.Params()[0])
-	}
-	if v := h.Epochs[0].ValidationLoss; v != 0 {
-		t.Errorf("validation loss %v without validation data", v)
 	}
 }
 

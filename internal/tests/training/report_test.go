@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 )
 
 func TestOnEpochSeesEveryEpochAndMayUseTheNetwork(t *testing.T) {
-	net := NewNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dropout{}, Dense{Units: 1})
+	net := NewNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dropout{Rate: 0.5}, Dense{Units: 1})
 	x, y := Pattern(7, 2), Pattern(7, 1)
 	vx, vy := Pattern(600, 2), Pattern(600, 1)
 	var seen []Epoch
@@ -53,32 +54,48 @@ func TestEpochLossWeighsBatchesByTheirSamples(t *testing.T) {
 	net := NewNetwork(t, 1, Dense{Units: 1, NoBias: true})
 	net.Params()[0] = 1
 	x, zeros := mat.NewDense(3, 1, []float64{1, 2, 4}), mat.NewDense(3, 1, nil)
-	h := Value(net.Train(t.Context(), x, zeros, TrainConfig{LearningRate: 1, Epochs: 1, BatchSize: 2, KeepOrder: true, Optimizer: Still{}}))(t)
+	h := Value(net.Train(t.Context(), x, zeros, TrainConfig{LearningRate: 1, Epochs: 1, BatchSize: 2, NoShuffle: true, Optimizer: Still{}}))(t)
 	EqualTo(t, "loss", []float64{h.Epochs[0].Loss}, []float64{(1. + 4 + 16) / 3}, FewUlps)
 }
 
-// Tiny epochs are timed several at a time, those before a divergence too. A
-// sample takes 100 ns of the bubble's time.
-func TestEveryTinyEpochHasItsTime(t *testing.T) {
+// An epoch is timed where somebody watches, a training always, also one that fails. A sample takes
+// 100 ns of the bubble's time.
+func TestEpochsAreTimedWhereSomebodyWatches(t *testing.T) {
 	one := mat.NewDense(1, 1, []float64{1})
-	for _, c := range []struct {
-		eta    float64 // the error is multiplied by 1−2η in an epoch
-		epochs int
-		err    error
-	}{{0.1, 1, nil}, {0.1, 2, nil}, {0.1, 1001, nil}, {1.5, 1001, ErrDiverged}} {
-		synctest.Test(t, func(t *testing.T) {
-			net := NewNetwork(t, 1, Dense{Units: 1, NoBias: true})
-			tiny := &Counting{Loss: MSE, Every: func() { time.Sleep(100 * time.Nanosecond) }}
-			h, err := net.Train(t.Context(), one, one, TrainConfig{LearningRate: c.eta, Epochs: c.epochs, Loss: tiny})
-			if !errors.Is(err, c.err) || len(h.Epochs) < min(c.epochs, 400) {
-				t.Fatalf("%d epochs, error %v", len(h.Epochs), err)
-			}
-			for _, e := range h.Epochs {
-				if e.Elapsed != 100 && (c.err == nil || e.Elapsed > 200) { // the last ones share the time of what diverged
-					t.Fatalf("epoch %d of %d took %d ns, want 100", e.N, len(h.Epochs), e.Elapsed)
+	constant := ScheduleFunc(func(base float64, _ []Epoch) float64 { return base })
+	for name, c := range map[string]struct {
+		watch TrainConfig
+		want  time.Duration
+	}{
+		"nobody":   {TrainConfig{}, 0},
+		"OnEpoch":  {TrainConfig{OnEpoch: func(Epoch) error { return nil }}, 100},
+		"Progress": {TrainConfig{Progress: io.Discard}, 100},
+		"Schedule": {TrainConfig{Schedule: constant}, 100},
+	} {
+		for _, ends := range []struct {
+			eta    float64 // the error is multiplied by 1−2η in an epoch
+			epochs int
+			err    error
+		}{{0.1, 1, nil}, {0.1, 2, nil}, {0.1, 1001, nil}, {1.5, 1001, ErrDiverged}} {
+			synctest.Test(t, func(t *testing.T) {
+				net := NewNetwork(t, 1, Dense{Units: 1, NoBias: true})
+				tiny := &Counting{Loss: MSE, Every: func() { time.Sleep(100 * time.Nanosecond) }}
+				config := c.watch
+				config.LearningRate, config.Epochs, config.Loss = ends.eta, ends.epochs, tiny
+				h, err := net.Train(t.Context(), one, one, config)
+				if !errors.Is(err, ends.err) || len(h.Epochs) < min(ends.epochs, 400) {
+					t.Fatalf("%s: %d epochs, error %v", name, len(h.Epochs), err)
 				}
-			}
-		})
+				for _, e := range h.Epochs {
+					if e.Elapsed != c.want {
+						t.Fatalf("%s: epoch %d of %d took %v, want %v", name, e.N, len(h.Epochs), e.Elapsed, c.want)
+					}
+				}
+				if want := 100 * time.Duration(tiny.Values); h.Elapsed != want {
+					t.Errorf("%s: training took %v, want %v", name, h.Elapsed, want)
+				}
+			})
+		}
 	}
 }
 
@@ -94,7 +111,42 @@ func TestElapsedIsTheTimeOfTheEpochAlone(t *testing.T) {
 				t.Errorf("epoch %d took %v, want 5s", e.N, e.Elapsed)
 			}
 		}
+		if want := 2 * (5*time.Second + time.Hour); h.Elapsed != want {
+			t.Errorf("training took %v, want %v", h.Elapsed, want)
+		}
 	})
+}
+
+// OnEpoch, the schedule and the history are all told that there was no validation.
+func TestValidationLossIsNaNWithoutValidationData(t *testing.T) {
+	for _, validated := range []bool{false, true} {
+		seen := 0
+		check := func(e Epoch) {
+			seen++
+			if math.IsNaN(e.ValidationLoss) == validated {
+				t.Errorf("validation %v: the validation loss of epoch %d is %v", validated, e.N, e.ValidationLoss)
+			}
+		}
+		config := TrainConfig{LearningRate: 0.1, Epochs: 3,
+			OnEpoch: func(e Epoch) error { check(e); return nil },
+			Schedule: ScheduleFunc(func(base float64, history []Epoch) float64 {
+				for _, e := range history {
+					check(e)
+				}
+				return base
+			}),
+		}
+		if validated {
+			config.Validation = Data{X: Pattern(2, 1), Y: Pattern(2, 1)}
+		}
+		net := NewNetwork(t, 1, Dense{Units: 1})
+		for _, e := range Value(net.Train(t.Context(), Pattern(3, 1), Pattern(3, 1), config))(t).Epochs {
+			check(e)
+		}
+		if seen < 3+(1+2)+3 {
+			t.Errorf("only %d epochs were seen", seen)
+		}
+	}
 }
 
 // On anything but a terminal: plain lines, some twenty of them and the last. A
