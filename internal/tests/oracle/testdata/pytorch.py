@@ -121,7 +121,7 @@ def optimizer(run, groups):
     kind = spec.pop("type")
     if "epsilon" in spec:
         spec["eps"] = spec.pop("epsilon")
-    if kind in ("GradientDescent", "Momentum"):
+    if kind == "SGD":
         return torch.optim.SGD(groups, lr, **spec, **FOREACH)
     if kind == "RMSProp":
         return torch.optim.RMSprop(groups, lr, **spec, **FOREACH)
@@ -212,14 +212,14 @@ def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=
         "initial": initial,
         "layers": (layers or [dense(6, hidden), dense(4, hidden)]) + [dense(OUTPUTS, output)],
         "loss": loss,
-        "optimizer": spec.pop("optimizer", {"type": "GradientDescent"}),
+        "optimizer": spec.pop("optimizer", {"type": "SGD"}),
         "learningRate": eta,
         **spec,
     }
 
 
-MOMENTUM = {"type": "Momentum", "momentum": 0.9}
-NESTEROV = {"type": "Momentum", "momentum": 0.9, "nesterov": True}
+MOMENTUM = {"type": "SGD", "momentum": 0.9}
+NESTEROV = {"type": "SGD", "momentum": 0.9, "nesterov": True}
 RMSPROP, ADAM = {"type": "RMSProp"}, {"type": "Adam"}
 OPTIMIZERS = [  # name, optimizer, learning rate
     ("momentum", MOMENTUM, 0.03),
@@ -332,7 +332,7 @@ def result(run, net, x, y):
 # Schedules: the learning rate of epochs 0, 1, ...
 
 BASE, SCHEDULE_EPOCHS = 0.1, 40
-LOSSES = (  # what ReduceOnPlateau is shown: falls, plateaus, a spike, crawling, and a long end without progress
+LOSSES = (  # what ReduceLROnPlateau is shown: falls, plateaus, a spike, crawling, and a long end without progress
     [1.0, 0.8, 0.65, 0.65, 0.66, 0.65, 0.649, 0.5, 0.4999, 0.49989, 0.49988, 0.52, 0.51, 0.45, 0.9, 0.44, 0.4397]
     + [0.4394, 0.4391, 0.4388, 0.4385, 0.3, 0.31, 0.305, 0.3, 0.2999, 0.2998, 0.25, 0.26, 0.26]
     + [0.251, 0.2501, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25]
@@ -343,8 +343,6 @@ def torch_schedule(spec, opt):
     kind = spec["type"]
     if kind == "StepDecay":
         return sched.StepLR(opt, spec["every"], spec["factor"])
-    if kind == "ExponentialDecay":
-        return sched.ExponentialLR(opt, spec["factor"])
     if kind == "CosineDecay":  # past its last epoch PyTorch's cosine rises again
         return sched.CosineAnnealingLR(opt, spec["epochs"], spec["min"])
     if kind == "Warmup":  # epoch 0 uses start * base; at the milestone the next one begins with its own epoch 0
@@ -352,7 +350,7 @@ def torch_schedule(spec, opt):
         if "then" not in spec:
             return warmup
         return sched.SequentialLR(opt, [warmup, torch_schedule(spec["then"], opt)], milestones=[spec["epochs"]])
-    if kind == "ReduceOnPlateau":
+    if kind == "ReduceLROnPlateau":
         options = {key: spec[key] for key in ("factor", "patience", "threshold", "cooldown")}
         return sched.ReduceLROnPlateau(opt, min_lr=spec["min"], threshold_mode="rel", **options)
 
@@ -363,7 +361,7 @@ def rates(spec):
     for epoch in range(SCHEDULE_EPOCHS):
         found.append(opt.param_groups[0]["lr"])
         opt.step()
-        schedule.step(*[LOSSES[epoch]] if spec["type"] == "ReduceOnPlateau" else [])
+        schedule.step(*[LOSSES[epoch]] if spec["type"] == "ReduceLROnPlateau" else [])
     return found
 
 
@@ -371,10 +369,10 @@ def make_schedules():
     step = {"type": "StepDecay", "every": 7, "factor": 0.5}
     cosine = {"type": "CosineDecay", "epochs": 30, "min": 1e-4}
     warmup = {"type": "Warmup", "epochs": 5, "start": 0.1}
-    plateau = {"type": "ReduceOnPlateau", "factor": 0.5, "patience": 2, "threshold": 1e-4, "cooldown": 0, "min": 0.0}
+    plateau = {"type": "ReduceLROnPlateau", "factor": 0.5, "patience": 2, "threshold": 1e-4, "cooldown": 0, "min": 0.0}
     schedules = [
         step,
-        {"type": "ExponentialDecay", "factor": 0.9},
+        {"type": "StepDecay", "every": 1, "factor": 0.9},
         cosine,
         warmup,
         {**warmup, "then": cosine},

@@ -1,0 +1,102 @@
+// Package custom_test holds that what users write themselves, layers, activations, losses and
+// optimizers, works like what the library brings along.
+package custom_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	. "example.com/backprop"
+	. "example.com/backprop/internal/tests/testutil"
+)
+
+func TestUserMadeLossAndActivationWorkLikeTheBuiltInOnes(t *testing.T) {
+	x, y := Pattern(20, 2), Pattern(20, 2)
+	config := TrainConfig{LearningRate: 0.1, Epochs: 20, BatchSize: 6, Loss: MSE}
+	want := NewNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dense{Units: 2})
+	Value(want.Train(t.Context(), x, y, config))(t)
+	net := NewNetwork(t, 2, Dense{Units: 3, Activation: Wrong{Activation: Tanh, K: 1}}, Dense{Units: 2}) // times 1 is right
+	config.Loss = Squared{}
+	Value(net.Train(t.Context(), x, y, config))(t)
+	EqualTo(t, "parameters", net.Params(), want.Params(), 1e-12)
+}
+
+// A user's type that embeds one of the package's keeps its own methods: they are
+// not passed over for what the package can do faster.
+func TestUserMadeMethodsWinOverEmbeddedOnes(t *testing.T) {
+	x, y := Pattern(9, 2), Pattern(9, 3)
+	train := func(f Activation, l Loss, o Optimizer) []float64 {
+		net := NewNetwork(t, 2, Dense{Units: 3, Activation: f, Init: HeNormal}, Dense{Units: 3})
+		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, Loss: l, Optimizer: o}))(t)
+		return net.Params()
+	}
+	SameBits(t, "activation", train(embedsELU{}, MSE, nil), train(UnitLength{}, MSE, nil))
+	SameBits(t, "loss", train(Tanh, embedsHuber{}, nil), train(Tanh, Weighted{}, nil))
+	SameBits(t, "optimizer", train(Tanh, MSE, &embedsAdam{}), train(Tanh, MSE, Still{}))
+}
+
+// A layer that embeds one of the package's is a layer of the user's own.
+type renamed struct{ Layer }
+
+func TestALayerThatEmbedsOneTrainsAsThatOne(t *testing.T) {
+	x, y := Pattern(9, 2), Pattern(9, 1)
+	train := func(hidden Layer) []float64 {
+		net := NewNetwork(t, 2, hidden, Dense{Units: 1})
+		copy(net.Params(), Pattern(1, len(net.Params())).RawMatrix().Data)
+		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 4}))(t)
+		return slices.Concat(net.Params(), Predict(t, net, x))
+	}
+	for _, l := range []Layer{Dense{Units: 3, Activation: Tanh}, BatchNorm{Activation: Sigmoid}, Dropout{Rate: 0.5}, Standardize{}} {
+		SameBits(t, fmt.Sprintf("%T", l), train(renamed{l}), train(l))
+	}
+}
+
+func TestRegisteredActivationNamesAreUnique(t *testing.T) {
+	f := Named(fmt.Sprint("test ", rand.Uint64())) // new when the test runs again
+	NoError(t, RegisterActivation(f))
+	Fails(t, RegisterActivation(f), fmt.Sprintf("backprop: RegisterActivation: the name %q is taken", f))
+}
+
+func TestUserMadeOptimizerWorksLikeTheBuiltInOne(t *testing.T) {
+	train := func(o Optimizer) []float64 {
+		net := NewNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dense{Units: 1})
+		Value(net.Train(t.Context(), Pattern(9, 2), Pattern(9, 1), TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 4, Optimizer: o, ClipNorm: 1, L2: 0.01}))(t)
+		return net.Params()
+	}
+	var v []float64
+	own := StepFunc(func(params, grad []float64, eta float64) {
+		if v == nil {
+			v = make([]float64, len(grad))
+		}
+		for i, g := range grad {
+			v[i] = 0.9*v[i] + g
+			params[i] -= eta * v[i]
+		}
+	})
+	EqualTo(t, "Momentum", train(own), train(&SGD{Momentum: 0.9}), 1e-13)
+	plain := StepFunc(func(params, grad []float64, eta float64) {
+		for i, g := range grad {
+			params[i] -= eta * g
+		}
+	})
+	EqualTo(t, "gradient descent", train(plain), train(nil), 1e-13)
+}
+
+// What embeds a type of the package, and does something else.
+type (
+	embedsELU   struct{ ELU }
+	embedsHuber struct{ Huber }
+	embedsAdam  struct{ Adam }
+)
+
+func (embedsELU) Forward(a, z []float64) { UnitLength{}.Forward(a, z) }
+
+func (embedsELU) Backward(dz, da, z, a []float64) { UnitLength{}.Backward(dz, da, z, a) }
+
+func (embedsHuber) Value(a, y []float64) float64 { return Weighted{}.Value(a, y) }
+
+func (embedsHuber) Gradient(da, a, y []float64) { Weighted{}.Gradient(da, a, y) }
+
+func (*embedsAdam) Step(params, grad []float64, eta float64) {}

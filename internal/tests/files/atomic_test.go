@@ -1,0 +1,174 @@
+package files_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	. "example.com/backprop"
+	. "example.com/backprop/internal/tests/testutil"
+)
+
+func TestWriteToReturnsTheWritersError(t *testing.T) {
+	net := NewNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: Softmax})
+	whole, full := BytesOf(t, net), errors.New("disk full")
+	for left := range whole {
+		w := &limited{left: left, err: full}
+		n, err := net.WriteTo(w)
+		Fails(t, err, fmt.Sprintf("backprop: WriteTo: safetensors: writing failed after byte %d: disk full", left))
+		if !errors.Is(err, full) || n != int64(left) || !bytes.Equal(w.Bytes(), whole[:left]) {
+			t.Fatalf("%d bytes of %d, error %v", n, left, err)
+		}
+	}
+}
+
+func TestSaveOnAFullDiskKeepsTheOldFile(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil || runtime.GOOS != "linux" {
+		t.Skip("no shell that limits the size of files")
+	}
+	path, old := OldFile(t)
+	limit := exec.Command("sh", "-c", `ulimit -f 16 && exec "$0" "$@"`)
+	out, err := Child(t, limit, "save once", path).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "backprop: Save: safetensors: writing failed after byte") || !strings.Contains(string(out), "file too large") {
+		t.Errorf("%v: %s", err, out)
+	}
+	MustHold(t, path, old)
+}
+
+func TestSaveWhereNothingCanBeWritten(t *testing.T) {
+	path, old := OldFile(t)
+	net := NewNetwork(t, 1, Dense{Units: 1})
+	below, gone := filepath.Join(path, "below"), filepath.Join(filepath.Dir(path), "gone", "net")
+	for _, p := range []string{below, gone, ""} {
+		if err := net.Save(p); err == nil || !strings.HasPrefix(err.Error(), "backprop: Save: ") {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+	MustHold(t, path, old)
+	folder := filepath.Join(t.TempDir(), "folder")
+	NoError(t, os.Mkdir(folder, 0o777))
+	Fails(t, net.Save(folder), "backprop: Save: "+folder+" is not a regular file")
+	inside := filepath.Join(folder, "net")
+	NoError(t, net.Save(inside))
+	old = Value(os.ReadFile(inside))(t)
+	NoError(t, os.Chmod(folder, 0o555))
+	defer os.Chmod(folder, 0o777)
+	if probe := os.WriteFile(filepath.Join(folder, "probe"), nil, 0o666); probe == nil {
+		os.Remove(filepath.Join(folder, "probe"))
+		t.Skip("this user may write everywhere")
+	}
+	if err := NewNetwork(t, 2, Dense{Units: 1}).Save(inside); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	MustHold(t, inside, old)
+}
+
+// That Save follows a link to its file, and goes through none that stands in the place of its
+// temporary file, is tested in internal/safetensors.
+func TestSaveGoesOverWhatAKilledOneHasLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "net")
+	NoError(t, os.WriteFile(path+".tmp", []byte("left by a killed process"), 0o666))
+	net := NewNetwork(t, 3, Dense{Units: 1})
+	NoError(t, net.Save(path))
+	MustHold(t, path, BytesOf(t, net))
+}
+
+func TestConcurrentSavesLeaveAWholeFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file cannot be replaced")
+	}
+	path, _ := OldFile(t)
+	nets := [2]*Network{}
+	whole := [][]byte{}
+	for i := range nets {
+		nets[i] = NewNetwork(t, 50+i, Dense{Units: 50})
+		whole = append(whole, BytesOf(t, nets[i]))
+	}
+	NoError(t, nets[0].Save(path))
+	var savers sync.WaitGroup
+	for i := range 4 {
+		savers.Go(func() {
+			for range 10 {
+				if err := nets[i%2].Save(path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { savers.Wait(); close(done) }()
+	for more := true; more; {
+		select {
+		case <-done:
+			more = false
+		default:
+		}
+		if got := Value(os.ReadFile(path))(t); !bytes.Equal(got, whole[0]) && !bytes.Equal(got, whole[1]) {
+			t.Fatalf("%d bytes that are neither network", len(got))
+		}
+	}
+}
+
+func TestAKilledSaveLeavesAWholeFile(t *testing.T) {
+	path, old := OldFile(t)
+	whole := [][]byte{old, BytesOf(t, large(t, 0)), BytesOf(t, large(t, 1))}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range Kills() / 2 {
+		killed := exec.Command(os.Args[0])
+		if !Kill(t, Child(t, killed, "save", path), 1+rng.IntN(3), rng.IntN(20000)) {
+			t.Fatal("the child has ended by itself")
+		}
+		got := Value(os.ReadFile(path))(t)
+		if !slices.ContainsFunc(whole, func(w []byte) bool { return bytes.Equal(got, w) }) {
+			t.Fatalf("%d bytes that are neither network", len(got))
+		}
+		whole = whole[len(whole)-2:] // it has saved at least once
+	}
+}
+
+// limited fails after so many bytes.
+type limited struct {
+	bytes.Buffer
+	left int
+	err  error
+}
+
+func (w *limited) Write(p []byte) (int, error) {
+	n, _ := w.Buffer.Write(p[:min(len(p), w.left)])
+	if w.left -= n; n < len(p) {
+		return n, w.err
+	}
+	return n, nil
+}
+
+// large is one of two networks that take a while to be written.
+func large(t testing.TB, i int) *Network { return NewNetwork(t, 100+i, Dense{Units: 200}) }
+
+// TestChildThatSaves is what the processes do that other tests start.
+func TestChildThatSaves(t *testing.T) {
+	path := os.Getenv("BACKPROP_PATH")
+	switch os.Getenv("BACKPROP_CHILD") {
+	case "save once":
+		signal.Ignore(syscall.Signal(25)) // SIGXFSZ, so that writing fails instead
+		NoError(t, large(t, 0).Save(path))
+	case "save":
+		for i := 0; ; i++ {
+			NoError(t, large(t, i%2).Save(path))
+			fmt.Println("saved")
+		}
+	default:
+		t.Skip("only for other tests' processes")
+	}
+}
