@@ -31,7 +31,7 @@ func (kept Fingerprint) check(wanted Fingerprint) error {
 	maps.Copy(names, wanted.Config)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if got, want := kept.Config[name], wanted.Config[name]; got != want {
-			return fmt.Errorf("it belongs to another configuration: its %.50s is %.400q, want %.400q", name, got, want)
+			return fmt.Errorf("it belongs to another configuration: its %.50s is %.1000q, want %.1000q", name, got, want)
 		}
 	}
 	if kept.Data != wanted.Data {
