@@ -44,10 +44,7 @@ type metadata struct {
 
 // AddTo adds the state to the file of its network.
 func (s *State) AddTo(f *safetensors.File) {
-	text, err := json.Marshal(metadata{version, s.Fingerprint, s.Stopped, s.Best})
-	if err != nil {
-		panic(err) // integers and strings
-	}
+	text, _ := json.Marshal(metadata{version, s.Fingerprint, s.Stopped, s.Best}) // integers and strings: it cannot fail
 	f.Metadata[modelfile.CheckpointKey] = string(text)
 	for _, t := range s.tensors() {
 		f.Tensors = append(f.Tensors, safetensors.Tensor{Name: t.Name, Type: "F64", Shape: t.Shape, Data: t.Data})
@@ -110,7 +107,10 @@ func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State,
 	if err := r.Read(slices.Concat(network, given)); err != nil {
 		return nil, err
 	}
-	return s, s.checkValues()
+	if err := s.checkValues(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func parse(text string) (*State, error) {
@@ -124,7 +124,7 @@ func parse(text string) (*State, error) {
 		return nil, errors.New("something follows the JSON")
 	}
 	if m.Version == 0 {
-		return nil, errors.New("an earlier version has written it; Load reads the network in it, " +
+		return nil, errors.New("an earlier version of this package has written it; Load reads the network in it, " +
 			"but the training cannot be taken up, since the names of its configuration have changed")
 	}
 	if m.Version != version {
