@@ -13,9 +13,9 @@ import (
 
 // The keys of a file's metadata.
 const (
-	VersionKey    = "backprop.version"
-	NetworkKey    = "backprop.network"
-	CheckpointKey = "backprop.checkpoint"
+	versionKey    = "backprop.version"
+	NetworkKey    = "backprop.network"    // of the description
+	CheckpointKey = "backprop.checkpoint" // of what is said of a training
 )
 
 // formatVersion is the version of what the metadata says.
@@ -34,7 +34,7 @@ type Tensor struct {
 
 // Encode returns the file of a network. It returns an error if an element is not finite.
 func Encode(description string, tensors []Tensor) (*safetensors.File, error) {
-	file := &safetensors.File{Metadata: map[string]string{VersionKey: formatVersion, NetworkKey: description}}
+	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, NetworkKey: description}}
 	for _, t := range tensors {
 		if !kernel.Finite(t.Data) {
 			return nil, fmt.Errorf("tensor %q has an element that is not finite", t.Name)
@@ -59,12 +59,12 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, ok := file.Metadata[VersionKey]
+	version, ok := file.Metadata[versionKey]
 	if !ok {
-		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", VersionKey)
+		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", versionKey)
 	}
 	if version != formatVersion {
-		return nil, fmt.Errorf("%s is %.20q, want %q", VersionKey, version, formatVersion)
+		return nil, fmt.Errorf("%s is %.20q, want %q", versionKey, version, formatVersion)
 	}
 	tensors := make(map[string]safetensors.Tensor, len(file.Tensors))
 	for _, t := range file.Tensors {

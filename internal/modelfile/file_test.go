@@ -119,7 +119,7 @@ var hostile = []struct {
 	want   string
 }{
 	{func(f *safetensors.File) { f.Metadata = nil }, `the metadata has no "backprop.version"; this is not a file of a network`},
-	{func(f *safetensors.File) { f.Metadata[VersionKey] = strings.Repeat("2", 99) }, `backprop.version is "22222222222222222222", want "1"`},
+	{func(f *safetensors.File) { f.Metadata[versionKey] = strings.Repeat("2", 99) }, `backprop.version is "22222222222222222222", want "1"`},
 	{func(f *safetensors.File) { f.Tensors = f.Tensors[1:] }, `there is no tensor "0.weight"`},
 	{func(f *safetensors.File) { f.Tensors[0].Shape = []int{2} }, `tensor "0.weight" has shape [2], want [2 1]`},
 	{func(f *safetensors.File) { f.Tensors[0].Type = "I64" }, `tensor "0.weight" is of type I64, want F64 or F32`},
@@ -160,7 +160,7 @@ func TestAFileCutAtAnyByteIsRefused(t *testing.T) {
 // A file may claim tensors of any size: they are refused before there is memory for them.
 func TestCheckNeedsNoMemory(t *testing.T) {
 	header, err := json.Marshal(map[string]any{
-		"__metadata__": map[string]string{VersionKey: "1"},
+		"__metadata__": map[string]string{versionKey: "1"},
 		"a":            map[string]any{"dtype": "F32", "shape": []int{1 << 28}, "data_offsets": []int{0, 1 << 30}},
 	})
 	if err != nil {
@@ -198,7 +198,7 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		again, err := Encode(r.Description, tensors)
-		if err != nil || !maps.Equal(again.Metadata, map[string]string{VersionKey: "1", NetworkKey: r.Description}) || tensors[2].Data[0] < 0 {
+		if err != nil || !maps.Equal(again.Metadata, map[string]string{versionKey: "1", NetworkKey: r.Description}) || tensors[2].Data[0] < 0 {
 			t.Fatal(again, err)
 		}
 	})

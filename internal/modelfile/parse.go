@@ -61,6 +61,7 @@ func (r *reader[L, F]) value(v reflect.Value, depth int) {
 			r.Stop(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)))
 		}
 	case t.Kind() == reflect.Struct:
+		v.SetZero() // a layer's defaults are of its own fields
 		r.Object(func(key string) { r.field(v, key, depth) })
 	case t.Kind() == reflect.Slice:
 		r.slice(v, depth)
@@ -109,7 +110,7 @@ func (r *reader[L, F]) plain(v reflect.Value) {
 	if !isNumber {
 		r.Fail("expected %s, got %s", want, strictjson.Show(token))
 	} else if err != nil {
-		r.Fail("%s is not of type %v", strictjson.Show(token), v.Type())
+		r.Fail("%s is not a value of type %v", strictjson.Show(token), v.Type())
 	}
 }
 
@@ -125,10 +126,11 @@ func (r *reader[L, F]) slice(v reflect.Value, depth int) {
 			r.layers++
 			r.In = fmt.Sprintf("%slayer %d: ", in, v.Len())
 		}
-		element := reflect.New(v.Type().Elem()).Elem()
-		r.value(element, depth+1)
+		n := v.Len()
+		v.Grow(1)
+		v.SetLen(n + 1)
+		r.value(v.Index(n), depth+1)
 		r.In = in
-		v.Set(reflect.Append(v, element))
 	})
 }
 

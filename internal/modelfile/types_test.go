@@ -143,6 +143,32 @@ func TestWhatHasNoNameIsLeftOut(t *testing.T) {
 	}
 }
 
+// Defaults are those of a layer's own fields: within a field, zero is left out.
+func TestDefaultsMayBeAnything(t *testing.T) {
+	types := NewTypes[layer](func(f activation) (string, error) { return f.String(), nil },
+		func(name string) (activation, error) { return function(name), nil })
+	defaults := wide{Size: [2]uint8{1, 2}, Names: []string{"a"}, Parts: []part{{1, 2}}, Tree: tree{[]tree{{}}}}
+	err := errors.Join(types.Register("Wide", defaults), types.Register("Deep", deep{part{1, 2}, [1]part{{3, 4}}, function("f")}),
+		types.Register("Sequential", sequence{defaults}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []layer{defaults, wide{Names: []string{}, Parts: []part{}, Tree: tree{[]tree{}}}, deep{part{1, 2}, [1]part{{3, 4}}, function("f")},
+		deep{part{0, 2}, [1]part{{3, 0}}, function("g")}, sequence{defaults}, sequence{}}
+	text, err := types.Describe(Description[layer]{Layers: want})
+	if err != nil || text != `{"inputs":0,"layers":[{"type":"Wide"},{"type":"Wide","size":[0,0],"names":[],"parts":[],"tree":{"kids":[]}},`+
+		`{"type":"Deep"},{"type":"Deep","part":{"id":2},"parts":[{"l2_norm":3}],"curve":"g"},{"type":"Sequential"},`+
+		`{"type":"Sequential","layers":[]}]}` {
+		t.Error(text, err)
+	}
+	if got, err := types.Parse(text, 9); err != nil || !reflect.DeepEqual(got.Layers, want) {
+		t.Errorf("%v: got %+v, want %+v", err, got.Layers, want)
+	}
+	if text, err = types.Describe(Description[layer]{Layers: []layer{deep{}}}); err == nil || err.Error() != "layer 0: <nil> has no name in files" {
+		t.Error(text, err)
+	}
+}
+
 func TestKeysMayComeInAnyOrder(t *testing.T) {
 	got, err := newTypes(t).Parse(` { "layers" : [ {"activation":"relu","no_bias":false, "type":"Dense" , "units":2},
 		{"rest":[{"rate":0,"type":"Dropout"}],"type":"Block"},{"layers":[],"type":"Sequential"}] , "fitted":false, "inputs":3 } `, 9)
@@ -156,10 +182,16 @@ func TestKeysMayComeInAnyOrder(t *testing.T) {
 }
 
 type (
+	deep struct {
+		Part  part
+		Parts [1]part
+		Curve activation
+	}
 	unknown struct{}
 	huge    struct{ X float64 }
 )
 
+func (deep) layer()    {}
 func (unknown) layer() {}
 func (huge) layer()    {}
 
@@ -203,9 +235,9 @@ var strange = []struct{ text, want string }{
 	{`{"inputs":1,"more":0}`, `json: unknown field "more"`},
 	{`{"Inputs":1}`, `json: unknown field "Inputs"`},
 	{`{"inputs":1,"inputs":1}`, `byte 12: duplicate key "inputs"`},
-	{`{"inputs":1.5}`, "byte 10: 1.5 is not of type int"},
-	{`{"inputs":1e400}`, "byte 10: 1e400 is not of type int"},
-	{`{"inputs":99999999999999999999}`, "byte 10: 99999999999999999999 is not of type int"},
+	{`{"inputs":1.5}`, "byte 10: 1.5 is not a value of type int"},
+	{`{"inputs":1e400}`, "byte 10: 1e400 is not a value of type int"},
+	{`{"inputs":99999999999999999999}`, "byte 10: 99999999999999999999 is not a value of type int"},
 	{`{"inputs":null}`, "byte 10: expected a number, got null"},
 	{`{"inputs":"1"}`, `byte 10: expected a number, got "1"`},
 	{`{"inputs":+1}`, "byte 10: expected a number, got +1"},
@@ -236,7 +268,7 @@ var strange = []struct{ text, want string }{
 	{`{"layers":[{"type":"Dense","activation":null}]}`, "byte 40: layer 0: expected a string, got null"},
 	{`{"layers":[{"type":"Dense","init":"w"}]}`, `layer 0: kind "w" is not known`},
 	{`{"layers":[{"type":"Dense","init":1}]}`, "byte 34: layer 0: expected a string, got 1"},
-	{`{"layers":[{"type":"Dropout","rate":1e400}]}`, "byte 36: layer 0: 1e400 is not of type float64"},
+	{`{"layers":[{"type":"Dropout","rate":1e400}]}`, "byte 36: layer 0: 1e400 is not a value of type float64"},
 	{`{"layers":[{"type":"Dropout","rate":NaN}]}`, "byte 36: layer 0: expected a number, got NaN"},
 	{`{"layers":[{"type":"Dropout","rate":0x1p-2}]}`, "byte 36: layer 0: expected a number, got 0x1p-2"},
 	{`{"layers":[{"type":"Sequential","units":1}]}`, `layer 0: json: unknown field "units"`},
@@ -244,9 +276,9 @@ var strange = []struct{ text, want string }{
 	{`{"layers":[{"type":"Block","inner":{"type":"x"}}]}`, `layer 0: layer type "x" is not known`},
 	{`{"layers":[{"type":"Wide","size":[1]}]}`, "byte 35: layer 0: expected 2 elements, got 1"},
 	{`{"layers":[{"type":"Wide","size":[1,2,3]}]}`, "byte 37: layer 0: expected 2 elements, got more"},
-	{`{"layers":[{"type":"Wide","size":[1,256]}]}`, "byte 36: layer 0: 256 is not of type uint8"},
-	{`{"layers":[{"type":"Wide","size":[1,-1]}]}`, "byte 36: layer 0: -1 is not of type uint8"},
-	{`{"layers":[{"type":"Wide","small":1e39}]}`, "byte 34: layer 0: 1e39 is not of type float32"},
+	{`{"layers":[{"type":"Wide","size":[1,256]}]}`, "byte 36: layer 0: 256 is not a value of type uint8"},
+	{`{"layers":[{"type":"Wide","size":[1,-1]}]}`, "byte 36: layer 0: -1 is not a value of type uint8"},
+	{`{"layers":[{"type":"Wide","small":1e39}]}`, "byte 34: layer 0: 1e39 is not a value of type float32"},
 	{`{"layers":[{"type":"Wide","names":[1]}]}`, "byte 35: layer 0: expected a string, got 1"},
 	{`{"layers":[{"type":"Wide","parts":[{"ID":1}]}]}`, `layer 0: json: unknown field "ID"`},
 	{`{"layers":[{"type":"Wide","parts":[{"id":1,"id":1}]}]}`, `byte 43: layer 0: duplicate key "id"`},
