@@ -14,8 +14,9 @@ import (
 	"example.com/backprop/internal/safetensors"
 )
 
-// Columns is the number of figures kept of an epoch: its number, loss, validation loss, η, the gradient's
-// norm and the time that it took. Only the validation loss may be NaN, where there is no validation.
+// Columns is the number of figures kept of an epoch: its number, loss, validation loss, η, the
+// gradient's norm and the time that it took. Only the validation loss may be NaN, where there is no
+// validation.
 const (
 	Columns          = 6
 	validationColumn = 2
@@ -72,7 +73,8 @@ func (s *State) tensors() []modelfile.Tensor {
 	}
 }
 
-// Wanted is what a checkpoint must be of to be taken up. It bounds the memory that reading one takes.
+// Wanted is what a checkpoint must be of to be taken up. It bounds the memory that reading one
+// takes.
 type Wanted struct {
 	Fingerprint          // Initial is not looked at
 	Epochs      int      // the most that there may be
@@ -83,9 +85,9 @@ type Wanted struct {
 	Reasons     []string // for which training may have ended
 }
 
-// Read reads the rest of a file, a checkpoint: its network, whose tensors are those given and whose Data it
-// fills, and the state. It returns an error if the checkpoint is not one of the training that is wanted, or
-// is damaged. Before that is known it takes no memory for the state.
+// Read reads the rest of a file, a checkpoint: its network, whose tensors are those given and whose
+// Data it fills, and the state. It returns an error if the checkpoint is not one of the training
+// that is wanted, or is damaged. Before that is known it takes no memory for the state.
 func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State, error) {
 	if err := r.Check(network); err != nil {
 		return nil, err
@@ -139,7 +141,8 @@ var (
 	errOptimizer = errors.New("its optimizer's state is damaged")
 )
 
-// allocate makes the slices that the file's tensors fill, if they have the sizes that they must have.
+// allocate makes the slices that the file's tensors fill, if they have the sizes that they must
+// have.
 func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	epochs := 0
 	if shape := r.Shape(historyName); len(shape) == 2 && shape[1] == Columns {
@@ -177,8 +180,8 @@ func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	return nil
 }
 
-// length returns the number of elements of a tensor of one dimension, 0 if there is none of the name, and
-// whether it has one dimension.
+// length returns the number of elements of a tensor of one dimension, 0 if there is none of the
+// name, and whether it has one dimension.
 func length(r *modelfile.Reader, name string) (n int, ok bool) {
 	switch shape := r.Shape(name); len(shape) {
 	case 0:

@@ -21,7 +21,8 @@ const (
 // formatVersion is the version of what the metadata says.
 const formatVersion = "1"
 
-// CheckpointPrefix begins the name of every tensor that belongs to a checkpoint and not to its network.
+// CheckpointPrefix begins the name of every tensor that belongs to a checkpoint and not to its
+// network.
 const CheckpointPrefix = "checkpoint."
 
 // A Tensor is a part of a network's parameters or statistics, or of a checkpoint.
@@ -76,9 +77,9 @@ func NewReader(r io.Reader) (*Reader, error) {
 // Shape returns the shape of a tensor in the file, nil if there is none of the name.
 func (r *Reader) Shape(name string) []int { return r.tensors[name].Shape }
 
-// Check returns an error if the file does not have these tensors, in their shapes, or has others that belong
-// to no network: but for those of a checkpoint and PyTorch's count of batches beside a running mean. Data is
-// not looked at.
+// Check returns an error if the file does not have these tensors, in their shapes, or has others
+// that belong to no network: but for those of a checkpoint and PyTorch's count of batches beside a
+// running mean. Data is not looked at.
 func (r *Reader) Check(tensors []Tensor) error {
 	wanted := make(map[string]bool)
 	for _, w := range tensors {
@@ -105,9 +106,9 @@ func (r *Reader) Check(tensors []Tensor) error {
 	return nil
 }
 
-// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape says; it
-// can be called once. It returns an error if an element is not finite, but for tensors of a checkpoint, or
-// below its tensor's Least.
+// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape
+// says; it can be called once. It returns an error if an element is not finite, but for tensors of
+// a checkpoint, or below its tensor's Least.
 func (r *Reader) Read(tensors []Tensor) error {
 	if err := r.Check(tensors); err != nil {
 		return err

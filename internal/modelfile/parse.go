@@ -10,9 +10,10 @@ import (
 	"example.com/backprop/internal/strictjson"
 )
 
-// Parse returns what a text describes, which must be valid UTF-8 but is not trusted otherwise. Every key must
-// be known, as it is written, and come once. It ends at the first layer that is wrong or one more than
-// maxLayers, nested ones counted, so that memory stays within a small multiple of the text.
+// Parse returns what a text describes, which must be valid UTF-8 but is not trusted otherwise.
+// Every key must be known, as it is written, and come once. It ends at the first layer that is
+// wrong or one more than maxLayers, nested ones counted, so that memory stays within a small
+// multiple of the text.
 func (t *Types[L, F]) Parse(text string, maxLayers int) (Description[L], error) {
 	r := reader[L, F]{Parser: strictjson.New(text, 0), types: t, max: maxLayers}
 	var d Description[L]
@@ -162,8 +163,8 @@ func (r *reader[L, F]) layer(v reflect.Value, depth int) {
 	v.Set(layer)
 }
 
-// typeName returns the type in the object that comes next, wherever it stands there. What else is wrong with
-// the object shows when it is read.
+// typeName returns the type in the object that comes next, wherever it stands there. What else is
+// wrong with the object shows when it is read.
 func (r *reader[L, F]) typeName() string {
 	before := r.Token()
 	if before != "{" {
