@@ -14,8 +14,9 @@ import (
 	"example.com/backprop/internal/safetensors"
 )
 
-// Columns is the number of figures kept of an epoch: its number, loss, validation loss, η, the gradient's
-// norm and the time that it took. Only the validation loss may be NaN, where there is no validation.
+// Columns is the number of figures kept of an epoch: its number, loss, validation loss, η, the
+// gradient's norm and the time that it took. Only the validation loss may be NaN, where there is no
+// validation.
 const (
 	Columns          = 6
 	validationColumn = 2
@@ -44,10 +45,7 @@ type metadata struct {
 
 // AddTo adds the state to the file of its network.
 func (s *State) AddTo(f *safetensors.File) {
-	text, err := json.Marshal(metadata{version, s.Fingerprint, s.Stopped, s.Best})
-	if err != nil {
-		panic(err) // integers and strings
-	}
+	text, _ := json.Marshal(metadata{version, s.Fingerprint, s.Stopped, s.Best}) // integers and strings: it cannot fail
 	f.Metadata[modelfile.CheckpointKey] = string(text)
 	for _, t := range s.tensors() {
 		f.Tensors = append(f.Tensors, safetensors.Tensor{Name: t.Name, Type: "F64", Shape: t.Shape, Data: t.Data})
@@ -75,7 +73,8 @@ func (s *State) tensors() []modelfile.Tensor {
 	}
 }
 
-// Wanted is what a checkpoint must be of to be taken up. It bounds the memory that reading one takes.
+// Wanted is what a checkpoint must be of to be taken up. It bounds the memory that reading one
+// takes.
 type Wanted struct {
 	Fingerprint          // Initial is not looked at
 	Epochs      int      // the most that there may be
@@ -86,9 +85,9 @@ type Wanted struct {
 	Reasons     []string // for which training may have ended
 }
 
-// Read reads the rest of a file, a checkpoint: its network, whose tensors are those given and whose Data it
-// fills, and the state. It returns an error if the checkpoint is not one of the training that is wanted, or
-// is damaged. Before that is known it takes no memory for the state.
+// Read reads the rest of a file, a checkpoint: its network, whose tensors are those given and whose
+// Data it fills, and the state. It returns an error if the checkpoint is not one of the training
+// that is wanted, or is damaged. Before that is known it takes no memory for the state.
 func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State, error) {
 	if err := r.Check(network); err != nil {
 		return nil, err
@@ -110,7 +109,10 @@ func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State,
 	if err := r.Read(slices.Concat(network, given)); err != nil {
 		return nil, err
 	}
-	return s, s.checkValues()
+	if err := s.checkValues(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func parse(text string) (*State, error) {
@@ -124,7 +126,7 @@ func parse(text string) (*State, error) {
 		return nil, errors.New("something follows the JSON")
 	}
 	if m.Version == 0 {
-		return nil, errors.New("an earlier version has written it; Load reads the network in it, " +
+		return nil, errors.New("an earlier version of this package has written it; Load reads the network in it, " +
 			"but the training cannot be taken up, since the names of its configuration have changed")
 	}
 	if m.Version != version {
@@ -139,7 +141,8 @@ var (
 	errOptimizer = errors.New("its optimizer's state is damaged")
 )
 
-// allocate makes the slices that the file's tensors fill, if they have the sizes that they must have.
+// allocate makes the slices that the file's tensors fill, if they have the sizes that they must
+// have.
 func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	epochs := 0
 	if shape := r.Shape(historyName); len(shape) == 2 && shape[1] == Columns {
@@ -177,8 +180,8 @@ func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	return nil
 }
 
-// length returns the number of elements of a tensor of one dimension, 0 if there is none of the name, and
-// whether it has one dimension.
+// length returns the number of elements of a tensor of one dimension, 0 if there is none of the
+// name, and whether it has one dimension.
 func length(r *modelfile.Reader, name string) (n int, ok bool) {
 	switch shape := r.Shape(name); len(shape) {
 	case 0:

@@ -1,4 +1,5 @@
-// Package checkpoint keeps what a training was at the end of an epoch, beside its network in one file.
+// Package checkpoint keeps what a training was at the end of an epoch, beside its network in one
+// file.
 package checkpoint
 
 import (
@@ -23,15 +24,15 @@ type Fingerprint struct {
 	Initial string            `json:"initial"` // Digest of the parameters and statistics at the beginning
 }
 
-// check returns an error if kept belongs to another configuration or other data. Where training began is the
-// caller's to compare.
+// check returns an error if kept belongs to another configuration or other data. Where training
+// began is the caller's to compare.
 func (kept Fingerprint) check(wanted Fingerprint) error {
 	names := map[string]string{}
 	maps.Copy(names, kept.Config)
 	maps.Copy(names, wanted.Config)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if got, want := kept.Config[name], wanted.Config[name]; got != want {
-			return fmt.Errorf("it belongs to another configuration: its %.50s is %.400q, want %.400q", name, got, want)
+			return fmt.Errorf("it belongs to another configuration: its %.50s is %.1000q, want %.1000q", name, got, want)
 		}
 	}
 	if kept.Data != wanted.Data {
@@ -40,9 +41,9 @@ func (kept Fingerprint) check(wanted Fingerprint) error {
 	return nil
 }
 
-// Describe returns the values of the exported fields of a struct, by name, but for those excepted. So a field
-// that is added later cannot be forgotten. Functions, channels and maps are described by their type only. An
-// exception that is not a field panics.
+// Describe returns the values of the exported fields of a struct, by name, but for those excepted.
+// So a field that is added later cannot be forgotten. Functions, channels and maps are described by
+// their type only. An exception that is not a field panics.
 func Describe(config any, except ...string) map[string]string {
 	r := reflect.ValueOf(config)
 	fields := map[string]string{}
@@ -59,8 +60,8 @@ func Describe(config any, except ...string) map[string]string {
 	return fields
 }
 
-// describe returns a value's type and exported fields, without addresses. It goes no deeper than depth, since
-// a value may lead to itself.
+// describe returns a value's type and exported fields, without addresses. It goes no deeper than
+// depth, since a value may lead to itself.
 func describe(r reflect.Value, depth int) string {
 	for ; depth > 0 && (r.Kind() == reflect.Pointer || r.Kind() == reflect.Interface); depth-- {
 		r = r.Elem()

@@ -20,7 +20,8 @@ const maxDepth = 64
 
 var errDeep = fmt.Errorf("nested deeper than %d", maxDepth)
 
-// Describe returns the JSON of a network: keys in the order of the fields, those of defaults left out.
+// Describe returns the JSON of a network: keys in the order of the fields, those of defaults left
+// out.
 func (t *Types[L, F]) Describe(d Description[L]) (string, error) {
 	w := writer[L, F]{types: t}
 	w.text = fmt.Appendf(w.text, `{"inputs":%d,`, d.Inputs)

@@ -13,15 +13,16 @@ import (
 
 // The keys of a file's metadata.
 const (
-	VersionKey    = "backprop.version"
-	NetworkKey    = "backprop.network"
-	CheckpointKey = "backprop.checkpoint"
+	versionKey    = "backprop.version"
+	NetworkKey    = "backprop.network"    // of the description
+	CheckpointKey = "backprop.checkpoint" // of what is said of a training
 )
 
 // formatVersion is the version of what the metadata says.
 const formatVersion = "1"
 
-// CheckpointPrefix begins the name of every tensor that belongs to a checkpoint and not to its network.
+// CheckpointPrefix begins the name of every tensor that belongs to a checkpoint and not to its
+// network.
 const CheckpointPrefix = "checkpoint."
 
 // A Tensor is a part of a network's parameters or statistics, or of a checkpoint.
@@ -34,7 +35,7 @@ type Tensor struct {
 
 // Encode returns the file of a network. It returns an error if an element is not finite.
 func Encode(description string, tensors []Tensor) (*safetensors.File, error) {
-	file := &safetensors.File{Metadata: map[string]string{VersionKey: formatVersion, NetworkKey: description}}
+	file := &safetensors.File{Metadata: map[string]string{versionKey: formatVersion, NetworkKey: description}}
 	for _, t := range tensors {
 		if !kernel.Finite(t.Data) {
 			return nil, fmt.Errorf("tensor %q has an element that is not finite", t.Name)
@@ -59,12 +60,12 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, ok := file.Metadata[VersionKey]
+	version, ok := file.Metadata[versionKey]
 	if !ok {
-		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", VersionKey)
+		return nil, fmt.Errorf("the metadata has no %q; this is not a file of a network", versionKey)
 	}
 	if version != formatVersion {
-		return nil, fmt.Errorf("%s is %.20q, want %q", VersionKey, version, formatVersion)
+		return nil, fmt.Errorf("%s is %.20q, want %q", versionKey, version, formatVersion)
 	}
 	tensors := make(map[string]safetensors.Tensor, len(file.Tensors))
 	for _, t := range file.Tensors {
@@ -76,9 +77,9 @@ func NewReader(r io.Reader) (*Reader, error) {
 // Shape returns the shape of a tensor in the file, nil if there is none of the name.
 func (r *Reader) Shape(name string) []int { return r.tensors[name].Shape }
 
-// Check returns an error if the file does not have these tensors, in their shapes, or has others that belong
-// to no network: but for those of a checkpoint and PyTorch's count of batches beside a running mean. Data is
-// not looked at.
+// Check returns an error if the file does not have these tensors, in their shapes, or has others
+// that belong to no network: but for those of a checkpoint and PyTorch's count of batches beside a
+// running mean. Data is not looked at.
 func (r *Reader) Check(tensors []Tensor) error {
 	wanted := make(map[string]bool)
 	for _, w := range tensors {
@@ -105,9 +106,9 @@ func (r *Reader) Check(tensors []Tensor) error {
 	return nil
 }
 
-// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape says; it
-// can be called once. It returns an error if an element is not finite, but for tensors of a checkpoint, or
-// below its tensor's Least.
+// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape
+// says; it can be called once. It returns an error if an element is not finite, but for tensors of
+// a checkpoint, or below its tensor's Least.
 func (r *Reader) Read(tensors []Tensor) error {
 	if err := r.Check(tensors); err != nil {
 		return err

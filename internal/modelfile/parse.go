@@ -10,9 +10,10 @@ import (
 	"example.com/backprop/internal/strictjson"
 )
 
-// Parse returns what a text describes, which must be valid UTF-8 but is not trusted otherwise. Every key must
-// be known, as it is written, and come once. It ends at the first layer that is wrong or one more than
-// maxLayers, nested ones counted, so that memory stays within a small multiple of the text.
+// Parse returns what a text describes, which must be valid UTF-8 but is not trusted otherwise.
+// Every key must be known, as it is written, and come once. It ends at the first layer that is
+// wrong or one more than maxLayers, nested ones counted, so that memory stays within a small
+// multiple of the text.
 func (t *Types[L, F]) Parse(text string, maxLayers int) (Description[L], error) {
 	r := reader[L, F]{Parser: strictjson.New(text, 0), types: t, max: maxLayers}
 	var d Description[L]
@@ -61,6 +62,7 @@ func (r *reader[L, F]) value(v reflect.Value, depth int) {
 			r.Stop(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)))
 		}
 	case t.Kind() == reflect.Struct:
+		v.SetZero() // a layer's defaults are of its own fields
 		r.Object(func(key string) { r.field(v, key, depth) })
 	case t.Kind() == reflect.Slice:
 		r.slice(v, depth)
@@ -109,7 +111,7 @@ func (r *reader[L, F]) plain(v reflect.Value) {
 	if !isNumber {
 		r.Fail("expected %s, got %s", want, strictjson.Show(token))
 	} else if err != nil {
-		r.Fail("%s is not of type %v", strictjson.Show(token), v.Type())
+		r.Fail("%s is not a value of type %v", strictjson.Show(token), v.Type())
 	}
 }
 
@@ -125,10 +127,11 @@ func (r *reader[L, F]) slice(v reflect.Value, depth int) {
 			r.layers++
 			r.In = fmt.Sprintf("%slayer %d: ", in, v.Len())
 		}
-		element := reflect.New(v.Type().Elem()).Elem()
-		r.value(element, depth+1)
+		n := v.Len()
+		v.Grow(1)
+		v.SetLen(n + 1)
+		r.value(v.Index(n), depth+1)
 		r.In = in
-		v.Set(reflect.Append(v, element))
 	})
 }
 
@@ -160,8 +163,8 @@ func (r *reader[L, F]) layer(v reflect.Value, depth int) {
 	v.Set(layer)
 }
 
-// typeName returns the type in the object that comes next, wherever it stands there. What else is wrong with
-// the object shows when it is read.
+// typeName returns the type in the object that comes next, wherever it stands there. What else is
+// wrong with the object shows when it is read.
 func (r *reader[L, F]) typeName() string {
 	before := r.Token()
 	if before != "{" {

@@ -1,5 +1,5 @@
-// Package modelfile keeps a network in a safetensors file: its description as JSON in the metadata, its
-// parameters and statistics as named tensors. It knows nothing of what they mean.
+// Package modelfile keeps a network in a safetensors file: its description as JSON in the metadata,
+// its parameters and statistics as named tensors. It knows nothing of what they mean.
 package modelfile
 
 import (
@@ -13,10 +13,10 @@ import (
 	"unicode/utf8"
 )
 
-// Types are the types of layers that a file may name. L is the interface type of a layer, F that of an
-// activation. What is kept of a layer are its exported fields: booleans, numbers, strings, activations,
-// layers, values with MarshalText and UnmarshalText, and structs, slices and arrays of these. A layer may also
-// be a slice of layers. All methods may be called concurrently.
+// Types are the types of layers that a file may name. L is the interface type of a layer, F that of
+// an activation. What is kept of a layer are its exported fields: booleans, numbers, strings,
+// activations, layers, values with MarshalText and UnmarshalText, and structs, slices and arrays of
+// these. A layer may also be a slice of layers. All methods may be called concurrently.
 type Types[L, F any] struct {
 	name func(F) (string, error)
 	find func(string) (F, error)
@@ -26,15 +26,15 @@ type Types[L, F any] struct {
 	names  map[reflect.Type]string
 }
 
-// NewTypes returns Types without any. Name is an activation's name in files, or "" for one that is left out,
-// as if it were nil; find is the activation of a name.
+// NewTypes returns Types without any. Name is an activation's name in files, or "" for one that is
+// left out, as if it were nil; find is the activation of a name.
 func NewTypes[L, F any](name func(F) (string, error), find func(string) (F, error)) *Types[L, F] {
 	return &Types[L, F]{name: name, find: find, values: map[string]reflect.Value{}, names: map[reflect.Type]string{}}
 }
 
-// Register lets files name the type of defaults, whose fields are what a field means that a file leaves out.
-// It returns an error if the name is taken by another type or by other defaults, if the type has another
-// name, or if a layer of the type cannot be kept.
+// Register lets files name the type of defaults, whose fields are what a field means that a file
+// leaves out. It returns an error if the name is taken by another type or by other defaults, if the
+// type has another name, or if a layer of the type cannot be kept.
 func (t *Types[L, F]) Register(name string, defaults L) error {
 	v := reflect.ValueOf(defaults)
 	if !v.IsValid() {
@@ -81,8 +81,8 @@ func (t *Types[L, F]) defaults(name string) (reflect.Value, bool) {
 	return v, ok
 }
 
-// isLayer and isActivation tell whether a field of the type r holds one, isList whether it is a layer that
-// consists of layers.
+// isLayer and isActivation tell whether a field of the type r holds one, isList whether it is a
+// layer that consists of layers.
 func (t *Types[L, F]) isLayer(r reflect.Type) bool      { return r == reflect.TypeFor[L]() }
 func (t *Types[L, F]) isActivation(r reflect.Type) bool { return r == reflect.TypeFor[F]() }
 func (t *Types[L, F]) isList(r reflect.Type) bool {
@@ -124,8 +124,8 @@ func (t *Types[L, F]) check(r reflect.Type, seen map[reflect.Type]bool) error {
 	}
 }
 
-// typeKey is the key of a layer's type, layersKey that of the layers of a network or of a layer that is a
-// slice of them.
+// typeKey is the key of a layer's type, layersKey that of the layers of a network or of a layer
+// that is a slice of them.
 const typeKey, layersKey = "type", "layers"
 
 // fields yields the key and the index of each exported field of a struct type.

@@ -1,4 +1,5 @@
-// Package progress shows how a training goes: one live line on a terminal, some twenty plain lines elsewhere.
+// Package progress shows how a training goes: one live line on a terminal, some twenty plain lines
+// elsewhere.
 package progress
 
 import (
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// A Line shows how a training goes. A nil Line shows nothing. What the writer says is not listened to:
-// training is worth more than a line of it.
+// A Line shows how a training goes. A nil Line shows nothing. What the writer says is not listened
+// to: training is worth more than a line of it.
 type Line struct {
 	w        io.Writer
 	live     bool // w is a terminal: one line is written over and over
@@ -52,8 +53,8 @@ func (l *Line) Batch(epoch, batch, batches int, loss float64) {
 	l.show(fmt.Sprintf("epoch %d/%d %s loss %.4g, %v left", epoch+1, l.epochs, bar, loss, left))
 }
 
-// Epoch shows that epoch n, from 0, is done: on a terminal over the live line, elsewhere if it is one of some
-// twenty, or the last, with which training ends. A validation loss of NaN is not shown.
+// Epoch shows that epoch n, from 0, is done: on a terminal over the live line, elsewhere if it is
+// one of some twenty, or the last, with which training ends. A validation loss of NaN is not shown.
 func (l *Line) Epoch(n int, loss, validation, eta float64, last bool) {
 	if l == nil {
 		return

@@ -12,11 +12,11 @@ import (
 // replacing lets one Replace at a time have the temporary file.
 var replacing sync.Mutex
 
-// Replace writes f to the file at path, which at any moment holds what it held before or all of f, whatever
-// happens: f is written to path + ".tmp" and synced, then renamed. If path is a symbolic link, the file it
-// leads to is replaced; what is not a regular file, a device or a folder, is not. The new file's permissions
-// are the old one's, but for the umask. After an error nothing is left of the new file. Calls may be
-// concurrent, but not from several processes to one path.
+// Replace writes f to the file at path, which at any moment holds what it held before or all of f,
+// whatever happens: f is written to path + ".tmp" and synced, then renamed. If path is a symbolic
+// link, the file it leads to is replaced; what is not a regular file, a device or a folder, is not.
+// The new file's permissions are the old one's, but for the umask. After an error nothing is left
+// of the new file. Calls may be concurrent, but not from several processes to one path.
 func (f *File) Replace(path string) (err error) {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,8 @@ func (f *File) Replace(path string) (err error) {
 	return nil
 }
 
-// syncFolder makes a rename in the folder last, where folders can be synced; the file is whole in any case.
+// syncFolder makes a rename in the folder last, where folders can be synced; the file is whole in
+// any case.
 func syncFolder(path string) {
 	if folder, err := os.Open(path); err == nil {
 		folder.Sync()

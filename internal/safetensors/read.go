@@ -12,10 +12,10 @@ import (
 	"example.com/backprop/internal/strictjson"
 )
 
-// A Reader reads a file in two steps, so that nothing is read that was not asked for: its header, then the
-// elements of some tensors. Nothing in the file is trusted: whatever departs from the format is an error that
-// says what and where. Memory stays within a small multiple of the bytes of the header that really come; that
-// of the elements is the caller's.
+// A Reader reads a file in two steps, so that nothing is read that was not asked for: its header,
+// then the elements of some tensors. Nothing in the file is trusted: whatever departs from the
+// format is an error that says what and where. Memory stays within a small multiple of the bytes of
+// the header that really come; that of the elements is the caller's.
 type Reader struct {
 	Metadata map[string]string
 	Tensors  []Tensor // in the order of their elements in the file, Data nil
@@ -23,8 +23,8 @@ type Reader struct {
 	in *input
 }
 
-// NewReader reads the header, and checks all of it. Tensors of the 4-, 6- and 8-bit floating-point and the
-// complex types are an error.
+// NewReader reads the header, and checks all of it. Tensors of the 4-, 6- and 8-bit floating-point
+// and the complex types are an error.
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &input{r: r, buf: make([]byte, chunkSize)}
 	header, err := in.header()
@@ -45,9 +45,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{Metadata: metadata, Tensors: tensors, in: in}, nil
 }
 
-// Read reads the elements of the tensors, in their order, and checks that the file ends there. It can be
-// called once. Into returns where a tensor's elements go, memory of just their number, or nil for a tensor
-// whose elements are passed over. Elements may be NaN or infinite; integers beyond ±2⁵³ are an error.
+// Read reads the elements of the tensors, in their order, and checks that the file ends there. It
+// can be called once. Into returns where a tensor's elements go, memory of just their number, or
+// nil for a tensor whose elements are passed over. Elements may be NaN or infinite; integers beyond
+// ±2⁵³ are an error.
 func (r *Reader) Read(into func(Tensor) []float64) error {
 	for _, t := range r.Tensors {
 		count, _ := elements(t.Shape)
@@ -73,8 +74,8 @@ func (r *Reader) Read(into func(Tensor) []float64) error {
 	return nil
 }
 
-// layOut sorts the entries by their place in the file and checks each on its own, and that together they tile
-// the file: the first begins at 0, every other where the one before it ends.
+// layOut sorts the entries by their place in the file and checks each on its own, and that together
+// they tile the file: the first begins at 0, every other where the one before it ends.
 func layOut(entries []entry) error {
 	slices.SortStableFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
@@ -120,7 +121,8 @@ func (e *entry) check() error {
 	return nil
 }
 
-// An input reads in pieces of at most len(buf), so that nothing is allocated for bytes that never come.
+// An input reads in pieces of at most len(buf), so that nothing is allocated for bytes that never
+// come.
 type input struct {
 	r   io.Reader
 	at  int64 // bytes read so far

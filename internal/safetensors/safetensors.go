@@ -1,5 +1,6 @@
 // Package safetensors reads and writes the safetensors file format
-// (https://github.com/huggingface/safetensors): named arrays of numbers, and nothing that could run.
+// (https://github.com/huggingface/safetensors): named arrays of numbers, and nothing that could
+// run.
 //
 // A file is, without gaps:
 //
@@ -7,8 +8,8 @@
 //	N bytes  the header, a JSON object, padded with spaces
 //	rest     the tensors' elements, little-endian and row-major
 //
-// The header maps each tensor's name to its type, its shape and the begin and end of its elements in the
-// rest of the file, and the reserved name __metadata__ to an object of strings:
+// The header maps each tensor's name to its type, its shape and the begin and end of its elements
+// in the rest of the file, and the reserved name __metadata__ to an object of strings:
 //
 //	{"__metadata__":{"format":"pt"},"0.weight":{"dtype":"F64","shape":[8,2],"data_offsets":[0,128]}}
 package safetensors
@@ -43,15 +44,16 @@ const (
 	chunkSize   = 1 << 16     // bytes moved at a time, a multiple of every element's size
 )
 
-// A dtype is a type of elements. Decode turns the bits of an element into its value and reports whether that
-// is the exact one; types without it are recognized but not read.
+// A dtype is a type of elements. Decode turns the bits of an element into its value and reports
+// whether that is the exact one; types without it are recognized but not read.
 type dtype struct {
 	name   string
 	size   int // bytes
 	decode func(u uint64) (v float64, ok bool)
 }
 
-// dtypes lists the format's types in the reference implementation's order, that of increasing alignment.
+// dtypes lists the format's types in the reference implementation's order, that of increasing
+// alignment.
 var dtypes = []dtype{
 	{"BOOL", 1, func(u uint64) (float64, bool) { return float64(u), u <= 1 }},
 	{name: "F4"},
@@ -99,8 +101,8 @@ func rank(name string) int {
 	return slices.IndexFunc(dtypes, func(d dtype) bool { return d.name == name })
 }
 
-// elements returns the product of the dimensions. As in the reference implementation a product that overflows
-// is an error even if a later dimension is 0.
+// elements returns the product of the dimensions. As in the reference implementation a product that
+// overflows is an error even if a later dimension is 0.
 func elements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {

@@ -366,7 +366,8 @@ var hostile = []struct{ file, want string }{
 	{file(`{"a`+strings.Repeat("é", 1000)+`":1}`, ""), `safetensors: byte 2013: tensor "a` + strings.Repeat("é", 31) + `…": expected {, got 1`},
 }
 
-// wide holds hostile files whose numbers do not fit an int of 32 bits, with the error where it has 64.
+// wide holds hostile files whose numbers do not fit an int of 32 bits, with the error where it has
+// 64.
 var wide = []struct{ file, want string }{
 	{one("U8", "[2,9223372036854775807]", 1), `safetensors: tensor "a": shape [2 9223372036854775807] has too many elements`},
 	{one("U8", "[4294967296,4294967296]", 0), `safetensors: tensor "a": shape [4294967296 4294967296] has too many elements`},
@@ -530,7 +531,8 @@ func FuzzRead(f *testing.F) {
 
 // Helpers.
 
-// read reads all of a file, but for the elements of tensors larger than any here, which are passed over.
+// read reads all of a file, but for the elements of tensors larger than any here, which are passed
+// over.
 func read(r io.Reader) (*File, error) {
 	in, err := NewReader(r)
 	if err != nil {

@@ -15,10 +15,11 @@ import (
 	"example.com/backprop/internal/strictjson"
 )
 
-// WriteTo writes the file to w and returns the number of bytes written. Tensors are of type F64, which keeps
-// every bit of their elements, or I64, whose elements are integers within ±2⁵³. Nothing is written if the
-// file is invalid. Tensors are laid out as the reference implementation does it: by type, I64 first, then by
-// name; so the same content always gives the same bytes, in whatever order f holds it.
+// WriteTo writes the file to w and returns the number of bytes written. Tensors are of type F64,
+// which keeps every bit of their elements, or I64, whose elements are integers within ±2⁵³. Nothing
+// is written if the file is invalid. Tensors are laid out as the reference implementation does it:
+// by type, I64 first, then by name; so the same content always gives the same bytes, in whatever
+// order f holds it.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	tensors := slices.Clone(f.Tensors)
 	slices.SortStableFunc(tensors, func(a, b Tensor) int {
@@ -62,7 +63,8 @@ func encode(typ string, v float64) uint64 {
 	return math.Float64bits(v)
 }
 
-// encodeHeader checks all that is to be written and returns the bytes that stand before the elements.
+// encodeHeader checks all that is to be written and returns the bytes that stand before the
+// elements.
 func encodeHeader(metadata map[string]string, tensors []Tensor) ([]byte, error) {
 	for key, value := range metadata {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {

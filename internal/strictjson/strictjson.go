@@ -1,6 +1,6 @@
-// Package strictjson takes JSON from strangers apart, token by token: just what may stand at each place.
-// encoding/json would let duplicate keys, keys in another case, null and lone surrogates pass, and would spend
-// dozens of bytes on each byte of a long list.
+// Package strictjson takes JSON from strangers apart, token by token: just what may stand at each
+// place. encoding/json would let duplicate keys, keys in another case, null and lone surrogates
+// pass, and would spend dozens of bytes on each byte of a long list.
 package strictjson
 
 import (
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// A Parser reads a text. Its first error is kept and ends all loops; until then the methods take what comes
-// next, after it what they return means nothing. No nesting is taken that the caller does not ask for, so a
-// bound on it is the caller's.
+// A Parser reads a text. Its first error is kept and ends all loops; until then the methods take
+// what comes next, after it what they return means nothing. No nesting is taken that the caller
+// does not ask for, so a bound on it is the caller's.
 type Parser struct {
 	In string // the part of the text being read, such as "layer 3: ", for errors
 
@@ -23,7 +23,8 @@ type Parser struct {
 	err      error
 }
 
-// New returns a parser of text, which begins at the given byte of its file. The text must be valid UTF-8.
+// New returns a parser of text, which begins at the given byte of its file. The text must be valid
+// UTF-8.
 func New(text string, offset int) *Parser { return &Parser{text: text, offset: offset} }
 
 // Err returns the first error.
@@ -60,8 +61,8 @@ func (p *Parser) peek() string {
 	return p.text[p.i:]
 }
 
-// Token takes the next token as it is written: punctuation, a string with its quotes or a run of anything
-// else; at the end of the text it is empty.
+// Token takes the next token as it is written: punctuation, a string with its quotes or a run of
+// anything else; at the end of the text it is empty.
 func (p *Parser) Token() string {
 	rest := p.peek()
 	n := min(1, len(rest))
@@ -116,7 +117,8 @@ func (p *Parser) items(open, end string, item func()) {
 // Array calls item before each item, to take it.
 func (p *Parser) Array(item func()) { p.items("[", "]", item) }
 
-// Object calls value after each key, to take what belongs to it. A key that comes twice is an error.
+// Object calls value after each key, to take what belongs to it. A key that comes twice is an
+// error.
 func (p *Parser) Object(value func(key string)) {
 	seen := make(map[string]bool)
 	p.items("{", "}", func() {
