@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.com/backprop/internal/crew"
@@ -116,7 +117,7 @@ func (d Dense) Shape(inputs int) (Shape, error) {
 		s.Params = append(s.Params, Tensor{Name: "bias", Shape: []int{d.Units}})
 	}
 	return s, errors.Join(
-		check(d.Units >= 1 && d.Units <= maxSize, "Dense Units", d.Units, fmt.Sprint("1 to ", maxSize)),
+		check(d.Units >= 1 && d.Units <= maxSize, "Dense Units", d.Units, "1 to 2³⁰"),
 		check(d.Init <= Orthogonal, "Dense Init", d.Init, "one of the package's initializers"))
 }
 
@@ -553,6 +554,7 @@ func nameOf(l Layer) string {
 // PyTorch's nn.Sequential. It reports every layer that cannot stand where it does.
 func (q Sequential) Shape(inputs int) (Shape, error) {
 	all, size, module, errs := Shape{Outputs: inputs, modules: 1}, 0, 0, []error(nil)
+	all.Params, all.Statistics = make([]Tensor, 0, 2*len(q)), make([]Tensor, 0, 2*len(q))
 	for i, l := range q {
 		s, err := shapeOf(l, all.Outputs)
 		if s.mustBeFirst && i > 0 {
@@ -563,14 +565,12 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 			if s.Outputs < 2 || s.Outputs > maxSize {
 				s.Outputs = 2 // so that the layers behind it can be checked
 			}
-		} else if n := sizeOf(slices.Concat(s.Params, s.Statistics)); n > maxSize-size {
-			errs = append(errs, fmt.Errorf("layer %d: its parameters and statistics take the network over %d", i, maxSize))
+		} else if size = sizeOf(s.Statistics, sizeOf(s.Params, size)); size > maxSize {
+			errs = append(errs, fmt.Errorf("layer %d: its parameters and statistics take the network over 2³⁰", i))
 			break
-		} else {
-			size += n
 		}
-		all.Params = append(all.Params, numbered(s.Params, module)...)
-		all.Statistics = append(all.Statistics, numbered(s.Statistics, module)...)
+		all.Params = appendNumbered(all.Params, s.Params, module)
+		all.Statistics = appendNumbered(all.Statistics, s.Statistics, module)
 		module += cmp.Or(s.modules, 1)
 		if s.modules == 0 && s.Activation != nil && s.Activation != Identity {
 			module++
@@ -586,23 +586,31 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 
 // shapeOf is a layer's shape in a place that it can stand in.
 func shapeOf(l Layer, inputs int) (Shape, error) {
-	if isNil(l) {
-		return Shape{}, fmt.Errorf("it is nil, want a layer such as a Dense")
+	if l == nil {
+		return Shape{}, errors.New("it is nil, want a layer such as a Dense")
 	}
 	if t := reflect.TypeOf(l); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[Dense]().PkgPath() {
-		return Shape{}, fmt.Errorf("it is a %T, want it without &", l)
+		return Shape{}, fmt.Errorf("it is a %v, want it without &", t)
+	}
+	if err := checkFields(l); err != nil {
+		return Shape{}, err
 	}
 	s, err := l.Shape(inputs)
 	if err != nil {
 		return s, err
 	}
 	if s.Outputs < 1 || s.Outputs > maxSize {
-		return s, fmt.Errorf("it has %d outputs, want 1 to %d", s.Outputs, maxSize)
+		return s, fmt.Errorf("it has %d outputs, want 1 to 2³⁰", s.Outputs)
 	}
-	for _, t := range slices.Concat(s.Params, s.Statistics) {
-		if t.size() == 0 {
-			return s, fmt.Errorf("its %s has shape %v, want 1 to %d elements", t.Name, t.Shape, maxSize)
+	for _, tensors := range [][]Tensor{s.Params, s.Statistics} {
+		for _, t := range tensors {
+			if t.size() == 0 {
+				return s, fmt.Errorf("its %s has shape %v, want 1 to 2³⁰ elements", t.Name, t.Shape)
+			}
 		}
+	}
+	if _, ok := l.(learner); s.mustBeFirst && !ok {
+		return s, errors.New("a Standardize within it could not learn, want it first in the network")
 	}
 	if s.Activation == Softmax && s.Outputs == 1 {
 		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
@@ -610,11 +618,11 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 	return s, checkFields(s.Activation)
 }
 
-// numbered are the tensors of a module.
-func numbered(tensors []Tensor, module int) []Tensor {
-	list := slices.Clone(tensors)
-	for i := range list {
-		list[i].Name = fmt.Sprint(module, ".", list[i].Name)
+// appendNumbered appends the tensors of a module.
+func appendNumbered(list, tensors []Tensor, module int) []Tensor {
+	for _, t := range tensors {
+		t.Name = strconv.Itoa(module) + "." + t.Name
+		list = append(list, t)
 	}
 	return list
 }
@@ -631,8 +639,8 @@ func (t Tensor) size() int {
 	return n
 }
 
-// sizeOf is the number of elements of all tensors, or more than maxSize if it is that.
-func sizeOf(tensors []Tensor) (n int) {
+// sizeOf is n and the number of elements of all tensors, or more than maxSize if it is that.
+func sizeOf(tensors []Tensor, n int) int {
 	for _, t := range tensors {
 		if t.size() > maxSize-n {
 			return maxSize + 1
@@ -705,12 +713,15 @@ func (q Sequential) Stage(at Place) Stage {
 	return stages
 }
 
+// A learner learns its statistics from the training data before training.
+type learner interface {
+	learn(at Place, x *matrix) error
+}
+
 // learn lets the layer that stands first learn from the training data, if it does that.
 func (q Sequential) learn(at Place, x *matrix) error {
 	first := q.slots(at)[0]
-	if l, ok := first.Layer.(interface {
-		learn(at Place, x *matrix) error
-	}); ok {
+	if l, ok := first.Layer.(learner); ok {
 		return l.learn(first.at, x)
 	}
 	return nil

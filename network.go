@@ -160,8 +160,8 @@ func newNetwork(inputs int, layers Sequential) (*Network, error) {
 
 // allocate takes the memory for the parameters and the statistics.
 func (n *Network) allocate() {
-	n.params = make([]float64, sizeOf(n.shape.Params))
-	n.statistics = make([]float64, sizeOf(n.shape.Statistics))
+	n.params = make([]float64, sizeOf(n.shape.Params, 0))
+	n.statistics = make([]float64, sizeOf(n.shape.Statistics, 0))
 	n.place.Params, n.place.Statistics = views(n.shape.Params, n.params), views(n.shape.Statistics, n.statistics)
 	n.slots = n.layers.slots(n.place)
 }
@@ -227,7 +227,7 @@ func (n *Network) String() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "layer\ttype\toutput\tparameters\n\tinput\t%d\t0\n", n.place.Inputs)
 	for i, s := range n.slots {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%d\n", i, nameOf(s.Layer), s.shape.Outputs, sizeOf(s.shape.Params))
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\n", i, nameOf(s.Layer), s.shape.Outputs, sizeOf(s.shape.Params, 0))
 	}
 	fmt.Fprintf(w, "\t\ttotal\t%d\n", len(n.params))
 	w.Flush()
@@ -632,7 +632,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 // layerOf is the layer that parameter i belongs to.
 func (n *Network) layerOf(i int) int {
 	return slices.IndexFunc(n.slots, func(s slot) bool {
-		i -= sizeOf(s.shape.Params)
+		i -= sizeOf(s.shape.Params, 0)
 		return i < 0
 	})
 }
@@ -720,7 +720,7 @@ func Load(path string) (*Network, error) {
 		return err
 	})
 	if err != nil {
-		return nil, door("Load").errorf("%w", err)
+		return nil, door("Load").errorf("%s: %w", path, err)
 	}
 	return n, nil
 }
@@ -785,7 +785,7 @@ func (n *Network) tensors() []modelfile.Tensor {
 func networkOf(file *modelfile.Reader) (*Network, error) {
 	d, err := layerTypes.Parse(file.Description, maxLayers)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", modelfile.NetworkKey, err)
 	}
 	n, err := newNetwork(d.Inputs, d.Layers)
 	if err != nil {

@@ -812,7 +812,7 @@ func (t *trainer) capture() {
 // write writes what was captured last, unless it is written.
 func (t *trainer) write() error {
 	if err := t.keeper.Write(); err != nil {
-		return door("Train").errorf("Checkpoint %w", err)
+		return door("Train").errorf("Checkpoint %s: %w", t.Checkpoint, err)
 	}
 	return nil
 }
@@ -919,7 +919,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	}
 	if c.Checkpoint != "" {
 		if err := t.keep(); err != nil {
-			return nil, where.errorf("Checkpoint %w", err)
+			return nil, where.errorf("Checkpoint %s: %w", c.Checkpoint, err)
 		}
 	}
 	if !n.fitted {

@@ -38,11 +38,8 @@ func (k *Keeper) Write() error {
 		k.AddTo(file)
 		return file.Replace(k.Path)
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", k.Path, err)
-	}
-	k.pending = false
-	return nil
+	k.pending = k.pending && err != nil
+	return err
 }
 
 // Resume fills Network from the file, and returns the state in it, which is nil if there is no file. It returns an

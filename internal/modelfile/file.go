@@ -81,12 +81,7 @@ func (r *Reader) Shape(name string) []int { return r.tensors[name].Shape }
 // that belong to no network: but for those of a checkpoint and PyTorch's count of batches beside a
 // running mean. Data is not looked at.
 func (r *Reader) Check(tensors []Tensor) error {
-	wanted := make(map[string]bool)
 	for _, w := range tensors {
-		wanted[w.Name] = true
-		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
-			wanted[module+".num_batches_tracked"] = true // nothing of ours depends on it
-		}
 		t, ok := r.tensors[w.Name]
 		if !ok {
 			return fmt.Errorf("there is no tensor %q", w.Name)
@@ -96,6 +91,13 @@ func (r *Reader) Check(tensors []Tensor) error {
 		}
 		if t.Type != "F64" && t.Type != "F32" {
 			return fmt.Errorf("tensor %q is of type %s, want F64 or F32", w.Name, t.Type)
+		}
+	}
+	wanted := make(map[string]bool)
+	for _, w := range tensors {
+		wanted[w.Name] = true
+		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
+			wanted[module+".num_batches_tracked"] = true // nothing of ours depends on it
 		}
 	}
 	for _, t := range r.file.Tensors {

@@ -1,23 +1,24 @@
 package modelfile
 
 import (
-	"fmt"
+	"errors"
+	"io/fs"
 	"os"
 )
 
-// Open opens the file at path and calls read with it. Errors name the path.
+// Open opens the file at path and calls read with it. Errors do not name the path.
 func Open(path string, read func(*Reader) error) error {
 	f, err := os.Open(path)
 	if err != nil {
+		if p := new(fs.PathError); errors.As(err, &p) {
+			return p.Err
+		}
 		return err
 	}
 	defer f.Close()
 	r, err := NewReader(f)
-	if err == nil {
-		err = read(r)
-	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	return nil
+	return read(r)
 }
