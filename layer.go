@@ -117,7 +117,7 @@ func (d Dense) Shape(inputs int) (Shape, error) {
 		s.Params = append(s.Params, Tensor{Name: "bias", Shape: []int{d.Units}})
 	}
 	return s, errors.Join(
-		check(d.Units >= 1 && d.Units <= maxSize, "Dense Units", d.Units, "1 to 2³⁰"),
+		check(d.Units >= 1 && d.Units <= maxSize, "Dense Units", d.Units, "1 to 1073741824"),
 		check(d.Init <= Orthogonal, "Dense Init", d.Init, "one of the package's initializers"))
 }
 
@@ -543,6 +543,12 @@ func (q Sequential) String() string {
 	return "Sequential(" + strings.Join(names, ", ") + ")"
 }
 
+// kindOf is the first word of a layer's name.
+func kindOf(l Layer) string {
+	kind, _, _ := strings.Cut(nameOf(l), " ")
+	return kind
+}
+
 func nameOf(l Layer) string {
 	if s, ok := l.(fmt.Stringer); ok {
 		return s.String()
@@ -558,7 +564,7 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 	for i, l := range q {
 		s, err := shapeOf(l, all.Outputs)
 		if s.mustBeFirst && i > 0 {
-			err = fmt.Errorf("a %s stands behind another layer, want it first", nameOf(l))
+			err = fmt.Errorf("a %s stands behind another layer, want it first", kindOf(l))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
@@ -566,7 +572,7 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 				s.Outputs = 2 // so that the layers behind it can be checked
 			}
 		} else if size = sizeOf(s.Statistics, sizeOf(s.Params, size)); size > maxSize {
-			errs = append(errs, fmt.Errorf("layer %d: its parameters and statistics take the network over 2³⁰", i))
+			errs = append(errs, fmt.Errorf("layer %d: its parameters and statistics take the network over %d", i, maxSize))
 			break
 		}
 		all.Params = appendNumbered(all.Params, s.Params, module)
@@ -600,12 +606,12 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 		return s, err
 	}
 	if s.Outputs < 1 || s.Outputs > maxSize {
-		return s, fmt.Errorf("it has %d outputs, want 1 to 2³⁰", s.Outputs)
+		return s, fmt.Errorf("it has %d outputs, want 1 to %d", s.Outputs, maxSize)
 	}
 	for _, tensors := range [][]Tensor{s.Params, s.Statistics} {
 		for _, t := range tensors {
 			if t.size() == 0 {
-				return s, fmt.Errorf("its %s has shape %v, want 1 to 2³⁰ elements", t.Name, t.Shape)
+				return s, fmt.Errorf("its %s has shape %v, want 1 to %d elements", t.Name, t.Shape, maxSize)
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func newNetwork(inputs int, layers Sequential) (*Network, error) {
 	shape, err := layers.Shape(inputs)
 	if last := len(layers) - 1; shape.mustNotBeLast {
 		err = errors.Join(err, fmt.Errorf("layer %d: a %s cannot be the last layer, want a Dense or a BatchNorm",
-			last, nameOf(layers[last])))
+			last, kindOf(layers[last])))
 	}
 	n := &Network{layers: slices.Clone(layers), shape: shape, place: Place{Inputs: inputs}}
 	return n, err
@@ -562,7 +562,7 @@ func (n *Network) checkRows(where door, rows int) error {
 	for i, s := range n.slots {
 		if rows < s.shape.MinRows {
 			return where.errorf("a batch of %d sample is too small for layer %d, a %s, want %d or more",
-				rows, i, nameOf(s.Layer), s.shape.MinRows)
+				rows, i, kindOf(s.Layer), s.shape.MinRows)
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ var otherConfigurations = []struct {
 	{func(c *TrainConfig) { c.BatchSize = 9 }, `its BatchSize is "8", want "9"`},
 	{func(c *TrainConfig) { c.NoShuffle = true }, `its NoShuffle is "false", want "true"`},
 	{func(c *TrainConfig) { c.Loss = MSE }, `its Loss is "backprop.crossEntropy{}", want "backprop.mse{}"`},
-	{func(c *TrainConfig) { c.Optimizer = nil }, `its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "none"`},
+	{func(c *TrainConfig) { c.Optimizer = nil }, `its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "backprop.SGD{Momentum:0 Nesterov:false}"`},
 	{func(c *TrainConfig) { c.Optimizer = &Adam{Beta1: 0.8} },
 		`its Optimizer is "backprop.Adam{Beta1:0 Beta2:0 Epsilon:0}", want "backprop.Adam{Beta1:0.8 Beta2:0 Epsilon:0}"`},
 	{func(c *TrainConfig) { c.Schedule = StepDecay{Every: 1} }, `its Schedule is "backprop.Warmup{Epochs:3 Start:0 ` +
@@ -69,10 +69,10 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 		refused(net, x, y, c, "another configuration: "+m.want)
 	}
 	_, x, y, c = start()
-	refused(NewNetwork(t, 5, Dense{Units: 3}), x, y, c, `another network, {"inputs":5,"layers":[{"type":"Standardize"},`+
+	refused(NewNetwork(t, 5, Dense{Units: 3}), x, y, c, `another network, {"inputs":5,"fitted":true,"layers":[{"type":"Standardize"},`+
 		`{"type":"Dense","units":6,"activation":"LeakyReLU(0.01)"},{"type":"Dropout","rate":0.2},{"type":"Dense","units":5,"no_bias":true},`+
 		`{"type":"BatchNorm","activation":"Tanh"},{"type":"Dense","units":3,"activation":"Softmax"}]}, `+
-		`want {"inputs":5,"layers":[{"type":"Dense","units":3}]}`)
+		`want {"inputs":5,"fitted":true,"layers":[{"type":"Dense","units":3}]}`)
 	for i := range 4 {
 		net, x, y, c = start()
 		m := []mat.Matrix{x, y, c.Validation.X, c.Validation.Y}[i].(*mat.Dense)

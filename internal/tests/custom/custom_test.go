@@ -48,9 +48,11 @@ func TestALayerThatEmbedsOneTrainsAsThatOne(t *testing.T) {
 		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 4}))(t)
 		return slices.Concat(net.Params(), Predict(t, net, x))
 	}
-	for _, l := range []Layer{Dense{Units: 3, Activation: Tanh}, BatchNorm{Activation: Sigmoid}, Dropout{Rate: 0.5}, Standardize{}} {
+	for _, l := range []Layer{Dense{Units: 3, Activation: Tanh}, BatchNorm{Activation: Sigmoid}, Dropout{Rate: 0.5}} {
 		SameBits(t, fmt.Sprintf("%T", l), train(renamed{l}), train(l))
 	}
+	_, err := New(2, renamed{Standardize{}}, Dense{Units: 1})
+	Fails(t, err, "backprop: New: layer 0: a Standardize within it could not learn, want it first in the network")
 }
 
 func TestRegisteredActivationNamesAreUnique(t *testing.T) {

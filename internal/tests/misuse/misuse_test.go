@@ -135,11 +135,11 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			fmt.Sprintf("backprop: New: layer 0: Dense Units is %d, want 1 to 1073741824\n", math.MaxInt) +
 				fmt.Sprintf("backprop: New: layer 1: Dense Units is %d, want 1 to 1073741824", math.MaxInt)},
 		{"too many weights", build(1<<20, Dense{Units: 1 << 20}),
-			"backprop: New: layer 0: 1048576×1048576 weights take the network over 1073741824 parameters"},
+			"backprop: New: layer 0: its weight has shape [1048576 1048576], want 1 to 1073741824 elements"},
 		{"too many weights in all", build(1<<15, Dense{Units: 1 << 14}, Dense{Units: 1 << 15}, Dense{Units: 1 << 15}),
-			"backprop: New: layer 1: 32768×16384 weights take the network over 1073741824 parameters"},
+			"backprop: New: layer 1: its parameters and statistics take the network over 1073741824"},
 		{"too many with the biases", build(1<<29, Dense{Units: 2}),
-			"backprop: New: layer 0: 2×536870912 weights take the network over 1073741824 parameters"},
+			"backprop: New: layer 0: its parameters and statistics take the network over 1073741824"},
 		{"Softmax of one unit", build(2, Dense{Units: 1, Activation: Softmax}),
 			"backprop: New: layer 0: a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid"},
 		{"Softmax of one unit in batch norm", build(1, BatchNorm{Activation: Softmax}),
@@ -222,12 +222,12 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Gradient into y", func(net *Network) error { return gradient(y16.RawMatrix().Data[:16], x16, y16, nil)(net) },
 			"backprop: Gradient: dst overlaps the network's Params, x or y, want other memory"},
 		{"Gradient of one sample", gradient(nil, Pattern(1, 2), Probabilities(1, 1), nil),
-			"backprop: Gradient: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
+			"backprop: Gradient: a batch of 1 sample is too small for layer 2, a BatchNorm, want 2 or more"},
 		{"Gradient NaN of an activation", on(nans, gradient(nil, x, y, nil)),
 			"backprop: Gradient: loss or gradient is not finite: the loss is NaN"},
 		{"CheckGradient wrong columns", check(Pattern(6, 5), y, nil), "backprop: CheckGradient: x is 6×5, want N×2"},
 		{"CheckGradient of one sample", check(Pattern(1, 2), Probabilities(1, 1), nil),
-			"backprop: CheckGradient: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
+			"backprop: CheckGradient: a batch of 1 sample is too small for layer 2, a BatchNorm, want 2 or more"},
 		{"CheckGradient NaN of an activation", on(nans, check(x, y, nil)),
 			"backprop: CheckGradient: loss or gradient is not finite: the loss is NaN"},
 		{"CheckGradient zero network", on(new(Network), check(x, y, nil)),
@@ -244,7 +244,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Train label", trainOn(x, with(y, 5, 0, 2)),
 			"backprop: Train: y row 5, column 0 is 2, want 0 to 1 for BinaryCrossEntropy"},
 		{"Train one sample", trainOn(Pattern(1, 2), Probabilities(1, 1)),
-			"backprop: Train: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
+			"backprop: Train: a batch of 1 sample is too small for layer 2, a BatchNorm, want 2 or more"},
 		{"Train too large for Standardize", trainOn(with(x, 0, 1, 1e200), y),
 			"backprop: Train: column 1 of x is too large to standardize: its variance is not finite"},
 		{"Train too small for Standardize", trainOn(ScaledMatrix(x, 1e-170), y),
@@ -271,7 +271,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"negative batch", train(func(c *TrainConfig) { c.BatchSize = -1 }),
 			"backprop: Train: BatchSize is -1, want 0 (all samples) or more"},
 		{"batch of one with batch norm", train(func(c *TrainConfig) { c.BatchSize = 1 }),
-			"backprop: Train: a batch of 1 sample has no variance for layer 2's batch norm, want 2 or more"},
+			"backprop: Train: a batch of 1 sample is too small for layer 2, a BatchNorm, want 2 or more"},
 		{"negative L2", train(func(c *TrainConfig) { c.L2 = -1 }),
 			"backprop: Train: L2 is -1, want a finite number, 0 (none) or more"},
 		{"WeightDecay NaN", train(func(c *TrainConfig) { c.WeightDecay = nan }),
@@ -339,7 +339,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: ReduceLROnPlateau Factor is 1, want 0 to 1, 1 not included\n" +
 				"backprop: Train: ReduceLROnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
 				"backprop: Train: ReduceLROnPlateau Min is -1, want a finite number, 0 or more\n" +
-				"backprop: Train: ReduceLROnPlateau Patience is -1 and Cooldown -2, want 0 or more"},
+				"backprop: Train: ReduceLROnPlateau Patience is -1, want 0 or more\n" +
+				"backprop: Train: ReduceLROnPlateau Cooldown is -2, want 0 or more"},
 		{"Huber in Train", train(func(c *TrainConfig) { c.Loss = Huber{Delta: nan} }),
 			"backprop: Train: Huber Delta is NaN, want a finite number above 0"},
 		{"nil pointer to a loss in Train", train(func(c *TrainConfig) { c.Loss = (*Huber)(nil) }),
@@ -375,11 +376,11 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"RegisterActivation with a parameter", register(LeakyReLU{Slope: 0.5}),
 			`backprop: RegisterActivation: the name "LeakyReLU(0.5)" is taken`},
 		{"RegisterActivation no name", register(Named("")),
-			`backprop: RegisterActivation: the name "" cannot be saved, want 1 to 200 bytes of UTF-8`},
+			`backprop: RegisterActivation: the activation's name "" cannot be saved, want 1 to 200 bytes of UTF-8`},
 		{"RegisterActivation no UTF-8", register(Named("\xff")),
-			`backprop: RegisterActivation: the name "\xff" cannot be saved, want 1 to 200 bytes of UTF-8`},
+			`backprop: RegisterActivation: the activation's name "\xff" cannot be saved, want 1 to 200 bytes of UTF-8`},
 		{"RegisterActivation long name", register(Named(strings.Repeat("x", 201))),
-			"backprop: RegisterActivation: the name \"" + strings.Repeat("x", 50) + "\" cannot be saved, want 1 to 200 bytes of UTF-8"},
+			"backprop: RegisterActivation: the activation's name \"" + strings.Repeat("x", 50) + "\" cannot be saved, want 1 to 200 bytes of UTF-8"},
 		{"SetState", func(*Network) error { return new(Adam).SetState([]float64{0.5, 1}) },
 			"backprop: SetState: this is not the state of an optimizer"},
 		{"SetState NaN", func(*Network) error { return (&SGD{Momentum: 0.9}).SetState([]float64{1, nan}) },
@@ -424,8 +425,8 @@ func TestNewRefusesNilAndPointersToItsLayers(t *testing.T) {
 
 // The types of the errors, for programs.
 func TestErrorsCanBeTold(t *testing.T) {
-	Fails(t, ErrStop, "backprop: stop training")
-	Fails(t, ErrDiverged, "backprop: loss or gradient is not finite")
+	Fails(t, ErrStop, "stop training")
+	Fails(t, ErrDiverged, "loss or gradient is not finite")
 	net := NewNetwork(t, 2, Dense{Units: 1})
 	var shape *ShapeError
 	_, err := net.Predict(Pattern(4, 3))

@@ -193,7 +193,7 @@ func TestProgressWritesPlainLines(t *testing.T) {
 	})
 	want = []string{ // two seconds an epoch
 		"epoch 15/300 loss 4, validation loss 16, η 0.25, 9m30s left\n",
-		"epoch 17/300 loss 4, validation loss 16, η 0.25, 9m26s left\n",
+		"epoch 17/300 loss 4, validation loss 16, η 0.25, 34s in all\n",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
