@@ -359,10 +359,7 @@ func RegisterActivation(f Activation) error {
 	if isNil(f) {
 		return where.errorf("the activation is nil")
 	}
-	if err := activations.Register(f); err != nil {
-		return where.errorf("%w", err)
-	}
-	return nil
+	return where.wrap(activations.Register(f))
 }
 
 // nameInFile is an activation's name in a file, "" for Identity.

@@ -534,14 +534,8 @@ const maxLayers = 1 << 14
 // as the inside of a residual block.
 type Sequential []Layer
 
-// String is the layers in a network's table, as "Sequential(Dense Tanh, Dropout 0.5)".
-func (q Sequential) String() string {
-	names := make([]string, len(q))
-	for i, l := range q {
-		names[i] = nameOf(l)
-	}
-	return "Sequential(" + strings.Join(names, ", ") + ")"
-}
+// String is the layer in a network's table, as "Sequential of 3 layers".
+func (q Sequential) String() string { return fmt.Sprintf("Sequential of %d layers", len(q)) }
 
 // kindOf is the first word of a layer's name.
 func kindOf(l Layer) string {

@@ -63,39 +63,38 @@ type buffer struct {
 }
 
 func newBuffer(rows, cols int) *buffer {
-	return new(buffer).view(matrixOf(make([]float64, rows*cols), rows, cols))
-}
-
-// view makes b show m.
-func (b *buffer) view(m matrix) *buffer {
-	b.matrix = m
-	b.dense.SetRawMatrix(blas64.General(m))
+	b := &buffer{}
+	b.matrix = viewOf(Resize(&b.dense, rows, cols))
 	return b
 }
 
-// resize makes b have so many rows, within the memory that it was made with. The elements are not
-// defined then.
+// resize makes b have so many rows, of which the elements are not defined.
 func (b *buffer) resize(rows int) {
 	if b.Rows != rows {
-		b.view(matrixOf(b.Data[:cap(b.Data)], rows, b.Cols))
+		b.matrix = viewOf(Resize(&b.dense, rows, b.Cols))
 	}
 }
 
 // A batch shows samples or targets without gaps between their rows, so that what is computed of
 // them does not depend on how they lie in memory.
-type batch struct{ shown, copied buffer }
+type batch struct {
+	shown  buffer
+	copied *buffer
+}
 
 // show makes b show m itself, or a copy if m has gaps.
 func (b *batch) show(m matrix) *buffer {
 	if m.Stride == m.Cols || m.Rows == 1 {
-		return b.shown.view(matrixOf(m.Data, m.Rows, m.Cols))
+		b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
+		b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
+		return &b.shown
 	}
-	if cap(b.copied.Data) < m.Rows*m.Cols {
-		b.copied = *newBuffer(m.Rows, m.Cols)
+	if b.copied == nil {
+		b.copied = newBuffer(m.Rows, m.Cols)
 	}
 	b.copied.resize(m.Rows)
 	copyRows(b.copied.matrix, m)
-	return &b.copied
+	return b.copied
 }
 
 // Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if
@@ -238,12 +237,12 @@ func (d door) errorf(format string, args ...any) error {
 	return fmt.Errorf("backprop: "+string(d)+": "+format, args...)
 }
 
-// each makes an error of every error that err has joined.
-func (d door) each(err error) error {
+// wrap names the function in every error that err has joined. No error stays none.
+func (d door) wrap(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		errs := slices.Clone(joined.Unwrap())
 		for i, err := range errs {
-			errs[i] = d.each(err)
+			errs[i] = d.wrap(err)
 		}
 		return errors.Join(errs...)
 	}

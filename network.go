@@ -134,7 +134,7 @@ type Network struct {
 func New(inputs int, layers ...Layer) (*Network, error) {
 	n, err := newNetwork(inputs, layers)
 	if err != nil {
-		return nil, door("New").each(err)
+		return nil, door("New").wrap(err)
 	}
 	n.allocate()
 	n.Init(0)
@@ -409,8 +409,8 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 
 // checkInput views the samples handed to a network.
 func (n *Network) checkInput(where door, name string, x mat.Matrix) (matrix, error) {
-	if err := n.checkMade(where); err != nil {
-		return matrix{}, err
+	if err := n.checkMade(); err != nil {
+		return matrix{}, where.wrap(err)
 	}
 	xm, err := where.view(name, x, -1, n.place.Inputs)
 	if err != nil {
@@ -420,9 +420,9 @@ func (n *Network) checkInput(where door, name string, x mat.Matrix) (matrix, err
 }
 
 // checkMade returns an error if New has not made the network.
-func (n *Network) checkMade(where door) error {
+func (n *Network) checkMade() error {
 	if n == nil || len(n.layers) == 0 {
-		return where.errorf("the network has no layers; New makes one")
+		return errors.New("the network has no layers; New makes one")
 	}
 	return nil
 }
@@ -437,7 +437,7 @@ func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix
 		l = defaultLoss(n.shape.Activation)
 	}
 	if err := checkFields(l); err != nil {
-		return xm, ym, l, where.errorf("%w", err)
+		return xm, ym, l, where.wrap(err)
 	}
 	ym, err = n.checkTargets(where, "y", y, xm.Rows, l)
 	return xm, ym, l, err
@@ -686,27 +686,21 @@ func (n *Network) isFinite() bool { return kernel.Finite(n.params) && kernel.Fin
 // A network with a NaN or an infinity in it is an error. One with an activation that is not the
 // package's own can be loaded by programs that have called [RegisterActivation] with it.
 func (n *Network) Save(path string) error {
-	file, err := n.file("Save")
-	if err != nil {
-		return err
+	file, err := n.file()
+	if err == nil {
+		err = file.Replace(path)
 	}
-	if err := file.Replace(path); err != nil {
-		return fmt.Errorf("backprop: Save: %w", err)
-	}
-	return nil
+	return door("Save").wrap(err)
 }
 
 // WriteTo writes what [Network.Save] writes to w, and returns the number of bytes written.
 func (n *Network) WriteTo(w io.Writer) (int64, error) {
-	file, err := n.file("WriteTo")
+	file, err := n.file()
 	if err != nil {
-		return 0, err
+		return 0, door("WriteTo").wrap(err)
 	}
 	written, err := file.WriteTo(w)
-	if err != nil {
-		return written, fmt.Errorf("backprop: WriteTo: %w", err)
-	}
-	return written, nil
+	return written, door("WriteTo").wrap(err)
 }
 
 // Load reads a network that [Network.Save] has written, or a checkpoint of its training, or another
@@ -729,29 +723,22 @@ func Load(path string) (*Network, error) {
 func Read(r io.Reader) (*Network, error) {
 	file, err := modelfile.NewReader(r)
 	if err != nil {
-		return nil, door("Read").errorf("%w", err)
+		return nil, door("Read").wrap(err)
 	}
 	n, err := readNetwork(file)
-	if err != nil {
-		return nil, door("Read").errorf("%w", err)
-	}
-	return n, nil
+	return n, door("Read").wrap(err)
 }
 
 // file is the network as a file.
-func (n *Network) file(where door) (*safetensors.File, error) {
-	if err := n.checkMade(where); err != nil {
+func (n *Network) file() (*safetensors.File, error) {
+	if err := n.checkMade(); err != nil {
 		return nil, err
 	}
 	text, err := n.describe(n.fitted)
 	if err != nil {
-		return nil, where.errorf("%w", err)
+		return nil, err
 	}
-	file, err := modelfile.Encode(text, n.tensors())
-	if err != nil {
-		return nil, where.errorf("%w", err)
-	}
-	return file, nil
+	return modelfile.Encode(text, n.tensors())
 }
 
 // describe is the network's description in a file.
@@ -780,9 +767,9 @@ func (n *Network) tensors() []modelfile.Tensor {
 	return list
 }
 
-// networkOf makes the network that a file describes. Nothing is allocated for it before its shapes
-// are known to be those of the file's tensors.
-func networkOf(file *modelfile.Reader) (*Network, error) {
+// readNetwork makes the network that a file describes. Nothing is allocated for it before its
+// shapes are known to be those of the file's tensors.
+func readNetwork(file *modelfile.Reader) (*Network, error) {
 	d, err := layerTypes.Parse(file.Description, maxLayers)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", modelfile.NetworkKey, err)
@@ -797,13 +784,8 @@ func networkOf(file *modelfile.Reader) (*Network, error) {
 	}
 	n.allocate()
 	n.fitted = d.Fitted
-	return n, nil
-}
-
-func readNetwork(file *modelfile.Reader) (*Network, error) {
-	n, err := networkOf(file)
-	if err != nil {
+	if err := file.Read(n.tensors()); err != nil {
 		return nil, err
 	}
-	return n, file.Read(n.tensors())
+	return n, nil
 }

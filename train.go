@@ -924,7 +924,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	}
 	if !n.fitted {
 		if err := n.layers.learn(n.place, &t.x); err != nil {
-			return nil, where.errorf("%w", err)
+			return nil, where.wrap(err)
 		}
 		n.fitted = true
 	}
@@ -966,5 +966,5 @@ func (t *trainer) checkConfig() error {
 	if o, ok := t.Optimizer.(rule); ok && err == nil {
 		err = o.remembered().checkLength(len(t.net.params), o.slices())
 	}
-	return door("Train").each(err)
+	return door("Train").wrap(err)
 }
