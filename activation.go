@@ -347,8 +347,9 @@ func parametricOf(name string) (f Activation, ok bool) {
 	case "ELU":
 		f = ELU{v}
 	}
-	// 0 would mean the default.
-	return f, f != nil && err == nil && v != 0 && strings.HasSuffix(rest, ")") && checkFields(f) == nil
+	// 0 would mean the default, and 0x_1p-2 is for programs.
+	return f, f != nil && err == nil && v != 0 && strings.HasSuffix(rest, ")") && !strings.ContainsAny(rest, "_xX") &&
+		checkFields(f) == nil
 }
 
 // RegisterActivation makes f known to [Load] and [Read] under the name f.String(), so that networks

@@ -480,11 +480,10 @@ func (Standardize) learn(at Place, x *matrix) error {
 	mean, variance := make([]float64, x.Cols), make([]float64, x.Cols)
 	columnMoments(mean, variance, x)
 	for j := range mean {
-		if !isFinite(mean[j]) || !isFinite(variance[j]) {
-			return fmt.Errorf("column %d of x is too large to standardize: its variance is not finite", j)
-		}
 		if c := columnOf(*x, j); slices.Min(c) == slices.Max(c) {
 			mean[j], variance[j] = c[0], 1
+		} else if !isFinite(mean[j]) || !isFinite(variance[j]) {
+			return fmt.Errorf("column %d of x is too large to standardize: its variance is not finite", j)
 		} else if variance[j] < smallestNormal {
 			return fmt.Errorf("column %d of x is too small to standardize: its variance underflows", j)
 		}

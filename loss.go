@@ -3,6 +3,7 @@ package backprop
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -152,10 +153,51 @@ func (h Huber) Gradient(da, a, y []float64) {
 // nothing is lost where the activation is saturated.
 type logitLoss interface {
 	Loss
+	String() string
 	output() Activation
 	valueZ(z, a, y []float64, out int) float64 // the mean over samples of out units
 	terms(rows, cols int) int                  // of which the batch's loss is the mean
 	checkTargets(where door, name string, y matrix) error
+}
+
+// checkOutput returns an error if a loss of probabilities stands behind an activation of the
+// package's that gives none. One of the caller's own may.
+func checkOutput(l Loss, f Activation) error {
+	f = cmp.Or(f, Identity)
+	if c, ok := l.(logitLoss); ok && f != c.output() && isOurs(f) {
+		return fmt.Errorf("%v takes what a %v gives, and the last layer ends with %v; set its Activation to %[2]v, or choose another loss",
+			c, c.output(), f)
+	}
+	return nil
+}
+
+// checkProbabilities returns an error if an element of y is no probability.
+func checkProbabilities(where door, name string, y matrix, want string) error {
+	for i := range y.Rows {
+		for j, v := range y.Row(i) {
+			if v < 0 || v > 1 {
+				return &ValueError{string(where), name, i, j, v, "0 to 1 " + want}
+			}
+		}
+	}
+	return nil
+}
+
+// checkDistributions returns an error if a row of y is not the probabilities of classes.
+func checkDistributions(where door, name string, y matrix, want string) error {
+	if err := checkProbabilities(where, name, y, want); err != nil {
+		return err
+	}
+	for i := range y.Rows {
+		sum := 0.0
+		for _, v := range y.Row(i) {
+			sum += v
+		}
+		if math.Abs(sum-1) > 1e-6 {
+			return &ValueError{string(where), name, i, -1, sum, "1 " + want}
+		}
+	}
+	return nil
 }
 
 // clampP is how close to 0 a probability is taken as it is.
@@ -204,15 +246,10 @@ func binaryCrossEntropyZ(z, y float64) float64 {
 
 func (binaryCrossEntropy) terms(rows, cols int) int { return rows * cols }
 
+func (binaryCrossEntropy) String() string { return "BinaryCrossEntropy" }
+
 func (binaryCrossEntropy) checkTargets(where door, name string, y matrix) error {
-	for i := range y.Rows {
-		for j, v := range y.Row(i) {
-			if v < 0 || v > 1 {
-				return &ValueError{string(where), name, i, j, v, "0 to 1 for BinaryCrossEntropy"}
-			}
-		}
-	}
-	return nil
+	return checkProbabilities(where, name, y, "for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes")
 }
 
 type crossEntropy struct{}
@@ -263,20 +300,10 @@ func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
 
 func (crossEntropy) terms(rows, _ int) int { return rows }
 
+func (crossEntropy) String() string { return "CrossEntropy" }
+
 func (crossEntropy) checkTargets(where door, name string, y matrix) error {
-	for i := range y.Rows {
-		sum := 0.0
-		for j, v := range y.Row(i) {
-			if v < 0 || v > 1 {
-				return &ValueError{string(where), name, i, j, v, "0 to 1 for CrossEntropy"}
-			}
-			sum += v
-		}
-		if math.Abs(sum-1) > 1e-6 {
-			return &ValueError{string(where), name, i, -1, sum, "1 for CrossEntropy"}
-		}
-	}
-	return nil
+	return checkDistributions(where, name, y, "for CrossEntropy; OneHot makes such rows")
 }
 
 // defaultLoss is the loss that belongs to an output activation.
@@ -316,9 +343,10 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 // Accuracy is the share of samples (rows) whose predicted class is the actual one, from 0 to 1.
 // With several columns a row's class is the column with the largest element, the first of equals;
 // with a single column it is 1 from 0.5 upwards and 0 below. Matrices of different shapes are a
-// [*ShapeError].
+// [*ShapeError], and actual rows that are no classes a [*ValueError]: their elements are from 0 to
+// 1 and, of several columns, sum to 1. Several labels a row are judged a column at a time.
 func Accuracy(predicted, actual mat.Matrix) (float64, error) {
-	p, y, err := checkMetric("Accuracy", predicted, actual)
+	p, y, err := checkClasses("Accuracy", predicted, actual)
 	if err != nil {
 		return 0, err
 	}
@@ -334,7 +362,7 @@ func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 // ConfusionMatrix counts the samples by their actual class (row) and their predicted class
 // (column), classes being told as by [Accuracy]. It is classes×classes, or 2×2 for a single column.
 func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
-	p, y, err := checkMetric("ConfusionMatrix", predicted, actual)
+	p, y, err := checkClasses("ConfusionMatrix", predicted, actual)
 	if err != nil {
 		return nil, err
 	}
@@ -389,6 +417,18 @@ func checkMetric(where door, predicted, actual mat.Matrix) (p, y matrix, err err
 		return p, y, err
 	}
 	return p, y, where.checkFinite("actual", y)
+}
+
+// checkClasses is checkMetric of classes.
+func checkClasses(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
+	if p, y, err = checkMetric(where, predicted, actual); err != nil {
+		return p, y, err
+	}
+	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time"
+	if y.Cols > 1 {
+		return p, y, checkDistributions(where, "actual", y, want)
+	}
+	return p, y, checkProbabilities(where, "actual", y, want)
 }
 
 // class is the class that a row of probabilities, or a one-hot row, stands for.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"example.com/backprop/internal/kernel"
@@ -193,6 +194,9 @@ func norm2(x []float64) float64 {
 
 func isFinite(v float64) bool { return v-v == 0 }
 
+// isOurs reports whether a value is of a type of this package.
+func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == reflect.TypeFor[door]().PkgPath() }
+
 // A ShapeError reports a matrix or a vector of the wrong shape.
 type ShapeError struct {
 	Func, Name         string // the function and its argument, such as "Predict" and "x"
@@ -209,7 +213,14 @@ func (e *ShapeError) Error() string {
 	if e.WantCols < 0 {
 		cols = "M"
 	}
-	return fmt.Sprintf("backprop: %s: %s is %d×%d, want %s×%s", e.Func, e.Name, e.Rows, e.Cols, rows, cols)
+	hint := ""
+	switch {
+	case e.WantRows < 0 && e.Rows == e.WantCols:
+		hint = "; samples are rows, so the transpose may be meant"
+	case e.Rows == e.WantRows && e.Cols == 1 && e.WantCols > 1 && strings.HasSuffix(strings.ToLower(e.Name), "y"):
+		hint = "; OneHot makes it of labels"
+	}
+	return fmt.Sprintf("backprop: %s: %s is %d×%d, want %s×%s%s", e.Func, e.Name, e.Rows, e.Cols, rows, cols, hint)
 }
 
 // A ValueError reports an element that cannot be used: a NaN or an infinity, or a target that does
@@ -264,12 +275,21 @@ func (d door) view(name string, m mat.Matrix, rows, cols int) (matrix, error) {
 	}
 	switch m := m.(type) {
 	case mat.RawMatrixer:
-		return matrix(m.RawMatrix()), nil
+		if raw := m.RawMatrix(); raw.Rows == r && raw.Cols == c { // not a type that embeds another matrix
+			return matrix(raw), nil
+		}
 	case mat.RawVectorer:
-		v := m.RawVector()
-		return matrix{Rows: r, Cols: 1, Stride: v.Inc, Data: v.Data}, nil
+		if raw := m.RawVector(); raw.N == r && c == 1 {
+			return matrix{Rows: r, Cols: 1, Stride: raw.Inc, Data: raw.Data}, nil
+		}
 	}
-	return viewOf(mat.DenseCopyOf(m)), nil
+	own := mat.NewDense(r, c, nil)
+	for i := range r {
+		for j := range c {
+			own.Set(i, j, m.At(i, j))
+		}
+	}
+	return viewOf(own), nil
 }
 
 // checkFinite returns an error if an element of m is NaN or infinite.

@@ -92,6 +92,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/tabwriter"
 
 	"example.com/backprop/internal/checkpoint"
@@ -123,6 +124,7 @@ type Network struct {
 	began, ended string
 
 	inference, gradients sync.Pool // of *pass
+	training             atomic.Bool
 }
 
 // New makes a network for samples of the given number of inputs, 1 or more. The last layer, a
@@ -169,6 +171,9 @@ func (n *Network) allocate() {
 // Init draws fresh parameters from the seed and forgets what the layers have learnt of the data:
 // the same seed, the same bits. Biases and β become 0, γ becomes 1.
 func (n *Network) Init(seed uint64) {
+	if n.checkMade() != nil {
+		return
+	}
 	at := n.place
 	at.Rand = rand.New(rand.NewPCG(seed, 0))
 	n.layers.Reset(at)
@@ -177,7 +182,12 @@ func (n *Network) Init(seed uint64) {
 
 // Params is a live view of all parameters, layer by layer as [Network] says: writing to it changes
 // the network. It is the same slice at every call.
-func (n *Network) Params() []float64 { return n.params }
+func (n *Network) Params() []float64 {
+	if n == nil {
+		return nil
+	}
+	return n.params
+}
 
 // Weights is a live view of layer i's weights, i counting the layers as given to [New]: W of a
 // Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is nil where there is no such layer or it
@@ -209,7 +219,7 @@ func (n *Network) Statistics(i int) (mean, variance []float64) {
 
 // tensor is the parameter or statistic of that name of layer i, or nil.
 func (n *Network) tensor(i int, name string) *mat.Dense {
-	if i < 0 || i >= len(n.slots) {
+	if n == nil || i < 0 || i >= len(n.slots) {
 		return nil
 	}
 	s := n.slots[i]
@@ -223,6 +233,9 @@ func (n *Network) tensor(i int, name string) *mat.Dense {
 
 // String is a table of the layers, their numbers of units and of parameters.
 func (n *Network) String() string {
+	if err := n.checkMade(); err != nil {
+		return err.Error()
+	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "layer\ttype\toutput\tparameters\n\tinput\t%d\t0\n", n.place.Inputs)
@@ -354,9 +367,15 @@ func (p *pass) backward() {
 	p.body.Backward(&p.da.dense)
 }
 
-// inferenceRows is how many samples are predicted at a time, so that the memory of a prediction
-// stays small and close to the processor.
-const inferenceRows = 256
+// inferenceRows is how many of so many samples are predicted at a time, so that the memory of a
+// prediction stays small and close to the processor, and of wide networks below some 256 MB.
+func (n *Network) inferenceRows(rows int) int {
+	width := 0
+	for _, s := range n.slots {
+		width += s.shape.Outputs
+	}
+	return max(1, min(rows, 256, 1<<24/width))
+}
 
 // Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
 // in memory of the caller's own. It is inference: dropout is inactive, batch norm uses its running
@@ -396,12 +415,15 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
 	if shareMemory(out.Data, xm.Data) {
-		xm = viewOf(mat.DenseCopyOf(x))
+		own := newBuffer(xm.Rows, xm.Cols)
+		copyRows(own.matrix, xm)
+		xm = own.matrix
 	}
-	p := take(&n.inference, min(xm.Rows, inferenceRows), n.newInference)
+	step := n.inferenceRows(xm.Rows)
+	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
-	for lo := 0; lo < xm.Rows; lo += inferenceRows {
-		hi := min(lo+inferenceRows, xm.Rows)
+	for lo := 0; lo < xm.Rows; lo += step {
+		hi := min(lo+step, xm.Rows)
 		copyRows(out.Slice(lo, hi), p.forward(xm.Slice(lo, hi)))
 	}
 	return where.checkFinite("output", out)
@@ -438,6 +460,11 @@ func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix
 	}
 	if err := checkFields(l); err != nil {
 		return xm, ym, l, where.wrap(err)
+	}
+	if isOurs(n.layers[len(n.layers)-1]) {
+		if err := checkOutput(l, n.shape.Activation); err != nil {
+			return xm, ym, l, where.wrap(err)
+		}
 	}
 	ym, err = n.checkTargets(where, "y", y, xm.Rows, l)
 	return xm, ym, l, err
@@ -479,15 +506,16 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 
 // meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
 func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, error) {
-	p := take(&n.inference, min(x.Rows, inferenceRows), n.newInference)
+	step := n.inferenceRows(x.Rows)
+	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
 	p.use(l)
 	sum := 0.0
-	for lo := 0; lo < x.Rows; lo += inferenceRows {
+	for lo := 0; lo < x.Rows; lo += step {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		hi := min(lo+inferenceRows, x.Rows)
+		hi := min(lo+step, x.Rows)
 		p.forward(x.Slice(lo, hi))
 		sum += p.value(y.Slice(lo, hi)) * float64(hi-lo)
 	}
@@ -550,7 +578,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	p.forward(xm)
 	value = p.value(ym)
 	p.backward()
-	if !isFinite(value) || !kernel.Finite(p.grad) {
+	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
 		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
 	}
 	duplicate(dst, p.grad)

@@ -45,8 +45,10 @@ type TrainConfig struct {
 	// Checkpoint is the path of a file that keeps the training, written at its beginning, at the
 	// end of epochs as often as takes no more than a few per cent of the time, and when training
 	// ends; "" means none. Where the file exists, training goes on from it, and (on the same kind
-	// of processor) ends with the same bits as if it had not been interrupted; a training that had
-	// ended returns at once, unless Epochs has been raised. Epochs done before are not shown to
+	// of processor) ends with the same bits as if it had not been interrupted. A training that had
+	// ended returns at once; one that had done all its Epochs goes on where Epochs has been raised,
+	// one that had reached its TargetLoss, lost its Patience or was stopped by OnEpoch does not.
+	// Epochs done before are not shown to
 	// OnEpoch again. A file of another network, configuration or data is an error, and not
 	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared. The optimizer
 	// must be Stateful.
@@ -114,17 +116,25 @@ var ErrStop = errors.New("stop training")
 // When ctx is cancelled Train returns within one batch with an error that wraps ctx.Err(); the
 // network keeps what it has learnt. Arguments that cannot be used, NaN and infinities in the data
 // among them, are errors before the first step. When the loss leaves the finite numbers the error
-// wraps [ErrDiverged], names epoch and batch, and the network holds the parameters with which the
-// loss was last seen finite at the beginning of an epoch; an optimizer with SetState is made to
-// start afresh. An error that OnEpoch returns is wrapped.
+// wraps [ErrDiverged], names epoch and batch, and the network holds the parameters of the best epoch
+// so far: with validation data those after it, else the last ones at the beginning of an epoch
+// whose first batch had no higher loss than any epoch before. An optimizer with SetState is made to
+// start afresh then. An error that OnEpoch returns is wrapped.
 //
-// Besides the data and the network, Train holds a copy of the parameters (with Patience two, with a
-// Checkpoint one more), the gradient, the optimizer's state and the values of one batch.
+// Besides the data and the network, Train holds a copy of the parameters (with a Checkpoint two),
+// the gradient, the optimizer's state and the values of one batch.
 //
 // Products of more than half a million multiplications are shared among GOMAXPROCS goroutines,
 // which spin for some 75 µs after each before they sleep. None outlives the call. During Train
-// nothing else may use the network, but for OnEpoch.
+// nothing else may use the network, but for OnEpoch; another Train of it is an error.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
+	if err := n.checkMade(); err != nil {
+		return nil, door("Train").wrap(err)
+	}
+	if !n.training.CompareAndSwap(false, true) {
+		return nil, door("Train").errorf("another Train of this network is under way, want one at a time or a network each")
+	}
+	defer func() { n.training.Store(false) }()
 	t, err := n.newTrainer(ctx, x, y, config)
 	if err != nil {
 		return nil, err
@@ -153,9 +163,9 @@ type trainer struct {
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
 	update         update
-	lastFinite     snapshot // the parameters with which the loss was last seen finite
-	best           snapshot // those after the best epoch, with Patience
-	lowest         float64  // the best epoch's loss
+	best           snapshot // the parameters of the best epoch so far
+	lowest         float64  // its loss
+	plateau        plateau
 	progress       *progress.Line
 	keeper         *checkpoint.Keeper // nil for none
 	kept           *Network           // the copy that it writes
@@ -231,7 +241,9 @@ func (t *trainer) prepare() {
 		t.order = make([]int, t.x.Rows)
 		t.shuffled = [2]*buffer{newBuffer(t.capacity, t.x.Cols), newBuffer(t.capacity, t.y.Cols)}
 	}
-	t.net.snapshot(&t.lastFinite)
+	if t.best.params == nil {
+		t.net.snapshot(&t.best)
+	}
 	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 }
 
@@ -270,14 +282,25 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 
 // eta is η of epoch n.
 func (t *trainer) eta(n int) (float64, error) {
-	if t.Schedule == nil {
-		return t.LearningRate, nil
-	}
-	eta := t.Schedule.Rate(t.LearningRate, t.history.Epochs[:n:n])
+	eta := rate(t.Schedule, t.LearningRate, t.history.Epochs[:n:n], &t.plateau)
 	if !isFinite(eta) || eta < 0 {
 		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
 	}
+	if eta*t.WeightDecay >= 1 {
+		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want less than 1/WeightDecay", eta, n)
+	}
 	return eta, nil
+}
+
+// rate is what a schedule gives, nil for a constant one.
+func rate(s Schedule, base float64, history []Epoch, p *plateau) float64 {
+	if s == nil {
+		return base
+	}
+	if t, ok := s.(tracker); ok && isOurs(s) {
+		return t.track(base, history, p)
+	}
+	return s.Rate(base, history)
 }
 
 // shuffle draws epoch n's order of samples. Order and dropout depend on the seed and the epoch
@@ -317,8 +340,8 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 	if loss = t.pass.value(y); !isFinite(loss) {
 		return loss, 0
 	}
-	if b == 0 {
-		t.net.snapshot(&t.lastFinite)
+	if b == 0 && t.validX.Data == nil && loss <= t.lowest {
+		t.net.snapshot(&t.best)
 	}
 	t.pass.backward() // fills the gradient
 	grad := t.pass.grad
@@ -668,21 +691,22 @@ func (s Warmup) check() error {
 
 // Rate is base·(Start + (1−Start)·n/Epochs) in the first epochs n.
 func (s Warmup) Rate(base float64, history []Epoch) float64 {
+	return s.track(base, history, &plateau{})
+}
+
+func (s Warmup) track(base float64, history []Epoch, p *plateau) float64 {
 	n := len(history)
 	if n < s.Epochs {
 		start := cmp.Or(s.Start, 1.0/3)
 		return base * (start + (1-start)*float64(n)/float64(s.Epochs))
 	}
-	if s.Then == nil {
-		return base
-	}
-	return s.Then.Rate(base, history[s.Epochs:])
+	return rate(s.Then, base, history[s.Epochs:], p)
 }
 
 // ReduceLROnPlateau multiplies η by Factor when the validation loss, or without validation the
 // loss, has not fallen below (1−Threshold) times its lowest for more than Patience epochs. After
 // each reduction Cooldown epochs do not count. A change below 1e-8 is not made. All this is as in
-// PyTorch's. Every epoch costs a walk through the history.
+// PyTorch's.
 type ReduceLROnPlateau struct {
 	Factor    float64 // in (0, 1); 0 means 0.1
 	Patience  int     // 0 means 10
@@ -701,41 +725,56 @@ func (s ReduceLROnPlateau) check() error {
 
 // Rate goes through the history from its beginning.
 func (s ReduceLROnPlateau) Rate(base float64, history []Epoch) float64 {
-	factor, patience := cmp.Or(s.Factor, 0.1), cmp.Or(s.Patience, 10)
-	threshold := 1 - cmp.Or(s.Threshold, 1e-4)
-	validated := slices.ContainsFunc(history, func(e Epoch) bool { return !math.IsNaN(e.ValidationLoss) })
-	eta, best, bad, cooldown := base, math.Inf(1), 0, 0
-	for _, e := range history {
-		loss := e.Loss
-		if validated {
-			loss = e.ValidationLoss
-		}
-		if bad++; loss < best*threshold {
-			best, bad = loss, 0
-		}
-		if cooldown > 0 {
-			cooldown--
-			bad = 0
-		}
-		if bad > patience {
-			if lower := max(eta*factor, s.Min); eta-lower > 1e-8 {
-				eta = lower
-			}
-			cooldown, bad = s.Cooldown, 0
-		}
-	}
-	return eta
+	return s.track(base, history, &plateau{})
 }
 
-// noteBest keeps the best epoch, and its parameters if they may be wanted.
-func (t *trainer) noteBest(e *Epoch) {
-	loss := t.watched(e)
-	if t.history.Best >= 0 && !(loss < t.lowest) {
-		return
+// A tracker is a schedule that Train lets go on from what it has seen of the history before.
+type tracker interface {
+	track(base float64, history []Epoch, p *plateau) float64
+}
+
+// A plateau is what a ReduceLROnPlateau has seen.
+type plateau struct {
+	epochs, bad, cooldown int
+	eta, best             float64
+}
+
+func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) float64 {
+	factor, patience := cmp.Or(s.Factor, 0.1), cmp.Or(s.Patience, 10)
+	threshold := 1 - cmp.Or(s.Threshold, 1e-4)
+	if p.epochs == 0 {
+		p.eta, p.best = base, math.Inf(1)
 	}
-	t.history.Best, t.lowest = e.N, loss
-	if t.Patience > 0 {
-		t.net.snapshot(&t.best)
+	for ; p.epochs < len(history); p.epochs++ {
+		loss := history[p.epochs].ValidationLoss
+		if math.IsNaN(loss) {
+			loss = history[p.epochs].Loss
+		}
+		if p.bad++; loss < p.best*threshold {
+			p.best, p.bad = loss, 0
+		}
+		if p.cooldown > 0 {
+			p.cooldown--
+			p.bad = 0
+		}
+		if p.bad > patience {
+			if lower := max(p.eta*factor, s.Min); p.eta-lower > 1e-8 {
+				p.eta = lower
+			}
+			p.cooldown, p.bad = s.Cooldown, 0
+		}
+	}
+	return p.eta
+}
+
+// noteBest keeps the best epoch. Its parameters are those after it if that is where its loss was
+// measured, on validation data; else step keeps them.
+func (t *trainer) noteBest(e *Epoch) {
+	if loss := t.watched(e); loss < t.lowest {
+		t.history.Best, t.lowest = e.N, loss
+		if t.validX.Data != nil {
+			t.net.snapshot(&t.best)
+		}
 	}
 }
 
@@ -777,7 +816,7 @@ func (t *trainer) done(e *Epoch) StopReason {
 func (t *trainer) cancelled(n int, err error) error {
 	t.history.Stopped = StopCancelled
 	if !t.net.isFinite() {
-		t.net.restore(t.lastFinite)
+		t.net.restore(t.best)
 	}
 	err = door("Train").errorf("cancelled in epoch %d: %w", n, err)
 	return errors.Join(err, t.write())
@@ -785,12 +824,29 @@ func (t *trainer) cancelled(n int, err error) error {
 
 func (t *trainer) diverged(n, b int) error {
 	t.history.Stopped = StopDiverged
-	t.net.restore(t.lastFinite)
+	t.net.restore(t.best)
 	if o, ok := t.Optimizer.(Stateful); ok {
 		o.SetState(nil) // an empty state is always taken
 	}
-	return door("Train").errorf("epoch %d, batch %d: %w; the network holds its last finite parameters; "+
-		"try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", n, b, ErrDiverged)
+	return door("Train").errorf("epoch %d, batch %d: %w; the network holds the parameters of its best epoch so far; try %s",
+		n, b, ErrDiverged, t.remedies())
+}
+
+// remedies are what may keep the training from diverging.
+func (t *trainer) remedies() string {
+	list, largest := "a smaller LearningRate, ClipNorm", 0.0
+	if !t.net.shape.mustBeFirst {
+		list += ", Standardize"
+	}
+	for i := range t.y.Rows {
+		for _, v := range t.y.Row(i) {
+			largest = max(largest, math.Abs(v))
+		}
+	}
+	if largest > 10 {
+		list += fmt.Sprintf(", targets of a scale of 1 (they reach %.3g)", largest)
+	}
+	return list + " or BatchNorm"
 }
 
 // capture hands what the training is at the end of an epoch to the keeper of the checkpoint.
@@ -895,7 +951,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	if ctx == nil {
 		return nil, where.errorf("ctx is nil, want a context")
 	}
-	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}}
+	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}, lowest: math.Inf(1)}
 	var err error
 	if t.x, t.y, t.Loss, err = n.checkBatch(where, x, y, c.Loss); err != nil {
 		return nil, err
@@ -905,6 +961,9 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	}
 	if err := t.checkConfig(); err != nil {
 		return nil, err
+	}
+	if shareMemory(t.x.Data, n.params) || shareMemory(t.y.Data, n.params) {
+		return nil, where.errorf("x or y overlaps the network's Params, want a copy")
 	}
 	if c.Validation != (Data{}) {
 		if t.validX, err = n.checkInput(where, "Validation.X", c.Validation.X); err != nil {
@@ -960,6 +1019,7 @@ func (t *trainer) checkConfig() error {
 		check(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it"),
 		checkPenalty("L2", t.L2), checkPenalty("WeightDecay", t.WeightDecay),
 		checkPenalty("ClipNorm", t.ClipNorm), checkPenalty("ClipValue", t.ClipValue), checkPenalty("TargetLoss", t.TargetLoss),
+		check(!(t.LearningRate*t.WeightDecay >= 1), "LearningRate·WeightDecay", t.LearningRate*t.WeightDecay, "less than 1"),
 		checkFields(t.Optimizer), checkFields(t.Schedule),
 		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),
 	)
