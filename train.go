@@ -48,10 +48,9 @@ type TrainConfig struct {
 	// of processor) ends with the same bits as if it had not been interrupted. A training that had
 	// ended returns at once; one that had done all its Epochs goes on where Epochs has been raised,
 	// one that had reached its TargetLoss, lost its Patience or was stopped by OnEpoch does not.
-	// Epochs done before are not shown to
-	// OnEpoch again. A file of another network, configuration or data is an error, and not
-	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared. The optimizer
-	// must be Stateful.
+	// Epochs done before are not shown to OnEpoch again. A file of another network, configuration
+	// or data is an error, and not overwritten. A Schedule, Loss or OnEpoch that is a function is
+	// not compared. The optimizer must be Stateful.
 	Checkpoint string
 }
 
@@ -116,10 +115,10 @@ var ErrStop = errors.New("stop training")
 // When ctx is cancelled Train returns within one batch with an error that wraps ctx.Err(); the
 // network keeps what it has learnt. Arguments that cannot be used, NaN and infinities in the data
 // among them, are errors before the first step. When the loss leaves the finite numbers the error
-// wraps [ErrDiverged], names epoch and batch, and the network holds the parameters of the best epoch
-// so far: with validation data those after it, else the last ones at the beginning of an epoch
-// whose first batch had no higher loss than any epoch before. An optimizer with SetState is made to
-// start afresh then. An error that OnEpoch returns is wrapped.
+// wraps [ErrDiverged], names epoch and batch, and the network holds the parameters of the best
+// epoch so far: with full batches those that had its loss, else those after it, unless that has
+// taken the loss beyond the first epoch's. An optimizer with SetState is made to start afresh then.
+// An error that OnEpoch returns is wrapped.
 //
 // Besides the data and the network, Train holds a copy of the parameters (with a Checkpoint two),
 // the gradient, the optimizer's state and the values of one batch.
@@ -340,7 +339,7 @@ func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
 	if loss = t.pass.value(y); !isFinite(loss) {
 		return loss, 0
 	}
-	if b == 0 && t.validX.Data == nil && loss <= t.lowest {
+	if b == 0 && t.beginsBest(loss) {
 		t.net.snapshot(&t.best)
 	}
 	t.pass.backward() // fills the gradient
@@ -767,8 +766,21 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 	return p.eta
 }
 
-// noteBest keeps the best epoch. Its parameters are those after it if that is where its loss was
-// measured, on validation data; else step keeps them.
+// beginsBest tells whether the parameters at the beginning of an epoch, the loss of whose first
+// batch is given, are those of the best epoch so far: of this one where the batch is all samples,
+// else of the one before, unless their loss is beyond that of the first epoch.
+func (t *trainer) beginsBest(loss float64) bool {
+	n := len(t.history.Epochs) - 1
+	switch {
+	case t.validX.Data != nil: // noteBest keeps those after the epoch
+		return false
+	case t.batches == 1 || n == 0:
+		return loss <= t.lowest
+	}
+	return t.history.Best == n-1 && loss <= t.history.Epochs[0].Loss
+}
+
+// noteBest keeps the best epoch, and its parameters if its loss was measured after it.
 func (t *trainer) noteBest(e *Epoch) {
 	if loss := t.watched(e); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss

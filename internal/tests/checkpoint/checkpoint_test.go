@@ -224,8 +224,8 @@ func TestACheckpointIsANetworkToo(t *testing.T) {
 	StateOf(net).MustEqual(t, loaded)
 }
 
-// A gradient whose square overflows leaves an infinity in the optimizer, of
-// which the parameters know nothing.
+// A gradient whose square overflows leaves an infinity in the optimizer, of which the parameters
+// know nothing.
 func TestAnInfiniteStateIsTakenUp(t *testing.T) {
 	train := func(path string, epochs int) []byte {
 		net := NewNetwork(t, 1, Dense{Units: 1})

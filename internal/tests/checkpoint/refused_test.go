@@ -85,8 +85,7 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 	refused(net, x, y, c, "a training that began with other parameters")
 }
 
-// What a configuration's values hold is compared, not where they lie; functions
-// are not compared.
+// What a configuration's values hold is compared, not where they lie; functions are not compared.
 func TestConfigurationsAreComparedByTheirValues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	train := func(l Loss) error {
@@ -195,8 +194,8 @@ func TestACheckpointOfTheVersionBeforeIsRefused(t *testing.T) {
 	MustHold(t, path, file)
 }
 
-// Cut or flipped anywhere, a checkpoint is refused and kept, or another whole
-// one; nothing of it makes training panic or gives a network with a NaN.
+// Cut or flipped anywhere, a checkpoint is refused and kept, or another whole one; nothing of it
+// makes training panic or gives a network with a NaN.
 func TestTrainOutlivesEveryDamageToItsCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	train := func(epochs int) (*Network, error) {
@@ -252,8 +251,8 @@ func TestACheckpointThatCannotBeWrittenIsFoundBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// The folder goes while training: an error, and the network is whole, and goes
-// on once there is a folder again, in the same program.
+// The folder goes while training: an error, and the network is whole, and goes on once there is a
+// folder again, in the same program.
 func TestAFailingCheckpointLeavesTheNetwork(t *testing.T) {
 	want, wantHistory := unbroken(t, 5, CheckpointEpochs)
 	net, x, y, c := Training(t, 5)

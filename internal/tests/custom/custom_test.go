@@ -23,8 +23,8 @@ func TestUserMadeLossAndActivationWorkLikeTheBuiltInOnes(t *testing.T) {
 	EqualTo(t, "parameters", net.Params(), want.Params(), 1e-12)
 }
 
-// A user's type that embeds one of the package's keeps its own methods: they are
-// not passed over for what the package can do faster.
+// A user's type that embeds one of the package's keeps its own methods: they are not passed over
+// for what the package can do faster.
 func TestUserMadeMethodsWinOverEmbeddedOnes(t *testing.T) {
 	x, y := Pattern(9, 2), Pattern(9, 3)
 	train := func(f Activation, l Loss, o Optimizer) []float64 {

@@ -27,8 +27,8 @@ func TestReadRefusesHostileFiles(t *testing.T) {
 	}
 }
 
-// Bits of every byte of a file are turned over. Most make it unreadable, some another
-// network; none panics, and what is read is a network.
+// Bits of every byte of a file are turned over. Most make it unreadable, some another network; none
+// panics, and what is read is a network.
 func TestReadOutlivesFlippedBits(t *testing.T) {
 	file := BytesOf(t, NewNetwork(t, 2, Standardize{}, Dense{Units: 2, Activation: LeakyReLU{}}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 1}))
 	for i := range file {

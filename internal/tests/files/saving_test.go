@@ -95,8 +95,8 @@ func TestSaveWritesAStandardFile(t *testing.T) {
 	}
 }
 
-// Tensors as another program writes them: F32, in any order, with the counts
-// that PyTorch keeps beside the running statistics.
+// Tensors as another program writes them: F32, in any order, with the counts that PyTorch keeps
+// beside the running statistics.
 func TestReadTakesOtherProgramsFiles(t *testing.T) {
 	const description = ` { "layers" : [ {"type":"Standardize"}, {"type":"Dense", "units":2, "activation":"ELU(2.0)"}, {"type":"BatchNorm"} ],
 		"fitted":true, "inputs":2 } `
@@ -119,8 +119,8 @@ func TestReadTakesOtherProgramsFiles(t *testing.T) {
 		predictions = append(predictions, Predict(t, net, mat.NewDense(2, 2, []float64{11, 20.5, 4, 1})))
 		MustComeBack(t, net, Pattern(5, 2))
 	}
-	// The first row by hand: standardized (0.5, 1), z = (0, 11.125), a = z, and
-	// batch norm's ((0−0.5)/√(2+1e-5) − 1, 2·(11.125−1)/√1e-5).
+	// The first row by hand: standardized (0.5, 1), z = (0, 11.125), a = z, and batch norm's
+	// ((0−0.5)/√(2+1e-5) − 1, 2·(11.125−1)/√1e-5).
 	EqualTo(t, "predictions", predictions[0][:2], []float64{-0.5/math.Sqrt(2+1e-5) - 1, 20.25 / math.Sqrt(1e-5)}, FewUlps)
 	SameBits(t, "F32", predictions[1], predictions[0])
 	SameBits(t, "with counts", predictions[2], predictions[0])

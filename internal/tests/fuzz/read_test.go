@@ -11,8 +11,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Whatever is read is a network that predicts or says why not, and saves as it
-// was read.
+// Whatever is read is a network that predicts or says why not, and saves as it was read.
 func FuzzRead(f *testing.F) {
 	for _, c := range HostileFiles {
 		if len(c.File) < 1<<12 {

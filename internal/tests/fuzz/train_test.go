@@ -18,9 +18,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Random networks, data and configurations out of the fuzzer's bytes. Every call
-// works or returns an error; no parameter becomes NaN or infinite; whatever
-// trains also saves, loads and predicts the same.
+// Random networks, data and configurations out of the fuzzer's bytes. Every call works or returns
+// an error; no parameter becomes NaN or infinite; whatever trains also saves, loads and predicts
+// the same.
 func FuzzTrain(f *testing.F) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for range 200 {

@@ -10,9 +10,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// With n weights a sample mean has standard deviation σ/√n, and a sample
-// variance at most σ²·√(2/n) (that of a normal distribution). Five of them are
-// allowed; the seed is fixed.
+// With n weights a sample mean has standard deviation σ/√n, and a sample variance at most σ²·√(2/n)
+// (that of a normal distribution). Five of them are allowed; the seed is fixed.
 func TestInitializersHaveTheirVariance(t *testing.T) {
 	const in, out = 200, 300
 	for _, c := range []struct {
@@ -37,8 +36,8 @@ func TestInitializersHaveTheirVariance(t *testing.T) {
 			if math.Abs(variance-c.variance) > 5*c.variance*math.Sqrt(2/n) {
 				t.Errorf("variance is %v, want %v", variance, c.variance)
 			}
-			// Of 60,000 uniform draws the largest misses the limit by more than
-			// a thousandth with probability e^−60; of normal ones some lie beyond 3σ.
+			// Of 60,000 uniform draws the largest misses the limit by more than a thousandth with
+			// probability e^−60; of normal ones some lie beyond 3σ.
 			top := Largest(w)
 			if c.limit > 0 && (top > c.limit || top < 0.999*c.limit) {
 				t.Errorf("largest is %v, want just below %v", top, c.limit)
@@ -69,8 +68,8 @@ func TestOrthogonalHasOrthonormalRowsOrColumns(t *testing.T) {
 	}
 }
 
-// A uniform orthogonal n×n matrix has entries of variance 1/n around 0, which
-// is not so without the signs of R's diagonal.
+// A uniform orthogonal n×n matrix has entries of variance 1/n around 0, which is not so without the
+// signs of R's diagonal.
 func TestOrthogonalIsUniform(t *testing.T) {
 	net := NewNetwork(t, 3, Dense{Units: 3, Init: Orthogonal})
 	const draws = 2000

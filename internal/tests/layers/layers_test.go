@@ -102,8 +102,7 @@ func TestStringIsATableOfTheLayers(t *testing.T) {
 	}
 }
 
-// A layer that only repeats its inputs shows what Dropout before it has done
-// with rows of ones.
+// A layer that only repeats its inputs shows what Dropout before it has done with rows of ones.
 func TestDropoutDropsAtItsRateWhileTraining(t *testing.T) {
 	for _, rate := range []float64{0.2, 0.5, 0.9} {
 		const units, samples, epochs = 20, 50, 10
@@ -187,8 +186,8 @@ func TestDropoutIsDrawnFromTheSeed(t *testing.T) {
 	}
 }
 
-// Initial weights and dropout of the same seed must not be the same random
-// numbers: the units dropped first would be those of the lower weights.
+// Initial weights and dropout of the same seed must not be the same random numbers: the units
+// dropped first would be those of the lower weights.
 func TestDropoutDoesNotGoByTheInitialWeights(t *testing.T) {
 	const units = 256
 	var seen []float64
@@ -214,8 +213,8 @@ func TestStandardizeLearnsFromTheFirstTrainingData(t *testing.T) {
 	net := NewNetwork(t, 3, Standardize{}, Dense{Units: 3, NoBias: true,
 		Activation: Observed{Activation: Identity, See: func(a, z []float64) { seen = append(seen, z...) }}})
 	SetIdentity(net.Weights(1))
-	// The columns: 1, 2, 6 with mean 3 and population variance (4+1+9)/3; a
-	// constant that a mean of three would miss by rounding; −1, 0, 1.
+	// The columns: 1, 2, 6 with mean 3 and population variance (4+1+9)/3; a constant that a mean of
+	// three would miss by rounding; −1, 0, 1.
 	x := mat.NewDense(3, 3, []float64{1, 0.1, -1, 2, 0.1, 0, 6, 0.1, 1})
 	EqualTo(t, "before training", Value(net.Predict(x))(t).RawMatrix().Data, x.RawMatrix().Data, 0)
 	config := TrainConfig{LearningRate: 1, Epochs: 1, Optimizer: Still{}, Loss: MSE}

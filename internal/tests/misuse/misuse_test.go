@@ -50,8 +50,8 @@ func TestBadDataAreFoundBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// Every misuse is an error that says where, what came and what was expected. None
-// panics, and none changes the network.
+// Every misuse is an error that says where, what came and what was expected. None panics, and none
+// changes the network.
 func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 	var (
 		nilMatrix  *mat.Dense
@@ -178,7 +178,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Predict nil vector", predict(nilVector), "backprop: Predict: x is nil, want a matrix"},
 		{"Predict empty", predict(&mat.Dense{}), "backprop: Predict: x is 0×0, want N×2"},
 		{"Predict wrong columns", predict(Pattern(4, 3)), "backprop: Predict: x is 4×3, want N×2"},
-		{"Predict transposed", predict(x.T()), "backprop: Predict: x is 2×6, want N×2"},
+		{"Predict transposed", predict(x.T()), "backprop: Predict: x is 2×6, want N×2; samples are rows, so the transpose may be meant"},
 		{"Predict NaN", predict(with(x, 3, 1, nan)), "backprop: Predict: x row 3, column 1 is NaN, want a finite number"},
 		{"Predict infinity", predict(with(x, 0, 0, math.Inf(-1)).T().T()),
 			"backprop: Predict: x row 0, column 0 is -Inf, want a finite number"},
@@ -202,17 +202,17 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Loss other length", loss(x, Pattern(5, 1), nil), "backprop: Loss: y is 5×1, want 6×1"},
 		{"Loss nil network", on(nilNetwork, loss(x, y, nil)), "backprop: Loss: the network has no layers; New makes one"},
 		{"Loss label above 1", loss(x, with(y, 2, 0, 1.5), nil),
-			"backprop: Loss: y row 2, column 0 is 1.5, want 0 to 1 for BinaryCrossEntropy"},
+			"backprop: Loss: y row 2, column 0 is 1.5, want 0 to 1 for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes"},
 		{"Loss negative label", loss(x, with(y, 2, 0, -0.25), BinaryCrossEntropy),
-			"backprop: Loss: y row 2, column 0 is -0.25, want 0 to 1 for BinaryCrossEntropy"},
+			"backprop: Loss: y row 2, column 0 is -0.25, want 0 to 1 for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes"},
 		{"Loss overflow", on(scaledNetwork(t), loss(mat.NewDense(1, 1, []float64{1}), mat.NewDense(1, 1, []float64{1}), nil)),
 			"backprop: Loss: loss or gradient is not finite: it is +Inf"},
 		{"Huber negative", loss(x, y, Huber{Delta: -1}), "backprop: Loss: Huber Delta is -1, want a finite number above 0"},
 		{"Huber nil pointer", loss(x, y, (*Huber)(nil)), "backprop: Loss: a *backprop.Huber is nil, want a value"},
 		{"classes do not sum to 1", on(softmax, loss(x, mat.NewDense(6, 3, slices.Repeat([]float64{0.5, 0.25, 0}, 6)), nil)),
-			"backprop: Loss: y row 0 sums to 0.75, want 1 for CrossEntropy"},
+			"backprop: Loss: y row 0 sums to 0.75, want 1 for CrossEntropy; OneHot makes such rows"},
 		{"class above 1", on(softmax, loss(x, mat.NewDense(6, 3, slices.Repeat([]float64{2, -1, 0}, 6)), nil)),
-			"backprop: Loss: y row 0, column 0 is 2, want 0 to 1 for CrossEntropy"},
+			"backprop: Loss: y row 0, column 0 is 2, want 0 to 1 for CrossEntropy; OneHot makes such rows"},
 		{"Gradient short dst", gradient(make([]float64, 3), x, y, nil), "backprop: Gradient: dst is 3×1, want 16×1"},
 		{"Gradient empty dst", gradient([]float64{}, x, y, nil), "backprop: Gradient: dst is 0×1, want 16×1"},
 		{"Gradient into Params", func(net *Network) error { return gradient(net.Params(), x, y, nil)(net) },
@@ -242,7 +242,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"Train wrong targets", trainOn(x, Probabilities(6, 2)), "backprop: Train: y is 6×2, want 6×1"},
 		{"Train NaN", trainOn(x, with(y, 5, 0, nan)), "backprop: Train: y row 5, column 0 is NaN, want a finite number"},
 		{"Train label", trainOn(x, with(y, 5, 0, 2)),
-			"backprop: Train: y row 5, column 0 is 2, want 0 to 1 for BinaryCrossEntropy"},
+			"backprop: Train: y row 5, column 0 is 2, want 0 to 1 for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes"},
 		{"Train one sample", trainOn(Pattern(1, 2), Probabilities(1, 1)),
 			"backprop: Train: a batch of 1 sample is too small for layer 2, a BatchNorm, want 2 or more"},
 		{"Train too large for Standardize", trainOn(with(x, 0, 1, 1e200), y),
@@ -294,7 +294,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		{"validation lengths", train(func(c *TrainConfig) { c.Validation = Data{X: Pattern(3, 2), Y: y} }),
 			"backprop: Train: Validation.Y is 6×1, want 3×1"},
 		{"validation label", train(func(c *TrainConfig) { c.Validation = Data{X: x, Y: with(y, 1, 0, 3)} }),
-			"backprop: Train: Validation.Y row 1, column 0 is 3, want 0 to 1 for BinaryCrossEntropy"},
+			"backprop: Train: Validation.Y row 1, column 0 is 3, want 0 to 1 for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes"},
 		{"nil Adam", train(func(c *TrainConfig) { c.Optimizer = (*Adam)(nil) }),
 			"backprop: Train: a *backprop.Adam is nil, want a value"},
 		{"nil SGD", train(func(c *TrainConfig) { c.Optimizer = (*SGD)(nil) }),
@@ -356,7 +356,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: ConfusionMatrix: predicted is 0×0, want N×M"},
 		{"ConfusionMatrix lengths", metric(confusion, y, Probabilities(5, 1)),
 			"backprop: ConfusionMatrix: actual is 5×1, want 6×1"},
-		{"ConfusionMatrix huge", metric(confusion, mat.NewDense(1, 1<<15+1, nil), mat.NewDense(1, 1<<15+1, nil)),
+		{"ConfusionMatrix huge", metric(confusion, mat.NewDense(1, 1<<15+1, nil), Value(OneHot([]int{0}, 1<<15+1))(t)),
 			"backprop: ConfusionMatrix: 32769×32769 counts for 32769 classes, want at most 1073741824 counts"},
 		{"R2 infinity", metric(R2, y, with(y, 1, 0, math.Inf(1))),
 			"backprop: R2: actual row 1, column 0 is +Inf, want a finite number"},
@@ -385,7 +385,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: SetState: this is not the state of an optimizer"},
 		{"SetState NaN", func(*Network) error { return (&SGD{Momentum: 0.9}).SetState([]float64{1, nan}) },
 			"backprop: SetState: this is not the state of an optimizer"},
-		{"plain network, wrong columns", on(plain, predict(Pattern(2, 1))), "backprop: Predict: x is 2×1, want N×2"},
+		{"plain network, wrong columns", on(plain, predict(Pattern(2, 1))), "backprop: Predict: x is 2×1, want N×2; samples are rows, so the transpose may be meant"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			net := NewNetwork(t, 2, Standardize{}, Dense{Units: 3, NoBias: true}, BatchNorm{Activation: Tanh}, Dense{Units: 1, Activation: Sigmoid})
@@ -427,7 +427,7 @@ func TestNewRefusesNilAndPointersToItsLayers(t *testing.T) {
 func TestErrorsCanBeTold(t *testing.T) {
 	Fails(t, ErrStop, "stop training")
 	Fails(t, ErrDiverged, "loss or gradient is not finite")
-	net := NewNetwork(t, 2, Dense{Units: 1})
+	net := NewNetwork(t, 2, Dense{Units: 1, Activation: Sigmoid})
 	var shape *ShapeError
 	_, err := net.Predict(Pattern(4, 3))
 	if !errors.As(err, &shape) || *shape != (ShapeError{Func: "Predict", Name: "x", Rows: 4, Cols: 3, WantRows: -1, WantCols: 2}) {
@@ -435,9 +435,10 @@ func TestErrorsCanBeTold(t *testing.T) {
 	}
 	var element *ValueError
 	_, err = net.Loss(Pattern(1, 2), mat.NewDense(1, 1, []float64{7}), BinaryCrossEntropy)
-	if !errors.As(err, &element) || *element != (ValueError{Func: "Loss", Name: "y", Row: 0, Col: 0, Value: 7, Want: "0 to 1 for BinaryCrossEntropy"}) {
+	if !errors.As(err, &element) || *element != (ValueError{Func: "Loss", Name: "y", Row: 0, Col: 0, Value: 7, Want: "0 to 1 for BinaryCrossEntropy; a Softmax and OneHot are for more than two classes"}) {
 		t.Errorf("%+v", err)
 	}
+	net = NewNetwork(t, 2, Dense{Units: 1})
 	net.Params()[0] = 1e300
 	if _, err := net.Loss(mat.NewDense(1, 2, []float64{1e10, 0}), Pattern(1, 1), nil); !errors.Is(err, ErrDiverged) {
 		t.Errorf("%v does not wrap ErrDiverged", err)

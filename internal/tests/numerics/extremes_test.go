@@ -15,8 +15,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// extremes are arguments at which one formula or another overflows, underflows
-// or cancels: exp ends at ±709.78 and −745.13, Φ underflows at −38.5.
+// extremes are arguments at which one formula or another overflows, underflows or cancels: exp ends
+// at ±709.78 and −745.13, Φ underflows at −38.5.
 var extremes = []float64{
 	0, 5e-324, 1e-300, 1e-20, 1e-9, 1e-4, 0.03, 0.5, 1, 2, 3.7, 4.16, 4.17, 7, 8.31, 8.32, 9, 15, 19, 20, 30, 36, 36.8, 37.5,
 	38, 38.4, 38.6, 40, 100, 354, 500, 708, 709, 709.7, 709.8, 740, 745, 746, 750, 1000,
@@ -47,8 +47,8 @@ func TestActivationsAreExactFromMinusToPlusThousand(t *testing.T) {
 	for _, c := range []struct {
 		f         Activation
 		reference func(z *big.Float) (f, d *big.Float)
-		// Relative bounds of f and f′ at z. Where f′ is 1−a² or a(1−a), a's own
-		// rounding counts up to 2¹² times, the documented limit.
+		// Relative bounds of f and f′ at z. Where f′ is 1−a² or a(1−a), a's own rounding counts up
+		// to 2¹² times, the documented limit.
 		boundF, boundD func(z float64) float64
 	}{
 		{Identity, func(z *big.Float) (f, d *big.Float) { return z, one }, bound(0), bound(0)},
@@ -126,9 +126,8 @@ func TestSoftmaxIsExactAtExtremes(t *testing.T) {
 	}
 }
 
-// The loss of a network that passes its inputs to the output's activation as
-// they are, against the definition in 600 digits; and ∂L/∂z = a − y, read off
-// the biases' gradient.
+// The loss of a network that passes its inputs to the output's activation as they are, against the
+// definition in 600 digits; and ∂L/∂z = a − y, read off the biases' gradient.
 func TestCrossEntropiesAreExactAtExtremeLogits(t *testing.T) {
 	for _, c := range []struct {
 		f    Activation
@@ -186,8 +185,8 @@ func TestCrossEntropiesAreExactAtExtremeLogits(t *testing.T) {
 	}
 }
 
-// Behind another activation the probabilities are clamped at 1e-12: the loss is
-// finite, and the derivative beyond is 0.
+// Behind another activation the probabilities are clamped at 1e-12: the loss is finite, and the
+// derivative beyond is 0.
 func TestCrossEntropiesOnProbabilitiesAreClamped(t *testing.T) {
 	atClamp := 27.631021115928547 // −log 1e-12 = 12·log 10
 	for _, c := range []struct {
@@ -216,9 +215,9 @@ func TestCrossEntropiesOnProbabilitiesAreClamped(t *testing.T) {
 	}
 }
 
-// agrees compares with a reference: relatively where float64 has all its digits
-// there, else to some units in the last place of the smallest numbers, times
-// the |z| that they may have been multiplied with.
+// agrees compares with a reference: relatively where float64 has all its digits there, else to some
+// units in the last place of the smallest numbers, times the |z| that they may have been multiplied
+// with.
 func agrees(t *testing.T, what string, got float64, reference *big.Float, bound, z float64) {
 	t.Helper()
 	want, _ := reference.Float64()
@@ -239,8 +238,8 @@ func bound(relative float64) func(float64) float64 {
 	return func(float64) float64 { return relative }
 }
 
-// The references are computed with 2000 bits: e^z − 1 loses 1074 of them at the
-// smallest z, and the series of Φ some 1160 at z = −40.
+// The references are computed with 2000 bits: e^z − 1 loses 1074 of them at the smallest z, and the
+// series of Φ some 1160 at z = −40.
 const precision = 2000
 
 func bigFloat(v float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(v) }

@@ -61,9 +61,9 @@ type oracleSchedule struct {
 	Rates                         []float64
 }
 
-// Every run of the oracle, step by step. A step is observed as an epoch of its
-// own: training goes on with the same optimizer, batch by batch. The bound is
-// 1e-12 relative; for elements near zero, relative to 0.005 of the largest.
+// Every run of the oracle, step by step. A step is observed as an epoch of its own: training goes
+// on with the same optimizer, batch by batch. The bound is 1e-12 relative; for elements near zero,
+// relative to 0.005 of the largest.
 func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
@@ -91,8 +91,8 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	}
 }
 
-// train runs the epochs; a user-made loss around the named one would hide its
-// closed form, so the losses of the steps are read off trainings of one batch.
+// train runs the epochs; a user-made loss around the named one would hide its closed form, so the
+// losses of the steps are read off trainings of one batch.
 func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle) (losses []float64) {
 	n, _ := x.Dims()
 	config := TrainConfig{
@@ -138,8 +138,8 @@ func TestOneTrainingEqualsItsBatches(t *testing.T) {
 	}
 }
 
-// Every schedule's η, epoch by epoch. PyTorch takes the cosine up again after
-// its end, where ours stays at the minimum.
+// Every schedule's η, epoch by epoch. PyTorch takes the cosine up again after its end, where ours
+// stays at the minimum.
 func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 	o := readOracle(t)
 	for _, s := range o.Schedules {

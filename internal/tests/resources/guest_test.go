@@ -15,9 +15,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// The library never prints of its own accord, exits, recovers a panic, draws
-// from a source that is not seeded or changes gonum's BLAS. Its text is looked
-// through for the names of what would.
+// The library never prints of its own accord, exits, recovers a panic, draws from a source that is
+// not seeded or changes gonum's BLAS. Its text is looked through for the names of what would.
 func TestTheLibraryNeverUsesWhatAGuestDoesNot(t *testing.T) {
 	seeded := map[string]bool{"New": true, "NewPCG": true, "Rand": true, "PCG": true}
 	forbidden := func(of, name string) bool {

@@ -17,9 +17,9 @@ import (
 	. "example.com/backprop/internal/tests/testutil"
 )
 
-// Ten times the epochs, or the batches, and not one allocation more, but for the
-// history's growth, which doubles at most six times from 3 to 30 epochs and more,
-// and for the scratch that each goroutine of a shared product takes once.
+// Ten times the epochs, or the batches, and not one allocation more, but for the history's growth,
+// which doubles at most six times from 3 to 30 epochs and more, and for the scratch that each
+// goroutine of a shared product takes once.
 func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
 	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 2, Activation: Softmax}}
@@ -130,8 +130,8 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 	}
 }
 
-// bytesAllocated is how many bytes f allocates. With the garbage collector off
-// that is an upper bound of what it holds at once.
+// bytesAllocated is how many bytes f allocates. With the garbage collector off that is an upper
+// bound of what it holds at once.
 func bytesAllocated(f func()) uint64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	var before, after runtime.MemStats
@@ -141,9 +141,8 @@ func bytesAllocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Everything that a server does with networks, again and again: memory stays
-// flat, and no goroutine and no file is left. BACKPROP_LONG is for how long, as
-// "10m"; without it some rounds are made.
+// Everything that a server does with networks, again and again: memory stays flat, and no goroutine
+// and no file is left. BACKPROP_LONG is for how long, as "10m"; without it some rounds are made.
 func TestALongRunStaysFlat(t *testing.T) {
 	long, _ := time.ParseDuration(os.Getenv("BACKPROP_LONG"))
 	rounds, start := 18, time.Now()
@@ -199,9 +198,8 @@ func usage() (heap uint64, goroutines, files int) {
 	return m.HeapAlloc, runtime.NumGoroutine(), len(open)
 }
 
-// allocations is how often f allocates, the lowest of some runs: what the
-// runtime allocates meanwhile is not f's. Nothing is collected meanwhile, which
-// would empty the pools.
+// allocations is how often f allocates, the lowest of some runs: what the runtime allocates
+// meanwhile is not f's. Nothing is collected meanwhile, which would empty the pools.
 func allocations(f func()) uint64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	f()
@@ -216,8 +214,7 @@ func allocations(f func()) uint64 {
 	return lowest
 }
 
-// mayNotAllocate skips where sync.Pool forgets at random, as it does under the
-// race detector.
+// mayNotAllocate skips where sync.Pool forgets at random, as it does under the race detector.
 func mayNotAllocate(t *testing.T) {
 	info, _ := debug.ReadBuildInfo()
 	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {

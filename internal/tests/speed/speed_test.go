@@ -16,8 +16,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// The trainings that examples/benchmark compares with NumPy and PyTorch. ns/epoch
-// leaves out what Train does once, and GFLOPS counts the products.
+// The trainings that examples/benchmark compares with NumPy and PyTorch. ns/epoch leaves out what
+// Train does once, and GFLOPS counts the products.
 func BenchmarkTraining(b *testing.B) {
 	hundred := slices.Repeat([]Layer{Dense{Units: 64, Activation: Tanh, Init: Orthogonal}}, 100)
 	for _, c := range []struct {
@@ -75,8 +75,8 @@ func benchmarkTraining(b *testing.B, net *Network, x, y *mat.Dense, config Train
 	b.ReportMetric(flops*epochs/nanoseconds, "GFLOPS")
 }
 
-// flops is how many operations the products of an epoch are: those of Z and dW
-// in every layer, and of dX in all but the first.
+// flops is how many operations the products of an epoch are: those of Z and dW in every layer, and
+// of dX in all but the first.
 func flops(rows, inputs int, layers []Layer) (sum float64) {
 	products := 2
 	for _, l := range layers {
@@ -104,9 +104,8 @@ func BenchmarkPredictTo(b *testing.B) {
 	}
 }
 
-// How long the garbage collector waits for a wide network's training to stop,
-// which it cannot do within a kernel, and for a plain loop to stop, which it can:
-// what that takes is the machine's.
+// How long the garbage collector waits for a wide network's training to stop, which it cannot do
+// within a kernel, and for a plain loop to stop, which it can: what that takes is the machine's.
 func BenchmarkPausesOfTheGarbageCollector(b *testing.B) {
 	net, x, y := NewNetwork(b, 512, append(slices.Clip(wideLayers), Dense{Units: 10, Activation: Softmax})...), Pattern(2048, 512), Classes(2048, 10)
 	for name, work := range map[string]func(){
@@ -149,8 +148,7 @@ func BenchmarkPausesOfTheGarbageCollector(b *testing.B) {
 	}
 }
 
-// gcPauses is how often the garbage collector took how many seconds to stop the
-// world.
+// gcPauses is how often the garbage collector took how many seconds to stop the world.
 func gcPauses() metrics.Float64Histogram {
 	s := []metrics.Sample{{Name: "/sched/pauses/stopping/gc:seconds"}}
 	metrics.Read(s)
@@ -159,8 +157,7 @@ func gcPauses() metrics.Float64Histogram {
 	return h
 }
 
-// quantile is the upper bound of the first bucket up to which a share q of all
-// lies.
+// quantile is the upper bound of the first bucket up to which a share q of all lies.
 func quantile(h metrics.Float64Histogram, q float64) float64 {
 	all, sum := uint64(0), uint64(0)
 	for _, n := range h.Counts {

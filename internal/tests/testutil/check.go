@@ -83,8 +83,8 @@ func NoNaN(t testing.TB, what string, values []float64) {
 	}
 }
 
-// Near fails unless every element is within 1e-12 of what is wanted, relative
-// to the larger of it and floor times the largest.
+// Near fails unless every element is within 1e-12 of what is wanted, relative to the larger of it
+// and floor times the largest.
 func Near(t *testing.T, what string, got, want []float64, floor float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -42,6 +42,15 @@ func (f Wrong) Backward(dz, da, z, a []float64) {
 	}
 }
 
+// Before is f as an output that l takes: losses of probabilities stand behind an activation of the
+// package's only if it gives them, but behind any of the caller's own.
+func Before(l backprop.Loss, f backprop.Activation) backprop.Activation {
+	if l == backprop.CrossEntropy && f != backprop.Softmax || l == backprop.BinaryCrossEntropy && f != backprop.Sigmoid {
+		return Wrong{Activation: f, K: 1} // times 1 is right
+	}
+	return f
+}
+
 // Named is a name for an activation.
 type Named string
 

@@ -31,8 +31,8 @@ func Child(t *testing.T, c *exec.Cmd, job, path string) *exec.Cmd {
 	return c
 }
 
-// Kill starts a command and kills it after it has written so many lines and
-// some more time has gone. It tells whether the command was still at work.
+// Kill starts a command and kills it after it has written so many lines and some more time has
+// gone. It tells whether the command was still at work.
 func Kill(t *testing.T, c *exec.Cmd, lines, spin int) bool {
 	t.Helper()
 	out := Value(c.StdoutPipe())(t)

@@ -8,8 +8,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Trainings are what a checkpoint has to be able to take up, each with all that
-// keeps something between epochs.
+// Trainings are what a checkpoint has to be able to take up, each with all that keeps something
+// between epochs.
 var Trainings = []func() backprop.TrainConfig{
 	func() backprop.TrainConfig { return backprop.TrainConfig{} },
 	func() backprop.TrainConfig {

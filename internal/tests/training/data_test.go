@@ -13,8 +13,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// The same values as a matrix of their own, a window of a larger one, a
-// transpose and, for the targets, a vector with a stride.
+// The same values as a matrix of their own, a window of a larger one, a transpose and, for the
+// targets, a vector with a stride.
 func TestTrainNeitherChangesNorMindsHowTheDataLie(t *testing.T) {
 	layers := []Layer{Standardize{}, Dense{Units: 4, Activation: Tanh}, BatchNorm{}, Dropout{Rate: 0.2}, Dense{Units: 1}}
 	x, y := Pattern(11, 3), Pattern(11, 1)
@@ -87,7 +87,9 @@ func TestAStridedTargetGivesTheBitsOfItsCopyForEveryLoss(t *testing.T) {
 		for _, l := range c.losses {
 			for _, config := range []TrainConfig{{}, {BatchSize: 4, NoShuffle: true}, {BatchSize: 4}} {
 				train := func(y mat.Matrix) []float64 {
-					net := NewNetwork(t, 2, Dense{Units: 4, Activation: Tanh}, c.output)
+					output := c.output
+					output.Activation = Before(l, output.Activation)
+					net := NewNetwork(t, 2, Dense{Units: 4, Activation: Tanh}, output)
 					config.LearningRate, config.Epochs, config.Loss = 0.1, 4, l
 					h := Value(net.Train(t.Context(), x, y, config))(t)
 					loss, grad, err := net.Gradient(nil, x, y, l)
@@ -190,8 +192,8 @@ func TestGradientsAreMeansWhateverTheBatchSize(t *testing.T) {
 	y2.Stack(y, y)
 	for _, f := range []Activation{Sigmoid, Softmax, Softplus} {
 		for _, l := range Losses {
-			one := NewNetwork(t, 3, Dense{Units: 2, Activation: f})
-			two := NewNetwork(t, 3, Dense{Units: 2, Activation: f})
+			one := NewNetwork(t, 3, Dense{Units: 2, Activation: Before(l, f)})
+			two := NewNetwork(t, 3, Dense{Units: 2, Activation: Before(l, f)})
 			config := TrainConfig{LearningRate: 0.5, Epochs: 1, Loss: l, L2: 0.1}
 			h1 := Value(one.Train(t.Context(), x, y, config))(t)
 			h2 := Value(two.Train(t.Context(), &x2, &y2, config))(t)

@@ -80,10 +80,9 @@ func TestDeadlineIsSeen(t *testing.T) {
 	})
 }
 
-// In each case a loss, a gradient or a parameter leaves the finite numbers. The
-// network is to hold the parameters of the beginning of the epoch in which the
-// loss was last seen finite.
-func TestDivergenceKeepsTheLastFiniteParameters(t *testing.T) {
+// In each case a loss, a gradient or a parameter leaves the finite numbers. The network is to hold
+// the parameters of the beginning of the epoch in which the loss was last seen finite.
+func TestDivergenceKeepsTheParametersOfTheBestEpoch(t *testing.T) {
 	x, y := Pattern(6, 2), Pattern(6, 1)
 	poison := func(step, parameter int, v float64) Optimizer { // in one step of many
 		n := 0
@@ -144,7 +143,7 @@ func TestDivergenceKeepsTheLastFiniteParameters(t *testing.T) {
 			c.change(&config)
 			h, err := net.Train(t.Context(), x, y, config)
 			Fails(t, err, fmt.Sprintf("backprop: Train: epoch %d, batch %d: loss or gradient is not finite; "+
-				"the network holds its last finite parameters; try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", c.epoch, c.batch))
+				"the network holds the parameters of its best epoch so far; try a smaller LearningRate, ClipNorm, Standardize or BatchNorm", c.epoch, c.batch))
 			if !errors.Is(err, ErrDiverged) || h.Stopped != StopDiverged || len(h.Epochs) != c.epoch {
 				t.Errorf("%v, %q after %d epochs", err, h.Stopped, len(h.Epochs))
 			}
@@ -200,8 +199,8 @@ func TestOnEpochEndsTraining(t *testing.T) {
 	}
 }
 
-// A network y = w·x on the one sample x = 1, y = 0 has the loss w² and the
-// gradient 2w, and the optimizer sets w as a script says.
+// A network y = w·x on the one sample x = 1, y = 0 has the loss w² and the gradient 2w, and the
+// optimizer sets w as a script says.
 func scripted(t *testing.T, start float64, script []float64, config TrainConfig) (*Network, *History) {
 	t.Helper()
 	net := NewNetwork(t, 1, Dense{Units: 1, NoBias: true})
@@ -270,7 +269,7 @@ func TestTargetLossEndsTraining(t *testing.T) {
 }
 
 // A step breaks the parameters, and training is cancelled before the loss shows it.
-func TestCancellationBehindABrokenStepKeepsTheLastFiniteParameters(t *testing.T) {
+func TestCancellationBehindABrokenStepKeepsTheParametersOfTheBestEpoch(t *testing.T) {
 	net := NewNetwork(t, 2, Dense{Units: 1})
 	before := StateOf(net)
 	broken := StepFunc(func(params, grad []float64, eta float64) { params[1] = math.NaN() })

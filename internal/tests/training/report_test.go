@@ -149,8 +149,8 @@ func TestValidationLossIsNaNWithoutValidationData(t *testing.T) {
 	}
 }
 
-// On anything but a terminal: plain lines, some twenty of them and the last. A
-// sample takes a second of the bubble's time.
+// On anything but a terminal: plain lines, some twenty of them and the last. A sample takes a
+// second of the bubble's time.
 func TestProgressWritesPlainLines(t *testing.T) {
 	train := func(t *testing.T, epochs int, change func(*TrainConfig)) []string {
 		var lines []string
@@ -215,8 +215,8 @@ func TestAWriterThatFailsDoesNotStopTraining(t *testing.T) {
 	}
 }
 
-// A pseudo-terminal echoes what is written to its master. Control characters come
-// back as ^[, and a carriage return as a new line.
+// A pseudo-terminal echoes what is written to its master. Control characters come back as ^[, and a
+// carriage return as a new line.
 func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
