@@ -82,3 +82,35 @@ func TestScheduleThatGivesNoRateIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// Train lets a plateau go on from what it has seen, in place of the whole history at every epoch.
+func TestTheRateOnAPlateauIsThatOfTheWholeHistory(t *testing.T) {
+	plateau := ReduceLROnPlateau{Factor: 0.7, Patience: 2, Threshold: 0.1, Cooldown: 1, Min: 1e-4}
+	for _, schedule := range []Schedule{plateau, Warmup{Epochs: 5, Then: plateau}, Warmup{Epochs: 2, Then: Warmup{Epochs: 2, Then: plateau}}} {
+		h := Value(NewNetwork(t, 2, Dense{Units: 3, Activation: Tanh}, Dense{Units: 1}).Train(t.Context(), Pattern(9, 2), Pattern(9, 1),
+			TrainConfig{LearningRate: 0.1, Epochs: 60, BatchSize: 4, Schedule: schedule}))(t)
+		fallen := 0
+		for i, e := range h.Epochs {
+			SameBits(t, "LearningRate", []float64{e.LearningRate}, []float64{schedule.Rate(0.1, h.Epochs[:i])})
+			if i > 0 && e.LearningRate < h.Epochs[i-1].LearningRate {
+				fallen++
+			}
+		}
+		if fallen < 5 {
+			t.Errorf("%+v has fallen %d times", schedule, fallen)
+		}
+	}
+}
+
+// Doubled is a user's schedule that embeds one of the package's.
+type doubled struct{ ReduceLROnPlateau }
+
+func (s doubled) Rate(base float64, history []Epoch) float64 {
+	return 2 * s.ReduceLROnPlateau.Rate(base, history)
+}
+
+func TestAScheduleThatEmbedsAPlateauIsAsked(t *testing.T) {
+	h := Value(NewNetwork(t, 2, Dense{Units: 1}).Train(t.Context(), Pattern(3, 2), Pattern(3, 1),
+		TrainConfig{LearningRate: 0.1, Epochs: 2, Schedule: doubled{}}))(t)
+	EqualTo(t, "rates", []float64{h.Epochs[0].LearningRate, h.Epochs[1].LearningRate}, []float64{0.2, 0.2}, 0)
+}

@@ -221,3 +221,19 @@ func mayNotAllocate(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool allocate")
 	}
 }
+
+// As many samples are predicted at a time as a bounded memory holds, however wide the network.
+func TestPredictingWithAWideNetworkTakesBoundedMemory(t *testing.T) {
+	net := NewNetwork(t, 1, Dense{Units: 1 << 20, Activation: Tanh}, Dense{Units: 1})
+	x := Pattern(256, 1)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p := Predict(t, net, x)
+	loss := Value(net.Loss(x, Pattern(256, 1), nil))(t)
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 600<<20 { // 4 GB for all samples at once
+		t.Errorf("%d MB taken", taken>>20)
+	}
+	SameBits(t, "one sample", Predict(t, net, x.Slice(200, 201, 0, 1)), p[200:201])
+	NoNaN(t, "loss", []float64{loss})
+}
