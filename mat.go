@@ -102,7 +102,7 @@ func mulTrans(dw, dz, x *matrix) {
 // addMulTrans computes W = W + α·dZᵀ·X, to the bits of mulTrans and an addition,
 // if that is one operation here, and reports whether it is.
 func addMulTrans(w *matrix, alpha float64, dz, x *matrix) bool {
-	return kernel.AddMulTN((*kernel.Matrix)(w), alpha, (*kernel.Matrix)(dz), (*kernel.Matrix)(x))
+	return false
 }
 
 // mul computes dX = dZ·W  (N×in = N×out · out×in).

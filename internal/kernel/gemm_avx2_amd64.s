@@ -1,8 +1,10 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// C = C₀ + A·B for at most 12 columns: the loop and the rounding of gemmAVX512, with 256-bit registers.
+// gemmAVX2 computes a panel of at most 12 columns, with the rounding of gemmAVX512.
+//
 // The columns are one, two or three vectors of four, of which the last is loaded, and if it is not
 // full also stored, through a mask. The rows are taken four, two or one at a time.
 //
@@ -90,60 +92,64 @@
 	VMASKMOVPD 64(DX), Y15, Y14
 
 #define TILE(loop, masked, stored, ROWS, START, LOADB, FMA, STORE, MASKED) \
-	MOVQ b+40(FP), DX;          \
-	MOVQ k+88(FP), CX;          \
-	MOVQ SI, AX;                \
-	MASK;                       \
-	ROWS(START);                \
-	PCALIGN $32;                \
-loop:                           \
-	MASK;                       \
-	LOADB;                      \
-	ROWS(FMA);                  \
-	ADDQ R11, DX;               \
-	ADDQ R10, AX;               \
-	DECQ CX;                    \
-	JNZ  loop;                  \
-	MASK;                       \
-	CMPQ 24(R15), $0;           \
-	JEQ  masked;                \
-	ROWS(STORE);                \
-	JMP  stored;                \
-masked:                         \
-	ROWS(MASKED);               \
+	MOVQ p+0(FP), CX;     \
+	MOVQ panel_b(CX), DX; \
+	MOVQ panel_k(CX), CX; \
+	MOVQ SI, AX;          \
+	MASK;                 \
+	ROWS(START);          \
+	PCALIGN $32;          \
+loop:                     \
+	MASK;                 \
+	LOADB;                \
+	ROWS(FMA);            \
+	ADDQ R11, DX;         \
+	ADDQ R10, AX;         \
+	DECQ CX;              \
+	JNZ  loop;            \
+	MASK;                 \
+	CMPQ 24(R15), $0;     \
+	JEQ  masked;          \
+	ROWS(STORE);          \
+	JMP  stored;          \
+masked:                   \
+	ROWS(MASKED);         \
 stored:
 
 // All rows: fours, then what is left.
-#define PANEL(fours, loop4, m4, s4, less4, loop2, m2, s2, less2, loop1, m1, s1, START, LOADB, FMA, STORE, MASKED) \
-fours:                                                            \
-	SUBQ  $4, R13;                                                \
-	JLT   less4;                                                  \
-	TILE(loop4, m4, s4, ROWS4, START, LOADB, FMA, STORE, MASKED); \
-	LEAQ  (SI)(R9*4), SI;                                         \
-	JMP   fours;                                                  \
-less4:                                                            \
-	TESTQ $2, R13;                                                \
-	JZ    less2;                                                  \
-	TILE(loop2, m2, s2, ROWS2, START, LOADB, FMA, STORE, MASKED); \
-	LEAQ  (SI)(R9*2), SI;                                         \
-less2:                                                            \
-	TESTQ $1, R13;                                                \
-	JZ    done;                                                   \
-	TILE(loop1, m1, s1, ROWS1, START, LOADB, FMA, STORE, MASKED); \
-	JMP   done
+#define PANEL(START, LOADB, FMA, STORE, MASKED) \
+fours:                                                                        \
+	SUBQ  $4, R13;                                                            \
+	JLT   less4;                                                              \
+	TILE(loop4, masked4, stored4, ROWS4, START, LOADB, FMA, STORE, MASKED);   \
+	LEAQ  (SI)(R9*4), SI;                                                     \
+	JMP   fours;                                                              \
+less4:                                                                        \
+	TESTQ $2, R13;                                                            \
+	JZ    less2;                                                              \
+	TILE(loop2, masked2, stored2, ROWS2, START, LOADB, FMA, STORE, MASKED);   \
+	LEAQ  (SI)(R9*2), SI;                                                     \
+less2:                                                                        \
+	TESTQ $1, R13;                                                            \
+	JZ    done;                                                               \
+	TILE(loop1, masked1, stored1, ROWS1, START, LOADB, FMA, STORE, MASKED);   \
+done:                                                                         \
+	VZEROUPPER;                                                               \
+	RET
 
-// func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
-TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	MOVQ a+16(FP), SI
-	MOVQ ars+24(FP), R9
-	MOVQ acs+32(FP), R10
-	MOVQ ldb+48(FP), R11
-	MOVQ c0+56(FP), BX
-	MOVQ ldc0+64(FP), R12
-	MOVQ m+72(FP), R13
-	MOVQ n+80(FP), DX
+// func gemmAVX2(p *panel)
+TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	MOVQ panel_c(AX), DI
+	MOVQ panel_ldc(AX), R8
+	MOVQ panel_a(AX), SI
+	MOVQ panel_row(AX), R9
+	MOVQ panel_col(AX), R10
+	MOVQ panel_ldb(AX), R11
+	MOVQ panel_c0(AX), BX
+	MOVQ panel_ldc0(AX), R12
+	MOVQ panel_m(AX), R13
+	MOVQ panel_n(AX), DX
 	SHLQ $3, R8
 	SHLQ $3, R9
 	SHLQ $3, R10
@@ -161,20 +167,22 @@ TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	JLE  one
 	CMPQ DX, $8
 	JLE  two
-	JMP  three
+	JMP  three<>(SB)
 
 one:
-	PANEL(fours1, loop41, m41, s41, less41, loop21, m21, s21, less21, loop11, m11, s11, START1, LOADB1, FMA1, STORE1, MASKED1)
+	JMP one<>(SB)
 
 two:
-	PANEL(fours2, loop42, m42, s42, less42, loop22, m22, s22, less22, loop12, m12, s12, START2, LOADB2, FMA2, STORE2, MASKED2)
+	JMP two<>(SB)
 
-three:
-	PANEL(fours3, loop43, m43, s43, less43, loop23, m23, s23, less23, loop13, m13, s13, START3, LOADB3, FMA3, STORE3, MASKED3)
+TEXT one<>(SB), NOSPLIT, $0-8
+	PANEL(START1, LOADB1, FMA1, STORE1, MASKED1)
 
-done:
-	VZEROUPPER
-	RET
+TEXT two<>(SB), NOSPLIT, $0-8
+	PANEL(START2, LOADB2, FMA2, STORE2, MASKED2)
+
+TEXT three<>(SB), NOSPLIT, $0-8
+	PANEL(START3, LOADB3, FMA3, STORE3, MASKED3)
 
 // dst = srcᵀ, rows and columns in multiples of four:
 //

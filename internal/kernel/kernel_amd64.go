@@ -2,24 +2,8 @@
 
 package kernel
 
-var avx2 = implementation{
-	name: "AVX2",
-	exp:  expAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, relu: reluAVX2,
-	sigmoidBackward: sigmoidBackwardAVX2, tanhBackward: tanhBackwardAVX2, reluBackward: reluBackwardAVX2,
-	adam: adamAVX2, axpy: axpyAVX2,
-}
-
-var avx512 = implementation{
-	name: "AVX-512",
-	exp:  expAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, relu: reluAVX512,
-	sigmoidBackward: sigmoidBackwardAVX512, tanhBackward: tanhBackwardAVX512, reluBackward: reluBackwardAVX512,
-	adam: adamAVX512, axpy: axpyAVX512,
-}
-
-// The implementations that this processor and its operating system support, the best last.
-var implementations = supported()
-
-func supported() []*implementation {
+// detect returns what this processor and its operating system support.
+func detect() []instructionSet {
 	const (
 		// CPUID leaf 1, ECX
 		fma     = 1 << 12
@@ -36,7 +20,7 @@ func supported() []*implementation {
 		ymm = 1<<1 | 1<<2
 		zmm = ymm | 1<<5 | 1<<6 | 1<<7
 	)
-	list := []*implementation{&generic}
+	list := []instructionSet{generic}
 	leaves, _, _, _ := cpuid(0, 0)
 	if leaves < 7 {
 		return list
@@ -50,10 +34,10 @@ func supported() []*implementation {
 	if saved&ymm != ymm || extended&avx2Bit == 0 {
 		return list
 	}
-	list = append(list, &avx2)
+	list = append(list, avx2)
 	const all = bmi1 | avx512F | avx512DQ | avx512BW | avx512VL
 	if saved&zmm == zmm && extended&all == all {
-		list = append(list, &avx512)
+		list = append(list, avx512)
 	}
 	return list
 }
@@ -62,14 +46,122 @@ func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
 func xgetbv() uint32
 
-// dot and finite may be given arrays on a stack, so they call by name.
+// The elementwise functions of a chunk.
+
+//go:noinline
+func exp(dst, src []float64) {
+	switch active {
+	case avx512:
+		expAVX512(dst, src)
+	case avx2:
+		expAVX2(dst, src)
+	default:
+		expGeneric(dst, src)
+	}
+}
+
+//go:noinline
+func sigmoid(a, z []float64) {
+	switch active {
+	case avx512:
+		sigmoidAVX512(a, z)
+	case avx2:
+		sigmoidAVX2(a, z)
+	default:
+		sigmoidGeneric(a, z)
+	}
+}
+
+//go:noinline
+func sigmoidBackward(dz, da, z, a []float64) {
+	switch active {
+	case avx512:
+		sigmoidBackwardAVX512(dz, da, z, a)
+	case avx2:
+		sigmoidBackwardAVX2(dz, da, z, a)
+	default:
+		sigmoidBackwardGeneric(dz, da, z, a)
+	}
+}
+
+//go:noinline
+func tanh(a, z []float64) {
+	switch active {
+	case avx512:
+		tanhAVX512(a, z)
+	case avx2:
+		tanhAVX2(a, z)
+	default:
+		tanhGeneric(a, z)
+	}
+}
+
+//go:noinline
+func tanhBackward(dz, da, z, a []float64) {
+	switch active {
+	case avx512:
+		tanhBackwardAVX512(dz, da, z, a)
+	case avx2:
+		tanhBackwardAVX2(dz, da, z, a)
+	default:
+		tanhBackwardGeneric(dz, da, z, a)
+	}
+}
+
+//go:noinline
+func relu(a, z []float64) {
+	switch active {
+	case avx512:
+		reluAVX512(a, z)
+	case avx2:
+		reluAVX2(a, z)
+	default:
+		reluGeneric(a, z)
+	}
+}
+
+//go:noinline
+func reluBackward(dz, da, z []float64) {
+	switch active {
+	case avx512:
+		reluBackwardAVX512(dz, da, z)
+	case avx2:
+		reluBackwardAVX2(dz, da, z)
+	default:
+		reluBackwardGeneric(dz, da, z)
+	}
+}
+
+//go:noinline
+func adam(params, grad, m, v []float64, s *AdamStep) {
+	switch active {
+	case avx512:
+		adamAVX512(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+	case avx2:
+		adamAVX2(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+	default:
+		adamGeneric(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+	}
+}
+
+//go:noinline
+func axpy(alpha float64, x, y []float64) {
+	switch active {
+	case avx512:
+		axpyAVX512(alpha, x, y)
+	case avx2:
+		axpyAVX2(alpha, x, y)
+	default:
+		axpyGeneric(alpha, x, y)
+	}
+}
 
 //go:noinline
 func dot(sums *[32]float64, x, y []float64) {
 	switch active {
-	case &avx512:
+	case avx512:
 		dotAVX512(sums, x, y)
-	case &avx2:
+	case avx2:
 		dotAVX2(sums, x, y)
 	default:
 		dotGeneric(sums, x, y)
@@ -78,10 +170,12 @@ func dot(sums *[32]float64, x, y []float64) {
 
 //go:noinline
 func finite(x []float64) bool {
-	if active == &generic {
+	switch active {
+	case avx512, avx2:
+		return finiteAVX2(x) // bound by memory: wider registers gain nothing
+	default:
 		return finiteGeneric(x)
 	}
-	return finiteAVX2(x) // bound by memory: wider registers gain nothing
 }
 
 //go:noescape

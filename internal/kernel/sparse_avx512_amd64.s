@@ -1,20 +1,18 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// C = C₀ + A·B for 25 to 64 columns and k up to 64, where A has zeros: the chains of gemmAVX512 without the
-// terms of a zero factor.
+// sparseAVX512 computes a panel of 25 to 64 columns and k up to 64 without the terms of A's zeros. A lies by rows, the
+// rows of B one after the other:
 //
 //	for i := range m {
 //		for j := range n {
 //			acc := c0[i*ldc0+j]
 //			for l := range 64 {
 //				if nonzero[i]>>l&1 != 0 {
-//					acc = math.FMA(a[i*lda+l], b[l*n+j], acc)
+//					acc = math.FMA(a[i*row+l], b[l*n+j], acc)
 //				}
-//			}
-//			if alpha != nil {
-//				acc = math.FMA(*alpha, acc, c[i*ldc+j])
 //			}
 //			c[i*ldc+j] = acc
 //		}
@@ -25,7 +23,6 @@
 //
 //	Z0-Z7    the row, the last vector masked by K1
 //	Z8       one element of A in all lanes
-//	Z9       α
 //	SI, BX, DI  the row of A, C₀, C
 //	DX       B, which is read as far as whole vectors go
 //	R15, R14 the row's word of nonzero, what is left of it
@@ -58,10 +55,6 @@
 	VMOVUPD.Z at(BX), K1, c
 #define FMA(at, c) \
 	VFMADD231PD at(DX)(AX*1), Z8, c
-#define ADD(at, c) \
-	VFMADD213PD at(DI), Z9, c
-#define ADDLAST(at, c) \
-	VFMADD213PD at(DI), Z9, K1, c
 #define STORE(at, c) \
 	VMOVUPD c, at(DI)
 #define STORELAST(at, c) \
@@ -75,14 +68,14 @@
 	DECQ  R12;     \
 	KMOVW R12, K1
 
-#define PANEL(row, loop, end, store, VECTORS) \
-row:                                 \
+#define PANEL(VECTORS) \
+row:                             \
 	VECTORS(START, STARTLAST);   \
 	MOVQ (R15), R14;             \
 	TESTQ R14, R14;              \
 	JZ   end;                    \
 	PCALIGN $32;                 \
-loop:                                \
+loop:                            \
 	TZCNTQ R14, CX;              \
 	MOVQ  CX, AX;                \
 	IMULQ R10, AX;               \
@@ -90,11 +83,7 @@ loop:                                \
 	BLSRQ R14, R14;              \
 	VECTORS(FMA, FMA);           \
 	JNZ   loop;                  \
-end:                                 \
-	CMPQ  alpha+80(FP), $0;      \
-	JEQ   store;                 \
-	VECTORS(ADD, ADDLAST);       \
-store:                               \
+end:                             \
 	VECTORS(STORE, STORELAST);   \
 	ADDQ R8, DI;                 \
 	ADDQ R9, SI;                 \
@@ -102,56 +91,66 @@ store:                               \
 	ADDQ $8, R15;                \
 	DECQ R13;                    \
 	JNZ  row;                    \
-	JMP  done
+	VZEROUPPER;                  \
+	RET
 
-// func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
-TEXT ·sparseAVX512(SB), NOSPLIT, $0-88
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	MOVQ a+16(FP), SI
-	MOVQ lda+24(FP), R9
-	MOVQ b+32(FP), DX
-	MOVQ c0+40(FP), BX
-	MOVQ ldc0+48(FP), R11
-	MOVQ nonzero+56(FP), R15
-	MOVQ m+64(FP), R13
+// func sparseAVX512(p *panel, nonzero *uint64)
+TEXT ·sparseAVX512(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ nonzero+8(FP), R15
+	MOVQ panel_c(AX), DI
+	MOVQ panel_ldc(AX), R8
+	MOVQ panel_a(AX), SI
+	MOVQ panel_row(AX), R9
+	MOVQ panel_b(AX), DX
+	MOVQ panel_c0(AX), BX
+	MOVQ panel_ldc0(AX), R11
+	MOVQ panel_m(AX), R13
+	MOVQ panel_n(AX), CX
 	SHLQ $3, R8
 	SHLQ $3, R9
 	SHLQ $3, R11
 
-	MOVQ  alpha+80(FP), AX
-	TESTQ AX, AX
-	JZ    2(PC)
-	VBROADCASTSD (AX), Z9
-
 	// AX: the vectors before the last.
-	MOVQ  n+72(FP), CX
 	LEAQ  (CX*8), R10
 	DECQ  CX
 	MOVQ  CX, AX
 	SHRQ  $3, AX
 	LAST_LANES
 	CMPQ  AX, $4
-	JLT   row4
-	JEQ   row5
+	JLT   four
+	JEQ   five
 	CMPQ  AX, $6
-	JLT   row6
-	JEQ   row7
-	JMP   row8
+	JLT   six
+	JEQ   seven
+	JMP   sparse8<>(SB)
 
-	PANEL(row4, loop4, end4, store4, VECTORS4)
+four:
+	JMP sparse4<>(SB)
 
-	PANEL(row5, loop5, end5, store5, VECTORS5)
+five:
+	JMP sparse5<>(SB)
 
-	PANEL(row6, loop6, end6, store6, VECTORS6)
+six:
+	JMP sparse6<>(SB)
 
-	PANEL(row7, loop7, end7, store7, VECTORS7)
+seven:
+	JMP sparse7<>(SB)
 
-	PANEL(row8, loop8, end8, store8, VECTORS8)
+TEXT sparse4<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS4)
 
-done:
-	VZEROUPPER
-	RET
+TEXT sparse5<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS5)
+
+TEXT sparse6<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS6)
+
+TEXT sparse7<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS7)
+
+TEXT sparse8<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS8)
 
 // Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken from its end.
 //
