@@ -40,11 +40,7 @@ func packs(a operand, b *Matrix, m int) (packA, packB bool) {
 
 // affineOwn computes Affine where W need not be transposed in memory: the assembly does it in registers.
 func affineOwn(z, x, w *Matrix, b []float64) bool {
-	n, in, out := x.Rows, x.Cols, w.Rows
-	if multiplySparse(z, x.byRows(), w.byColumns(), in, b) {
-		return true
-	}
-	switch {
+	switch n, in, out := x.Rows, x.Cols, w.Rows; {
 	case in <= 4 && n <= blockM && n*out <= 1<<13:
 		affineFlat(z, x, w, b)
 	case n <= 3 && out >= 4:
@@ -52,7 +48,7 @@ func affineOwn(z, x, w *Matrix, b []float64) bool {
 			affineRow(z.Row(i), x.Row(i), w, b)
 		}
 	default:
-		return false
+		return multiplySparse(z, x.byRows(), w.byColumns(), in, b)
 	}
 	return true
 }
@@ -72,20 +68,25 @@ func affineFlat(z, x, w *Matrix, b []float64) {
 
 // affineRow computes z = W·x + b for one sample and at least four units.
 func affineRow(z, x []float64, w *Matrix, b []float64) {
-	in, out := len(x), len(z)
-	fill(&Matrix{1, out, z, out}, b)
+	if b == nil {
+		clear(z)
+	} else {
+		copy(z, b)
+	}
+	in, out, ldw := len(x), len(z), w.Stride
 	for j, rows := 0, 0; j < out; j += rows {
 		rows = min(16, out-j)
 		if left := out - j - rows; 0 < left && left < 4 {
 			rows = 12
 		}
+		wj := w.Data[j*ldw:]
 		const most = 16 * blockK
 		for l := 0; l+4 <= in; l += most {
-			matvec(z[j:j+rows], w.Data[j*w.Stride+l:], w.Stride, x[l:min(l+most, in&^3)])
+			matvec(z[j:j+rows], wj[l:], ldw, x[l:min(l+most, in&^3)])
 		}
-		for r := j; r < j+rows; r++ {
+		for r := range rows {
 			for l := in &^ 3; l < in; l++ {
-				z[r] = math.FMA(x[l], w.Data[r*w.Stride+l], z[r])
+				z[j+r] = math.FMA(x[l], wj[r*ldw+l], z[j+r])
 			}
 		}
 	}

@@ -192,22 +192,22 @@ TEXT three<>(SB), NOSPLIT, $0-8
 //		}
 //	}
 //
-// A block of 4×4 takes four interleavings and four exchanges of halves.
+// Of a block of 4×4, halves of rows that are two apart share a register, and two registers are interleaved.
 
-// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3.
-#define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3) \
-	VMOVUPD    (p), t0;           \
-	VMOVUPD    (p)(R11*1), t1;    \
-	VMOVUPD    (p)(R11*2), t2;    \
-	VMOVUPD    (p)(R14*1), t3;    \
-	VUNPCKLPD  t1, t0, u0;        \
-	VUNPCKHPD  t1, t0, u1;        \
-	VUNPCKLPD  t3, t2, u2;        \
-	VUNPCKHPD  t3, t2, u3;        \
-	VPERM2F128 $0x20, u2, u0, t0; \
-	VPERM2F128 $0x20, u3, u1, t1; \
-	VPERM2F128 $0x31, u2, u0, t2; \
-	VPERM2F128 $0x31, u3, u1, t3
+// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3, whose lower halves x0-x3 are.
+#define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3, x0, x1, x2, x3) \
+	VMOVUPD     (p), x0;                    \
+	VMOVUPD     (p)(R11*1), x1;             \
+	VMOVUPD     16(p), x2;                  \
+	VMOVUPD     16(p)(R11*1), x3;           \
+	VINSERTF128 $1, (p)(R11*2), u0, u0;   \
+	VINSERTF128 $1, (p)(R14*1), u1, u1;   \
+	VINSERTF128 $1, 16(p)(R11*2), u2, u2; \
+	VINSERTF128 $1, 16(p)(R14*1), u3, u3; \
+	VUNPCKLPD   u1, u0, t0;                 \
+	VUNPCKHPD   u1, u0, t1;                 \
+	VUNPCKLPD   u3, u2, t2;                 \
+	VUNPCKHPD   u3, u2, t3
 
 // func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
@@ -227,7 +227,7 @@ rows:
 	MOVQ cols+40(FP), CX
 
 columns:
-	TRANSPOSED4(AX, Y4, Y5, Y6, Y7, Y0, Y1, Y2, Y3)
+	TRANSPOSED4(AX, Y4, Y5, Y6, Y7, Y0, Y1, Y2, Y3, X0, X1, X2, X3)
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, (BX)(R8*1)
 	VMOVUPD Y6, (BX)(R8*2)
@@ -302,7 +302,7 @@ loop:
 	PREFETCHT0  64(p)(R11*1);                             \
 	PREFETCHT0  64(p)(R11*2);                             \
 	PREFETCHT0  64(p)(R14*1);                             \
-	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11); \
+	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
 	VFMADD231PD Y12, Y4, acc;                             \
 	VFMADD231PD Y13, Y5, acc;                             \
 	VFMADD231PD Y14, Y6, acc;                             \
