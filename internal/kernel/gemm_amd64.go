@@ -22,31 +22,20 @@ func split(n int) int {
 	return (vectors + panels - 1) / panels * lanes
 }
 
-// spread reports whether sixteen rows of stride ld can be in the first level of cache at the same time. They
-// cannot if they are about a multiple of 2048 bytes apart and so share its sets.
-func spread(ld int) bool { return (ld+8)%256 > 16 }
-
-// packs decides what of a product is copied before it is used. Columns of A, if those of a wide matrix,
-// would miss the cache at every step. Rows of B may, too, and are on a page each, but the wider the
-// panel the more of each is used at once, and the fewer the rows of A the less there is to gain.
+// packs decides what of a product is copied before it is used. Columns of A, if those of a wide matrix, would miss the
+// cache at every step; rows of B may, too, and are on a page each.
 func packs(a operand, b *Matrix, m int) (packA, packB bool) {
 	n, k := b.Cols, b.Rows
-	packA = a.col > 1 && m >= blockM && n >= 256 && k >= 64
-	if active == avx512 {
-		return packA, m >= 128 && (b.Stride >= 512 && !spread(b.Stride) || n*k >= 1<<18)
-	}
-	return packA, m >= 64 && (!spread(b.Stride) || n*k >= 1<<16)
+	return a.col >= 512 && m >= blockM && n >= 256 && k >= 64, m >= 64 && n*k >= 1<<15
 }
 
 // affineOwn computes Affine where W need not be transposed in memory: the assembly does it in registers.
 func affineOwn(z, x, w *Matrix, b []float64) bool {
 	switch n, in, out := x.Rows, x.Cols, w.Rows; {
-	case in <= 4 && n <= blockM && n*out <= 1<<13:
+	case in <= 4 && out <= 16 && n*out <= 256:
 		affineFlat(z, x, w, b)
-	case n <= 3 && out >= 4:
-		for i := range n {
-			affineRow(z.Row(i), x.Row(i), w, b)
-		}
+	case n == 1 && out >= 4:
+		affineRow(z.Data[:out], x.Data[:in], w, b)
 	default:
 		return multiplySparse(z, x.byRows(), w.byColumns(), in, b)
 	}
@@ -55,13 +44,14 @@ func affineOwn(z, x, w *Matrix, b []float64) bool {
 
 // affineFlat is Affine for at most four inputs, four units at a time.
 func affineFlat(z, x, w *Matrix, b []float64) {
-	c0 := &zero[0]
+	zj, wj, c0 := *z, *w, &zero[0]
 	for j := 0; j < w.Rows; j += 4 {
-		end := min(j+4, w.Rows)
+		zj.Data, wj.Data = z.Data[j:], w.Data[j*w.Stride:]
+		wj.Rows = min(4, w.Rows-j)
+		zj.Cols = wj.Rows
 		if b != nil {
 			c0 = &b[j]
 		}
-		zj, wj := z.Columns(j, end), w.Slice(j, end)
 		tinyAffine(&zj, x, &wj, c0)
 	}
 }
