@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "constants_amd64.h"
+#include "immediates_amd64.h"
 
 // Elementwise functions, eight lanes at a time. Every loop has the same frame: BX is the offset in bytes that all
 // slices share, CX what is left, and K1 selects all lanes, but for the last time round only
@@ -26,7 +27,7 @@ loop:
 	ADDQ  $64, BX; \
 	SUBQ  $8, CX;  \
 	JGE   loop;    \
-tail:              \
+tail:                  \
 	ADDQ  $8, CX;  \
 	JEQ   done;    \
 	MOVL  $1, AX;  \
@@ -35,7 +36,7 @@ tail:              \
 	KMOVW AX, K1;  \
 	XORL  CX, CX;  \
 	JMP   loop;    \
-done:              \
+done:                  \
 	VZEROUPPER;    \
 	RET
 
@@ -47,28 +48,28 @@ done:              \
 //	Z2      t
 //	Z3, Z7  clobbered
 #define REDUCE_AND_EXPM1 \
-	VBROADCASTSD      ROUND, Z1;         \
-	VFMADD231PD.BCST  LOG2E, Z0, Z1;     \
-	VSUBPD.BCST       ROUND, Z1, Z1;     \
-	VFNMADD231PD.BCST LN2_HIGH, Z1, Z0;  \
-	VFNMADD231PD.BCST LN2_LOW, Z1, Z0;   \
-	VBROADCASTSD      Q9, Z2;            \
-	VBROADCASTSD      Q8, Z7;            \
-	VMULPD            Z0, Z0, Z3;        \
-	VFMADD213PD.BCST  Q7, Z3, Z2;        \
-	VFMADD213PD.BCST  Q6, Z3, Z7;        \
-	VFMADD213PD.BCST  Q5, Z3, Z2;        \
-	VFMADD213PD.BCST  Q4, Z3, Z7;        \
-	VFMADD213PD.BCST  Q3, Z3, Z2;        \
-	VFMADD213PD.BCST  Q2, Z3, Z7;        \
-	VFMADD213PD.BCST  Q1, Z3, Z2;        \
-	VFMADD213PD.BCST  Q0, Z3, Z7;        \
-	VFMADD213PD       Z7, Z0, Z2;        \
+	VBROADCASTSD      ROUND, Z1;        \
+	VFMADD231PD.BCST  LOG2E, Z0, Z1;    \
+	VSUBPD.BCST       ROUND, Z1, Z1;    \
+	VFNMADD231PD.BCST LN2_HIGH, Z1, Z0; \
+	VFNMADD231PD.BCST LN2_LOW, Z1, Z0;  \
+	VBROADCASTSD      Q9, Z2;           \
+	VBROADCASTSD      Q8, Z7;           \
+	VMULPD            Z0, Z0, Z3;       \
+	VFMADD213PD.BCST  Q7, Z3, Z2;       \
+	VFMADD213PD.BCST  Q6, Z3, Z7;       \
+	VFMADD213PD.BCST  Q5, Z3, Z2;       \
+	VFMADD213PD.BCST  Q4, Z3, Z7;       \
+	VFMADD213PD.BCST  Q3, Z3, Z2;       \
+	VFMADD213PD.BCST  Q2, Z3, Z7;       \
+	VFMADD213PD.BCST  Q1, Z3, Z2;       \
+	VFMADD213PD.BCST  Q0, Z3, Z7;       \
+	VFMADD213PD       Z7, Z0, Z2;       \
 	VFMADD213PD       Z0, Z3, Z2
 
 // Z2 = e^Z0, gradually to zero and to infinity.
 #define EXP \
-	REDUCE_AND_EXPM1;       \
+	REDUCE_AND_EXPM1;        \
 	VADDPD.BCST ONE, Z2, Z2; \
 	VSCALEFPD   Z1, Z2, Z2
 
@@ -159,7 +160,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	EACH
 	VMOVUPD.Z   (SI)(BX*1), K1, Z4
 	VANDNPD     Z4, Z26, Z0
-	VCMPPD      $0x1d, Z25, Z0, K2 // |z| ≥ the table's end
+	VCMPPD      AT_LEAST, Z25, Z0, K2 // |z| ≥ the table's end
 	KORTESTB    K2, K2
 	JNZ         beyond
 	TANH_OF_PARTS
@@ -168,7 +169,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 
 quotient:
 	VDIVPD      Z2, Z5, Z5
-	VPTERNLOGQ  $0xf8, Z26, Z4, Z5 // with z's sign
+	VPTERNLOGQ  X_OR_Y_AND_Z, Z26, Z4, Z5 // with z's sign
 	VMOVUPD     Z5, K1, (DI)(BX*1)
 	NEXT
 
@@ -209,7 +210,7 @@ TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-96
 	VBROADCASTSD ONE, Z18
 	EACH
 	VMOVUPD.Z  (R9)(BX*1), K1, Z4
-	VCMPPD     $0x11, Z16, Z4, K2 // a < 1 − 2⁻¹²
+	VCMPPD     LESS, Z16, Z4, K2 // a < 1 − 2⁻¹²
 	VSUBPD     Z4, Z18, Z5
 	VMULPD     Z4, Z5, Z5
 	KORTESTB   K2, K2
@@ -246,7 +247,7 @@ TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-96
 	EACH
 	VMOVUPD.Z    (R9)(BX*1), K1, Z4
 	VANDNPD      Z4, Z19, Z6
-	VCMPPD       $0x11, Z16, Z6, K2 // |a| < 1 − 2⁻¹²
+	VCMPPD       LESS, Z16, Z6, K2 // |a| < 1 − 2⁻¹²
 	VMOVAPD      Z18, Z5
 	VFNMADD231PD Z4, Z4, Z5
 	KORTESTB     K2, K2
@@ -291,7 +292,7 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ   z_base+48(FP), R8
 	VXORPD X15, X15, X15
 	EACH
-	VCMPPD    $0x11, (R8)(BX*1), Z15, K1, K2 // 0 < z
+	VCMPPD    LESS, (R8)(BX*1), Z15, K1, K2 // 0 < z
 	VMOVUPD.Z (SI)(BX*1), K2, Z0
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
@@ -327,7 +328,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	VMULPD       Z19, Z2, Z4
 	VFMADD231PD  Z4, Z2, Z1    // v = β₂·v + (1−β₂)·g²
 	VRSQRT14PD   Z1, Z6        // r
-	VFPCLASSPDZ  $0x0e, Z1, K2 // ±0 or +∞
+	VFPCLASSPDZ  ZERO_OR_INFINITY, Z1, K2 // ±0 or +∞
 	VMULPD       Z6, Z1, Z5    // t
 	VMOVAPD      Z25, Z7
 	VFNMADD231PD Z6, Z5, Z7    // e

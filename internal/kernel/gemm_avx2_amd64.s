@@ -2,6 +2,7 @@
 
 #include "go_asm.h"
 #include "textflag.h"
+#include "immediates_amd64.h"
 
 // gemmAVX2 computes a panel of at most 12 columns, with the rounding of gemmAVX512.
 //
@@ -22,11 +23,11 @@
 #define ROWS1(OP) \
 	OP((AX), Y0, Y1, Y2)
 #define ROWS2(OP) \
-	ROWS1(OP);                    \
+	ROWS1(OP); \
 	OP((AX)(R9*1), Y3, Y4, Y5)
 #define ROWS4(OP) \
-	ROWS2(OP);                    \
-	OP((AX)(R9*2), Y6, Y7, Y8);   \
+	ROWS2(OP);                  \
+	OP((AX)(R9*2), Y6, Y7, Y8); \
 	OP((AX)(R14*1), Y9, Y10, Y11)
 
 #define MASK VMOVUPD (R15), Y15
@@ -46,13 +47,13 @@
 	ADDQ       R12, BX
 
 #define FMA1(a, c0, c1, c2) \
-	VBROADCASTSD a, Y15;       \
+	VBROADCASTSD a, Y15; \
 	VFMADD231PD  Y12, Y15, c0
 #define FMA2(a, c0, c1, c2) \
-	FMA1(a, c0, c1, c2);      \
+	FMA1(a, c0, c1, c2); \
 	VFMADD231PD Y13, Y15, c1
 #define FMA3(a, c0, c1, c2) \
-	FMA2(a, c0, c1, c2);      \
+	FMA2(a, c0, c1, c2); \
 	VFMADD231PD Y14, Y15, c2
 
 #define STORE1(a, c0, c1, c2) \
@@ -84,11 +85,11 @@
 #define LOADB1 \
 	VMASKMOVPD (DX), Y15, Y12
 #define LOADB2 \
-	VMOVUPD    (DX), Y12;        \
+	VMOVUPD    (DX), Y12; \
 	VMASKMOVPD 32(DX), Y15, Y13
 #define LOADB3 \
-	VMOVUPD    (DX), Y12;        \
-	VMOVUPD    32(DX), Y13;      \
+	VMOVUPD    (DX), Y12;   \
+	VMOVUPD    32(DX), Y13; \
 	VMASKMOVPD 64(DX), Y15, Y14
 
 #define TILE(loop, masked, stored, ROWS, START, LOADB, FMA, STORE, MASKED) \
@@ -99,7 +100,7 @@
 	MASK;                 \
 	ROWS(START);          \
 	PCALIGN $32;          \
-loop:                     \
+loop:                         \
 	MASK;                 \
 	LOADB;                \
 	ROWS(FMA);            \
@@ -112,29 +113,29 @@ loop:                     \
 	JEQ  masked;          \
 	ROWS(STORE);          \
 	JMP  stored;          \
-masked:                   \
+masked:                       \
 	ROWS(MASKED);         \
 stored:
 
 // All rows: fours, then what is left.
 #define PANEL(START, LOADB, FMA, STORE, MASKED) \
-fours:                                                                        \
-	SUBQ  $4, R13;                                                            \
-	JLT   less4;                                                              \
-	TILE(loop4, masked4, stored4, ROWS4, START, LOADB, FMA, STORE, MASKED);   \
-	LEAQ  (SI)(R9*4), SI;                                                     \
-	JMP   fours;                                                              \
-less4:                                                                        \
-	TESTQ $2, R13;                                                            \
-	JZ    less2;                                                              \
-	TILE(loop2, masked2, stored2, ROWS2, START, LOADB, FMA, STORE, MASKED);   \
-	LEAQ  (SI)(R9*2), SI;                                                     \
-less2:                                                                        \
-	TESTQ $1, R13;                                                            \
-	JZ    done;                                                               \
-	TILE(loop1, masked1, stored1, ROWS1, START, LOADB, FMA, STORE, MASKED);   \
-done:                                                                         \
-	VZEROUPPER;                                                               \
+fours:                                                                          \
+	SUBQ  $4, R13;                                                          \
+	JLT   less4;                                                            \
+	TILE(loop4, masked4, stored4, ROWS4, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*4), SI;                                                   \
+	JMP   fours;                                                            \
+less4:                                                                          \
+	TESTQ $2, R13;                                                          \
+	JZ    less2;                                                            \
+	TILE(loop2, masked2, stored2, ROWS2, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*2), SI;                                                   \
+less2:                                                                          \
+	TESTQ $1, R13;                                                          \
+	JZ    done;                                                             \
+	TILE(loop1, masked1, stored1, ROWS1, START, LOADB, FMA, STORE, MASKED); \
+done:                                                                           \
+	VZEROUPPER;                                                             \
 	RET
 
 // func gemmAVX2(p *panel)
@@ -196,17 +197,17 @@ TEXT three<>(SB), NOSPLIT, $0-8
 
 // The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3, whose lower halves x0-x3 are.
 #define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3, x0, x1, x2, x3) \
-	VMOVUPD     (p), x0;                    \
-	VMOVUPD     (p)(R11*1), x1;             \
-	VMOVUPD     16(p), x2;                  \
-	VMOVUPD     16(p)(R11*1), x3;           \
-	VINSERTF128 $1, (p)(R11*2), u0, u0;   \
-	VINSERTF128 $1, (p)(R14*1), u1, u1;   \
-	VINSERTF128 $1, 16(p)(R11*2), u2, u2; \
-	VINSERTF128 $1, 16(p)(R14*1), u3, u3; \
-	VUNPCKLPD   u1, u0, t0;                 \
-	VUNPCKHPD   u1, u0, t1;                 \
-	VUNPCKLPD   u3, u2, t2;                 \
+	VMOVUPD     (p), x0;                     \
+	VMOVUPD     (p)(R11*1), x1;              \
+	VMOVUPD     16(p), x2;                   \
+	VMOVUPD     16(p)(R11*1), x3;            \
+	VINSERTF128 UPPER, (p)(R11*2), u0, u0;   \
+	VINSERTF128 UPPER, (p)(R14*1), u1, u1;   \
+	VINSERTF128 UPPER, 16(p)(R11*2), u2, u2; \
+	VINSERTF128 UPPER, 16(p)(R14*1), u3, u3; \
+	VUNPCKLPD   u1, u0, t0;                  \
+	VUNPCKHPD   u1, u0, t1;                  \
+	VUNPCKLPD   u3, u2, t2;                  \
 	VUNPCKHPD   u3, u2, t3
 
 // func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
@@ -298,15 +299,15 @@ loop:
 // acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched: there are more
 // rows than the processor follows by itself.
 #define GROUP(p, acc) \
-	PREFETCHT0  64(p);                                    \
-	PREFETCHT0  64(p)(R11*1);                             \
-	PREFETCHT0  64(p)(R11*2);                             \
-	PREFETCHT0  64(p)(R14*1);                             \
+	PREFETCHT0  64(p);                                                      \
+	PREFETCHT0  64(p)(R11*1);                                               \
+	PREFETCHT0  64(p)(R11*2);                                               \
+	PREFETCHT0  64(p)(R14*1);                                               \
 	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
-	VFMADD231PD Y12, Y4, acc;                             \
-	VFMADD231PD Y13, Y5, acc;                             \
-	VFMADD231PD Y14, Y6, acc;                             \
-	VFMADD231PD Y15, Y7, acc;                             \
+	VFMADD231PD Y12, Y4, acc;                                               \
+	VFMADD231PD Y13, Y5, acc;                                               \
+	VFMADD231PD Y14, Y6, acc;                                               \
+	VFMADD231PD Y15, Y7, acc;                                               \
 	ADDQ        $32, p
 
 // func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)

@@ -22,17 +22,17 @@
 #define ROWS1(OP) \
 	OP((AX), Z0, Z1, Z2)
 #define ROWS2(OP) \
-	ROWS1(OP);                    \
+	ROWS1(OP); \
 	OP((AX)(R9*1), Z3, Z4, Z5)
 #define ROWS4(OP) \
-	ROWS2(OP);                    \
-	OP((AX)(R9*2), Z6, Z7, Z8);   \
+	ROWS2(OP);                  \
+	OP((AX)(R9*2), Z6, Z7, Z8); \
 	OP((AX)(R14*1), Z9, Z10, Z11)
 #define ROWS8(OP) \
-	ROWS4(OP);                       \
-	OP((R15), Z12, Z13, Z14);        \
-	OP((R15)(R9*1), Z15, Z16, Z17);  \
-	OP((R15)(R9*2), Z18, Z19, Z20);  \
+	ROWS4(OP);                      \
+	OP((R15), Z12, Z13, Z14);       \
+	OP((R15)(R9*1), Z15, Z16, Z17); \
+	OP((R15)(R9*2), Z18, Z19, Z20); \
 	OP((R15)(R14*1), Z21, Z22, Z23)
 
 // The same for rows of at most four columns, which use half of each register: so narrow a matrix is
@@ -40,17 +40,17 @@
 #define HALVES1(OP) \
 	OP((AX), Y0, Y1, Y2)
 #define HALVES2(OP) \
-	HALVES1(OP);                  \
+	HALVES1(OP); \
 	OP((AX)(R9*1), Y3, Y4, Y5)
 #define HALVES4(OP) \
-	HALVES2(OP);                  \
-	OP((AX)(R9*2), Y6, Y7, Y8);   \
+	HALVES2(OP);                \
+	OP((AX)(R9*2), Y6, Y7, Y8); \
 	OP((AX)(R14*1), Y9, Y10, Y11)
 #define HALVES8(OP) \
-	HALVES4(OP);                     \
-	OP((R15), Y12, Y13, Y14);        \
-	OP((R15)(R9*1), Y15, Y16, Y17);  \
-	OP((R15)(R9*2), Y18, Y19, Y20);  \
+	HALVES4(OP);                    \
+	OP((R15), Y12, Y13, Y14);       \
+	OP((R15)(R9*1), Y15, Y16, Y17); \
+	OP((R15)(R9*2), Y18, Y19, Y20); \
 	OP((R15)(R14*1), Y21, Y22, Y23)
 
 // Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C. The
@@ -73,16 +73,16 @@
 	ADDQ       R12, BX
 
 #define FMA0(a, c0, c1, c2) \
-	VBROADCASTSD a, Y27;       \
+	VBROADCASTSD a, Y27; \
 	VFMADD231PD  Y24, Y27, c0
 #define FMA1(a, c0, c1, c2) \
-	VBROADCASTSD a, Z27;       \
+	VBROADCASTSD a, Z27; \
 	VFMADD231PD  Z24, Z27, c0
 #define FMA2(a, c0, c1, c2) \
-	FMA1(a, c0, c1, c2);      \
+	FMA1(a, c0, c1, c2); \
 	VFMADD231PD Z25, Z27, c1
 #define FMA3(a, c0, c1, c2) \
-	FMA2(a, c0, c1, c2);      \
+	FMA2(a, c0, c1, c2); \
 	VFMADD231PD Z26, Z27, c2
 
 #define STORE1(c0, c1, c2) \
@@ -118,70 +118,70 @@
 #define LOADB1 \
 	VMOVUPD.Z (DX), K1, Z24
 #define LOADB2 \
-	VMOVUPD   (DX), Z24;       \
+	VMOVUPD   (DX), Z24; \
 	VMOVUPD.Z 64(DX), K1, Z25
 #define LOADB3 \
-	VMOVUPD   (DX), Z24;        \
-	VMOVUPD   64(DX), Z25;      \
+	VMOVUPD   (DX), Z24;   \
+	VMOVUPD   64(DX), Z25; \
 	VMOVUPD.Z 128(DX), K1, Z26
 
 // The same for a whole last vector: a mask takes a unit that multiplies.
 #define LOADB2W \
-	VMOVUPD (DX), Z24;   \
+	VMOVUPD (DX), Z24; \
 	VMOVUPD 64(DX), Z25
 #define LOADB3W \
-	VMOVUPD (DX), Z24;    \
-	VMOVUPD 64(DX), Z25;  \
+	VMOVUPD (DX), Z24;   \
+	VMOVUPD 64(DX), Z25; \
 	VMOVUPD 128(DX), Z26
 
 // The tile of some rows at SI, BX and DI.
 #define TILE(loop, last, ROWS, START, LOADB, FMA, LAST) \
-	LEAQ (DI)(R8*8), CX;     \
-	MOVQ SI, AX;             \
-	LEAQ (SI)(R9*4), R15;    \
-	ROWS(START);             \
-	MOVQ p+0(FP), CX;        \
-	MOVQ panel_b(CX), DX;    \
-	MOVQ panel_k(CX), CX;    \
-	DECQ CX;                 \
-	JZ   last;               \
-	PCALIGN $32;             \
-loop:                        \
-	LOADB;                   \
-	ROWS(FMA);               \
-	ADDQ R11, DX;            \
-	ADDQ R10, AX;            \
-	ADDQ R10, R15;           \
-	DECQ CX;                 \
-	JNZ  loop;               \
-last:                        \
-	LOADB;                   \
+	LEAQ (DI)(R8*8), CX;  \
+	MOVQ SI, AX;          \
+	LEAQ (SI)(R9*4), R15; \
+	ROWS(START);          \
+	MOVQ p+0(FP), CX;     \
+	MOVQ panel_b(CX), DX; \
+	MOVQ panel_k(CX), CX; \
+	DECQ CX;              \
+	JZ   last;            \
+	PCALIGN $32;          \
+loop:                         \
+	LOADB;                \
+	ROWS(FMA);            \
+	ADDQ R11, DX;         \
+	ADDQ R10, AX;         \
+	ADDQ R10, R15;        \
+	DECQ CX;              \
+	JNZ  loop;            \
+last:                         \
+	LOADB;                \
 	ROWS(LAST)
 
 // All rows: eights, then what is left.
 #define PANEL(ROWS8, ROWS4, ROWS2, ROWS1, START, LOADB, FMA, LAST) \
-eights:                                                \
-	SUBQ  $8, R13;                                     \
-	JLT   less8;                                       \
+eights:                                                     \
+	SUBQ  $8, R13;                                      \
+	JLT   less8;                                        \
 	TILE(loop8, last8, ROWS8, START, LOADB, FMA, LAST); \
-	LEAQ  (SI)(R9*8), SI;                              \
-	JMP   eights;                                      \
-less8:                                                 \
-	TESTQ $4, R13;                                     \
-	JZ    less4;                                       \
+	LEAQ  (SI)(R9*8), SI;                               \
+	JMP   eights;                                       \
+less8:                                                      \
+	TESTQ $4, R13;                                      \
+	JZ    less4;                                        \
 	TILE(loop4, last4, ROWS4, START, LOADB, FMA, LAST); \
-	LEAQ  (SI)(R9*4), SI;                              \
-less4:                                                 \
-	TESTQ $2, R13;                                     \
-	JZ    less2;                                       \
+	LEAQ  (SI)(R9*4), SI;                               \
+less4:                                                      \
+	TESTQ $2, R13;                                      \
+	JZ    less2;                                        \
 	TILE(loop2, last2, ROWS2, START, LOADB, FMA, LAST); \
-	LEAQ  (SI)(R9*2), SI;                              \
-less2:                                                 \
-	TESTQ $1, R13;                                     \
-	JZ    done;                                        \
+	LEAQ  (SI)(R9*2), SI;                               \
+less2:                                                      \
+	TESTQ $1, R13;                                      \
+	JZ    done;                                         \
 	TILE(loop1, last1, ROWS1, START, LOADB, FMA, LAST); \
-done:                                                  \
-	VZEROUPPER;                                        \
+done:                                                       \
+	VZEROUPPER;                                         \
 	RET
 
 // func gemmAVX512(p *panel)

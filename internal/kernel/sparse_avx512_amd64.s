@@ -2,6 +2,7 @@
 
 #include "go_asm.h"
 #include "textflag.h"
+#include "immediates_amd64.h"
 
 // sparseAVX512 computes a panel of 25 to 64 columns and k up to 64 without the terms of A's zeros. A lies by rows, the
 // rows of B one after the other:
@@ -32,21 +33,21 @@
 
 // Vectors of a row, the last one by an operation of its own.
 #define VECTORS4(OP, LAST) \
-	OP(0, Z0);             \
-	OP(64, Z1);            \
-	OP(128, Z2);           \
+	OP(0, Z0);   \
+	OP(64, Z1);  \
+	OP(128, Z2); \
 	LAST(192, Z3)
 #define VECTORS5(OP, LAST) \
-	VECTORS4(OP, OP);      \
+	VECTORS4(OP, OP); \
 	LAST(256, Z4)
 #define VECTORS6(OP, LAST) \
-	VECTORS5(OP, OP);      \
+	VECTORS5(OP, OP); \
 	LAST(320, Z5)
 #define VECTORS7(OP, LAST) \
-	VECTORS6(OP, OP);      \
+	VECTORS6(OP, OP); \
 	LAST(384, Z6)
 #define VECTORS8(OP, LAST) \
-	VECTORS7(OP, OP);      \
+	VECTORS7(OP, OP); \
 	LAST(448, Z7)
 
 #define START(at, c) \
@@ -69,13 +70,13 @@
 	KMOVW R12, K1
 
 #define PANEL(VECTORS) \
-row:                             \
+row:                                 \
 	VECTORS(START, STARTLAST);   \
 	MOVQ (R15), R14;             \
 	TESTQ R14, R14;              \
 	JZ   end;                    \
 	PCALIGN $32;                 \
-loop:                            \
+loop:                                \
 	TZCNTQ R14, CX;              \
 	MOVQ  CX, AX;                \
 	IMULQ R10, AX;               \
@@ -83,7 +84,7 @@ loop:                            \
 	BLSRQ R14, R14;              \
 	VECTORS(FMA, FMA);           \
 	JNZ   loop;                  \
-end:                             \
+end:                                 \
 	VECTORS(STORE, STORELAST);   \
 	ADDQ R8, DI;                 \
 	ADDQ R9, SI;                 \
@@ -177,13 +178,13 @@ TEXT ·nonzerosAVX512(SB), NOSPLIT, $0-40
 row:
 	MOVQ  BX, R9
 	VMOVUPD.Z (SI)(R9*1), K1, Z1
-	VCMPPD $4, Z0, Z1, K2
+	VCMPPD NOT_EQUAL, Z0, Z1, K2
 	KMOVW K2, AX
 
 vector:
 	SUBQ  $64, R9
 	JLT   store
-	VCMPPD $4, (SI)(R9*1), Z0, K2
+	VCMPPD NOT_EQUAL, (SI)(R9*1), Z0, K2
 	KMOVW K2, CX
 	SHLQ  $8, AX
 	ORQ   CX, AX
@@ -206,9 +207,9 @@ store:
 //	K1      the lanes of the last vector
 
 #define INIT \
-	VPTERNLOGQ $0xff, Z3, Z3, Z3; \
-	VPSRLQ     $1, Z3, Z2;        \
-	VMOVDQA64  Z3, Z0;            \
+	VPTERNLOGQ ALWAYS, Z3, Z3, Z3; \
+	VPSRLQ     $1, Z3, Z2;         \
+	VMOVDQA64  Z3, Z0;             \
 	VPXORQ     Z1, Z1, Z1
 
 #define LOOK(x) \
@@ -219,21 +220,21 @@ store:
 
 // The vectors are folded to one element.
 #define FOLD(low, high) \
-	VEXTRACTI64X4 $1, Z0, Y4;    \
-	VEXTRACTI64X4 $1, Z1, Y5;    \
-	VPMINUQ       Y4, Y0, Y0;    \
-	VPMAXUQ       Y5, Y1, Y1;    \
-	VEXTRACTI128  $1, Y0, X4;    \
-	VEXTRACTI128  $1, Y1, X5;    \
-	VPMINUQ       X4, X0, X0;    \
-	VPMAXUQ       X5, X1, X1;    \
-	VPSHUFD       $0x4e, X0, X4; \
-	VPSHUFD       $0x4e, X1, X5; \
-	VPMINUQ       X4, X0, X0;    \
-	VPMAXUQ       X5, X1, X1;    \
-	VPSUBQ        X3, X0, X0;    \
-	VMOVQ         X0, low;       \
-	VMOVQ         X1, high;      \
+	VEXTRACTI64X4 UPPER, Z0, Y4;     \
+	VEXTRACTI64X4 UPPER, Z1, Y5;     \
+	VPMINUQ       Y4, Y0, Y0;        \
+	VPMAXUQ       Y5, Y1, Y1;        \
+	VEXTRACTI128  UPPER, Y0, X4;     \
+	VEXTRACTI128  UPPER, Y1, X5;     \
+	VPMINUQ       X4, X0, X0;        \
+	VPMAXUQ       X5, X1, X1;        \
+	VPSHUFD       EXCHANGED, X0, X4; \
+	VPSHUFD       EXCHANGED, X1, X5; \
+	VPMINUQ       X4, X0, X0;        \
+	VPMAXUQ       X5, X1, X1;        \
+	VPSUBQ        X3, X0, X0;        \
+	VMOVQ         X0, low;           \
+	VMOVQ         X1, high;          \
 	VZEROUPPER
 
 // Look at the rows from SI on, R13 of them, of BX vectors and a last one, and COPY each.
