@@ -282,6 +282,44 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 	}
 }
 
+// TestElementwiseChunksMeet compares slices of several chunks with their halves.
+func TestElementwiseChunksMeet(t *testing.T) {
+	const n = 2*chunk + 13
+	functions := map[string]func(dst, x, y, w []float64){
+		"Exp":             func(dst, x, _, _ []float64) { Exp(dst, x) },
+		"Sigmoid":         func(dst, x, _, _ []float64) { Sigmoid(dst, x) },
+		"SigmoidBackward": SigmoidBackward,
+		"Tanh":            func(dst, x, _, _ []float64) { Tanh(dst, x) },
+		"TanhBackward":    TanhBackward,
+		"ReLU":            func(dst, x, _, _ []float64) { ReLU(dst, x) },
+		"ReLUBackward":    func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) },
+		"Axpy":            func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) },
+		"Adam":            func(dst, x, y, w []float64) { Exp(w, w); adamOf(dst, x, y, w) },
+	}
+	each(t, func(t *testing.T) {
+		for name, f := range functions {
+			r := rand.New(rand.NewPCG(5, 6))
+			var whole, parts [4][]float64
+			for i := range whole {
+				whole[i] = draw(r, make([]float64, n), 1, n, n)
+				parts[i] = append([]float64(nil), whole[i]...)
+			}
+			f(whole[0], whole[1], whole[2], whole[3])
+			for lo := 0; lo < n; lo += 5000 {
+				hi := min(lo+5000, n)
+				f(parts[0][lo:hi], parts[1][lo:hi], parts[2][lo:hi], parts[3][lo:hi])
+			}
+			for i := range whole {
+				for j, v := range parts[i] {
+					if !same(whole[i][j], v) {
+						t.Fatalf("%s: element %d of slice %d is %v, of a short one %v", name, j, i, whole[i][j], v)
+					}
+				}
+			}
+		}
+	})
+}
+
 func adamOf(params, grad, m, v []float64) {
 	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Epsilon: 1e-8})
 }

@@ -91,21 +91,18 @@ func affine(z, x, w *Matrix, b []float64) {
 		direct(z, x.byRows(), w.Data, 1, c0, in) // Wᵀ as it is
 	default:
 		if !affineOwn(z, x, w, b) {
-			affineFrom(0, z, x, w, b)
+			affineByPanels(z, x, w, b)
 		}
 	}
 }
 
-// affineFrom continues affine from the inner dimension first on, with panels of W transposed in memory.
-func affineFrom(first int, z, x, w *Matrix, b []float64) {
+// affineByPanels computes Affine with panels of W transposed in memory.
+func affineByPanels(z, x, w *Matrix, b []float64) {
 	n, in, out := x.Rows, x.Cols, w.Rows
-	if first == in {
-		return
-	}
 	s := takeScratch()
 	width := split(out)
 	p := panel{ldc: z.Stride, row: x.Stride, col: 1, b: &s.b[0], ldb: width}
-	for l := first; l < in; l += blockK {
+	for l := 0; l < in; l += blockK {
 		p.k = min(blockK, in-l)
 		for j := 0; j < out; j += width {
 			p.n = min(width, out-j)
@@ -173,6 +170,9 @@ func multiply(c *Matrix, a operand, b *Matrix) {
 		}
 	}
 }
+
+// from is the operand whose first element is element (i, l).
+func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
 
 // scratch is memory for packed operands and what else a product needs for a while: a panel of B and, made when
 // first needed, a group of A's blocks, each [l][i] with a stride that is no power of two, which would put its rows

@@ -87,21 +87,3 @@ func TestMagnitudes(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkMicroKernel reports what one tile reaches whose operands are in the first level of cache, the measure of the
-// products.
-func BenchmarkMicroKernel(b *testing.B) {
-	rows, cols, k := 4, 12, 128
-	switch active {
-	case generic:
-		b.Skip("no assembly")
-	case avx512:
-		rows, cols = 8, 24
-	}
-	c, a, s := make([]float64, rows*cols), make([]float64, rows*k), new(scratch)
-	p := panel{c: &c[0], ldc: cols, a: &a[0], row: k, col: 1, b: &s.b[0], ldb: cols, c0: &zero[0], m: rows, n: cols, k: k}
-	for b.Loop() {
-		gemm(&p)
-	}
-	b.ReportMetric(2*float64(rows*cols*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
-}

@@ -153,7 +153,7 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	}
 	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
 		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
-		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11})
+		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11}, [3]int{515, 260, 70})
 	dense := len(shapes)
 	for n := 25; n <= 66; n++ {
 		shapes = append(shapes, [3]int{32 + n%3, n, 16 + 7*n%60})
@@ -405,6 +405,16 @@ func TestProductsWithoutTerms(t *testing.T) {
 		if z[0] != 0 || z[3] != 0 {
 			t.Errorf("no terms give %v, want zeros", z)
 		}
+		wide := make([]float64, 3*200)
+		for _, run := range []func(){
+			func() { MulNN(view(wide, 200, 3, 200), view(nil, 0, 3, 0), view(nil, 200, 0, 200)) },
+			func() { MulTN(view(wide, 200, 3, 200), view(nil, 3, 0, 3), view(nil, 200, 0, 200)) },
+		} {
+			wide[0], wide[599] = 7, 7
+			if run(); wide[0] != 0 || wide[599] != 0 {
+				t.Errorf("no terms of 200 columns give %v and %v, want zeros", wide[0], wide[599])
+			}
+		}
 		Affine(view(nil, 2, 0, 2), view(nil, 3, 0, 1), view(z, 1, 2, 1), nil)
 		MulTN(view(nil, 2, 0, 2), view(nil, 0, 2, 0), view(z, 2, 2, 2))
 	})
@@ -449,6 +459,116 @@ func TestImpossibleSizesPanic(t *testing.T) {
 			}()
 		}
 	})
+}
+
+// TestLengthsAndShapesMustAgree makes each operand of each function in turn too short and too long, and each matrix too
+// small for its shape and of another shape.
+func TestLengthsAndShapesMustAgree(t *testing.T) {
+	panics := func(f func()) (p bool) {
+		defer func() { p = recover() != nil }()
+		f()
+		return
+	}
+	vectors := []struct {
+		name  string
+		count int
+		run   func(x [][]float64)
+	}{
+		{"Exp", 2, func(x [][]float64) { Exp(x[0], x[1]) }},
+		{"Sigmoid", 2, func(x [][]float64) { Sigmoid(x[0], x[1]) }},
+		{"SigmoidBackward", 4, func(x [][]float64) { SigmoidBackward(x[0], x[1], x[2], x[3]) }},
+		{"Tanh", 2, func(x [][]float64) { Tanh(x[0], x[1]) }},
+		{"TanhBackward", 4, func(x [][]float64) { TanhBackward(x[0], x[1], x[2], x[3]) }},
+		{"ReLU", 2, func(x [][]float64) { ReLU(x[0], x[1]) }},
+		{"ReLUBackward", 3, func(x [][]float64) { ReLUBackward(x[0], x[1], x[2]) }},
+		{"Adam", 4, func(x [][]float64) { Adam(x[0], x[1], x[2], x[3], AdamStep{}) }},
+		{"Axpy", 2, func(x [][]float64) { Axpy(1, x[0], x[1]) }},
+		{"Dot", 2, func(x [][]float64) { Dot(x[0], x[1]) }},
+		{"SumRows", 1, func(x [][]float64) { SumRows(x[0], view(make([]float64, 2*40), 40, 2, 40)) }},
+		{"Affine", 1, func(x [][]float64) {
+			Affine(view(make([]float64, 2*40), 40, 2, 40), view(make([]float64, 2), 1, 2, 1), view(make([]float64, 40), 1, 40, 1), x[0])
+		}},
+	}
+	// Of the right shapes for 5 samples, 6 inputs and 7 units: the result, the left and the right operand.
+	matrices := []struct {
+		name  string
+		sizes [3][2]int
+		run   func(c, a, b *Matrix)
+	}{
+		{"Affine", [3][2]int{{5, 7}, {5, 6}, {7, 6}}, func(c, a, b *Matrix) { Affine(c, a, b, nil) }},
+		{"MulTN", [3][2]int{{7, 6}, {5, 7}, {5, 6}}, MulTN},
+		{"MulNN", [3][2]int{{5, 6}, {5, 7}, {7, 6}}, MulNN},
+		{"SumRows", [3][2]int{{0, 0}, {0, 0}, {5, 7}}, func(c, a, b *Matrix) { SumRows(make([]float64, 7), b) }},
+	}
+	each(t, func(t *testing.T) {
+		for _, f := range vectors {
+			const n = 40
+			for odd := range f.count {
+				for _, length := range []int{n - 1, n, n + 1} {
+					x := make([][]float64, f.count)
+					for i := range x {
+						x[i] = make([]float64, n, n+1)
+					}
+					x[odd] = make([]float64, length, n+1)
+					if got, want := panics(func() { f.run(x) }), length != n; got != want {
+						t.Errorf("%s: slice %d has %d elements, the others %d: panics is %v, want %v", f.name, odd, length, n, got, want)
+					}
+				}
+			}
+		}
+		for _, f := range matrices {
+			for odd, size := range f.sizes {
+				rows, cols := size[0], size[1]
+				if rows == 0 {
+					continue
+				}
+				memory := make([]float64, 100)
+				for name, m := range map[string]Matrix{
+					"nothing":        {rows, cols, memory[:rows*cols], cols},
+					"a short slice":  {rows, cols, memory[:rows*cols-1], cols},
+					"a short stride": {rows, cols, memory, cols - 1},
+					"fewer rows":     {rows - 1, cols, memory, cols},
+					"more rows":      {rows + 1, cols, memory, cols},
+					"fewer columns":  {rows, cols - 1, memory, cols},
+					"more columns":   {rows, cols + 1, memory, cols + 1},
+				} {
+					var operands [3]Matrix
+					for i, size := range f.sizes {
+						operands[i] = Matrix{size[0], size[1], make([]float64, size[0]*size[1]), size[1]}
+					}
+					operands[odd] = m
+					want := name != "nothing" && (f.name != "SumRows" || name != "fewer rows" && name != "more rows")
+					if got := panics(func() { f.run(&operands[0], &operands[1], &operands[2]) }); got != want {
+						t.Errorf("%s: %s in operand %d: panics is %v, want %v", f.name, name, odd, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestPartsOfAMatrixShareItsMemory(t *testing.T) {
+	m := Matrix{4, 3, make([]float64, 3*5+3), 5}
+	for i := range m.Data {
+		m.Data[i] = float64(i)
+	}
+	at := func(m Matrix, i, j int) *float64 { return &m.Data[i*m.Stride+j] }
+	for i := range m.Rows {
+		row := m.Row(i)
+		if len(row) != 3 || cap(row) != 3 || &row[0] != at(m, i, 0) {
+			t.Errorf("row %d is %v of capacity %d", i, row, cap(row))
+		}
+	}
+	if s := m.Slice(1, 3); s.Rows != 2 || s.Cols != 3 || at(s, 0, 0) != at(m, 1, 0) || at(s, 1, 2) != at(m, 2, 2) || len(s.Data) != 5+3 {
+		t.Errorf("rows 1 to 3 are %v", s)
+	}
+	if s := m.Columns(1, 3); s.Rows != 4 || s.Cols != 2 || at(s, 0, 0) != at(m, 0, 1) || at(s, 3, 1) != at(m, 3, 2) {
+		t.Errorf("columns 1 to 3 are %v", s)
+	}
+	s := m.Slice(2, 4)
+	s.check(2, 3)
+	s = m.Columns(2, 3)
+	s.check(4, 1)
 }
 
 func TestNothingIsAllocated(t *testing.T) {

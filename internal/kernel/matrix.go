@@ -64,6 +64,3 @@ type operand struct {
 	data     []float64
 	row, col int
 }
-
-// from is the operand whose first element is element (i, l).
-func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
