@@ -7,9 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// A Crew is a number of goroutines that share one operation at a time. It is cut into parts, and each goroutine takes
-// the next one until there are none: which parts there are and who computes them changes no bit of the result, and a
-// goroutine that has no processor holds up nobody. A nil *Crew is the caller alone.
+// A Crew is a number of goroutines that share one operation at a time. It is cut into parts, and
+// each goroutine takes the next one until there are none: which parts there are and who computes
+// them changes no bit of the result, and a goroutine that has no processor holds up nobody. A nil
+// *Crew is the caller alone.
 //
 // One goroutine at a time may call the methods of a Crew.
 type Crew struct {
@@ -27,12 +28,13 @@ type Crew struct {
 	gather gather
 }
 
-// A Task is an operation that can be cut: Part computes lo to hi of its result, hi not included. Parts are computed by
-// several goroutines at once.
+// A Task is an operation that can be cut: Part computes lo to hi of its result, hi not included.
+// Parts are computed by several goroutines at once.
 type Task interface{ Part(lo, hi int) }
 
-// worthSharing is the number of multiplications from which an operation is shared: some 20 µs of them, several times
-// what it takes to wake a goroutine.
+// worthSharing is the number of multiplications from which an operation is shared: 10 to 20 µs of
+// them. Measured for two workers: as many take 0.80 of the time that one needs, twice as many 0.66,
+// half as many 1.03 to 1.10.
 const worthSharing = 1 << 19
 
 // partsOf is what parts are cut at multiples of: a vector's width.
@@ -41,8 +43,8 @@ const partsOf = 8
 // mostWorkers is far below what 16 bits of Crew.next can count.
 const mostWorkers = 1 << 10
 
-// New starts a crew for GOMAXPROCS goroutines, the caller included, or returns nil if no operation of up to largest
-// multiplications is worth it. Dismiss ends its goroutines.
+// New starts a crew for GOMAXPROCS goroutines, the caller included, or returns nil if no operation
+// of up to largest multiplications is worth it. Dismiss ends its goroutines.
 func New(largest int) *Crew {
 	helpers := min(runtime.GOMAXPROCS(0), mostWorkers) - 1
 	if helpers < 1 || largest < worthSharing {
@@ -61,7 +63,8 @@ func New(largest int) *Crew {
 	return c
 }
 
-// Dismiss ends the crew's goroutines and waits until they have ended. The crew must not be used any more.
+// Dismiss ends the crew's goroutines and waits until they have ended. The crew must not be used any
+// more.
 func (c *Crew) Dismiss() {
 	if c == nil {
 		return
@@ -72,8 +75,8 @@ func (c *Crew) Dismiss() {
 	c.running.Wait()
 }
 
-// Share computes a task whose result has the given size and takes cost multiplications in all. It is cut at multiples
-// of 8, or not at all if it is not worth sharing.
+// Share computes a task whose result has the given size and takes cost multiplications in all. It
+// is cut at multiples of 8, or not at all if it is not worth sharing.
 func (c *Crew) Share(t Task, size, cost int) {
 	if c.alone(cost) {
 		t.Part(0, size)
@@ -111,8 +114,8 @@ func (c *Crew) work() {
 		if part >= parts {
 			return
 		}
-		// A part that is taken belongs to the task that is there now, even if that came after next was loaded, and
-		// the task stays until the part is computed.
+		// A part that is taken belongs to the task that is there now, even if that came
+		// after next was loaded, and the task stays until the part is computed.
 		if c.next.CompareAndSwap(next, next+1) {
 			if lo, hi := cut(c.size, part, parts), cut(c.size, part+1, parts); lo < hi {
 				c.task.Part(lo, hi)
@@ -127,8 +130,8 @@ func cut(size, i, parts int) int {
 	return min(size, (size*i/parts+partsOf-1)/partsOf*partsOf)
 }
 
-// await receives from c and reports whether c is open. It spins for some 75 µs before it sleeps: from one shared
-// operation to the next there is less time than it takes to wake a thread.
+// await receives from c and reports whether c is open. It spins for some 75 µs before it sleeps:
+// from one shared operation to the next there is less time than it takes to wake a thread.
 func await(c <-chan struct{}) bool {
 	for range 500 {
 		select {

@@ -53,7 +53,8 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 	}
 	for _, workers := range []int{2, 3, 7} {
 		c := hire(t, workers)
-		// From fewer units than there are parts to more, none of these numbers a multiple of 8.
+		// From fewer units than there are parts to more, none of these numbers a multiple
+		// of 8.
 		for _, shape := range [][3]int{{90, 110, 75}, {61, 900, 13}, {3, 450, 611}, {900, 203, 4}} {
 			n, in, out := shape[0], shape[1], shape[2]
 			x, w, dz := random(r, n, in), random(r, out, in), random(r, n, out)
@@ -188,7 +189,8 @@ func TestHelpersThatSleepAreWoken(t *testing.T) {
 	}
 }
 
-// waitUntilHelpersSleep returns when the goroutine of a crew of two waits for a task without spinning.
+// waitUntilHelpersSleep returns when the goroutine of a crew of two waits for a task without
+// spinning.
 func waitUntilHelpersSleep(t *testing.T) {
 	t.Helper()
 	for begin := time.Now(); time.Since(begin) < 20*time.Second; runtime.Gosched() {

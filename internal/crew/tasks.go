@@ -2,8 +2,8 @@ package crew
 
 import "example.com/backprop/internal/kernel"
 
-// The operations of package kernel, shared if they are large. A task keeps copies of the matrices, not pointers, lest a
-// caller's escape to the heap.
+// The operations of package kernel, shared if they are large. A task keeps copies of the matrices,
+// not pointers, lest a caller's escape to the heap.
 
 // Affine is [kernel.Affine], shared by units.
 func (c *Crew) Affine(z, x, w *kernel.Matrix, b []float64) {

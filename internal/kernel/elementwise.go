@@ -23,8 +23,8 @@ func Sigmoid(a, z []float64) {
 	sigmoid(a, z)
 }
 
-// SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of a·(1−a)
-// close to a = 1: with a relative error below 2⁻³⁹ everywhere. dz may be da.
+// SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of
+// a·(1−a) close to a = 1: with a relative error below 2⁻³⁹ everywhere. dz may be da.
 func SigmoidBackward(dz, da, z, a []float64) {
 	checkLength(da, len(dz))
 	checkLength(z, len(dz))
@@ -46,8 +46,8 @@ func Tanh(a, z []float64) {
 	tanh(a, z)
 }
 
-// TanhBackward sets dz[i] = da[i]·(1−tanh² z[i]), where a = tanh z, with a relative error below 2⁻³⁹ everywhere.
-// dz may be da.
+// TanhBackward sets dz[i] = da[i]·(1−tanh² z[i]), where a = tanh z, with a relative error below
+// 2⁻³⁹ everywhere. dz may be da.
 func TanhBackward(dz, da, z, a []float64) {
 	checkLength(da, len(dz))
 	checkLength(z, len(dz))
@@ -87,8 +87,8 @@ type AdamStep struct {
 	Epsilon      float64 // ε·√(1−β₂ᵗ)
 }
 
-// Adam updates parameters and moments from the gradient, in the order of operations at the end of section 2 of
-// Kingma and Ba 2015:
+// Adam updates parameters and moments from the gradient, in the order of operations at the end of
+// section 2 of Kingma and Ba 2015:
 //
 //	m[i] = m[i] + (1−β₁)·(g[i]−m[i])
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
@@ -116,9 +116,9 @@ func Axpy(alpha float64, x, y []float64) {
 	axpy(alpha, x, y)
 }
 
-// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, or i mod 4 of fewer than
-// 32 elements, and of the sums the upper half is added to the lower until one is left: the bits are the
-// same on every machine.
+// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, or i mod 4
+// of fewer than 32 elements, and of the sums the upper half is added to the lower until one is
+// left: the bits are the same on every machine.
 func Dot(x, y []float64) float64 {
 	checkLength(y, len(x))
 	if len(x) < 32 {

@@ -4,10 +4,10 @@
 #include "constants_amd64.h"
 #include "immediates_amd64.h"
 
-// Elementwise functions, four lanes at a time, operation for operation those of elementwise_avx512_amd64.s, so
-// that the bits are the same. Every function has the same frame: BX is the offset in bytes that all slices
-// share, CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15. A BODY may
-// use the labels it is given.
+// Elementwise functions, four lanes at a time, operation for operation those of
+// elementwise_avx512_amd64.s, so that the bits are the same. Every function has the same frame: BX
+// is the offset in bytes that all slices share, CX what is left; the lanes that are left at the end
+// are loaded and stored through the mask Y15. A BODY may use the labels it is given.
 
 #define MAP(LOAD, LOADMASKED, BODY, STORE, STOREMASKED) \
 	XORL BX, BX;                 \
@@ -68,8 +68,8 @@ done:                                \
 	VMOVUPD NEAR_ONE, Y12;      \
 	MAP(LOAD3, LOAD3M, BODY, STORE1, STORE1M)
 
-// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the even coefficients
-// of q in two chains.
+// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the
+// even coefficients of q in two chains.
 //
 //	Y0       x, clobbered
 //	Y1       n
@@ -96,8 +96,8 @@ done:                                \
 	VFMADD213PD  Y10, Y0, Y2;      \
 	VFMADD213PD  Y0, Y4, Y2
 
-// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so that both
-// are normal and only the second product rounds.
+// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so
+// that both are normal and only the second product rounds.
 #define EXP \
 	REDUCE_AND_EXPM1;         \
 	VADDPD      ONE, Y2, Y2;  \
@@ -143,11 +143,13 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPD SMALL, Y14
 	UNARY(SIGMOID_BODY)
 
-// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h = tanh b = b + b³·q(b²).
-// Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y = |z|/8: numerator and denominator are raised
-// to the eighth power, and tanh |z| is their difference by their sum.
+// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h =
+// tanh b = b + b³·q(b²). Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y =
+// |z|/8: numerator and denominator are raised to the eighth power, and tanh |z| is their difference
+// by their sum.
 
-// Shifted left by LOW4 and right by PAIR, the lowest four bits are left, times the 16 bytes of a pair.
+// Shifted left by LOW4 and right by PAIR, the lowest four bits are left, times the 16 bytes of a
+// pair.
 #define LOW4 $60
 #define PAIR $56
 

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Numbers of twice float64's precision, as an unevaluated sum, are the reference for exp, σ and tanh.
+// Numbers of twice float64's precision, as an unevaluated sum, are the reference for exp, σ and
+// tanh.
 type double struct{ hi, lo float64 }
 
 func (x double) add(y double) double {
@@ -198,8 +199,8 @@ func TestElementwiseSpecialValues(t *testing.T) {
 	})
 }
 
-// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at a time,
-// between guards.
+// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at
+// a time, between guards.
 func TestElementwiseIgnoresPosition(t *testing.T) {
 	const most = 41
 	r := rand.New(rand.NewPCG(5, 6))
@@ -324,7 +325,8 @@ func adamOf(params, grad, m, v []float64) {
 	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Epsilon: 1e-8})
 }
 
-// TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels nowhere.
+// TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels
+// nowhere.
 func TestDerivativesAreAccurateWhereTheFunctionSaturates(t *testing.T) {
 	z := points()
 	da, a, dz := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
@@ -395,8 +397,8 @@ func TestAdamFollowsItsFormula(t *testing.T) {
 	})
 }
 
-// TestAdamsRootIsAccurate makes steps of 1/√v, which are as accurate as the root but for two roundings of half an
-// ulp, that of the division and that of what it is compared with.
+// TestAdamsRootIsAccurate makes steps of 1/√v, which are as accurate as the root but for two
+// roundings of half an ulp, that of the division and that of what it is compared with.
 func TestAdamsRootIsAccurate(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	const tiny, normal = math.SmallestNonzeroFloat64, 0x1p-1022

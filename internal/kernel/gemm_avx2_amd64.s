@@ -32,7 +32,8 @@
 
 #define MASK VMOVUPD (R15), Y15
 
-// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C whole or masked.
+// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C whole or
+// masked.
 #define START1(a, c0, c1, c2) \
 	VMASKMOVPD (BX), Y15, c0; \
 	ADDQ       R12, BX
@@ -193,9 +194,11 @@ TEXT three<>(SB), NOSPLIT, $0-8
 //		}
 //	}
 //
-// Of a block of 4×4, halves of rows that are two apart share a register, and two registers are interleaved.
+// Of a block of 4×4, halves of rows that are two apart share a register, and two registers are
+// interleaved.
 
-// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3, whose lower halves x0-x3 are.
+// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3, whose
+// lower halves x0-x3 are.
 #define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3, x0, x1, x2, x3) \
 	VMOVUPD     (p), x0;                     \
 	VMOVUPD     (p)(R11*1), x1;              \
@@ -280,9 +283,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows, beginning
-// at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that each lane is
-// one row's FMA chain in the order of l:
+// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows,
+// beginning at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that
+// each lane is one row's FMA chain in the order of l:
 //
 //	for j := range rows {
 //		for l := range k {
@@ -296,8 +299,8 @@ loop:
 //	R11, R14   ldw once and three times, in bytes
 //	SI, R13    x and what is left of k
 
-// acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched: there are more
-// rows than the processor follows by itself.
+// acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched:
+// there are more rows than the processor follows by itself.
 #define GROUP(p, acc) \
 	PREFETCHT0  64(p);                                                      \
 	PREFETCHT0  64(p)(R11*1);                                               \

@@ -5,8 +5,8 @@
 
 // gemmAVX512 computes a panel of at most 24 columns, see type panel.
 //
-// The columns are half a vector of eight, one, two or three vectors, the last one masked by K1. The rows are
-// taken eight, four, two or one at a time; such a tile lives in registers while l runs.
+// The columns are half a vector of eight, one, two or three vectors, the last one masked by K1. The
+// rows are taken eight, four, two or one at a time; such a tile lives in registers while l runs.
 //
 //	Z0-Z23   the tile: row r has Z(3r), Z(3r+1), Z(3r+2)
 //	Z24-Z26  one row of B
@@ -98,8 +98,8 @@
 	VMOVUPD c2, K1, 128(DI); \
 	ADDQ    R8, DI
 
-// The last l of a row, together with its store: if all stores of a tile waited for their turn at its end, the next
-// tile would have to wait with them.
+// The last l of a row, together with its store: if all stores of a tile waited for their turn at
+// its end, the next tile would have to wait with them.
 #define LAST0(a, c0, c1, c2) \
 	FMA0(a, c0, c1, c2); \
 	STORE1(c0, c1, c2)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestMicroKernelKeepsItsContract compares panels with their chains: of all heights and widths, A of any strides, from a
-// row, from C₀ and from C itself, with special and with subnormal numbers.
+// TestMicroKernelKeepsItsContract compares panels with their chains: of all heights and widths, A
+// of any strides, from a row, from C₀ and from C itself, with special and with subnormal numbers.
 func TestMicroKernelKeepsItsContract(t *testing.T) {
 	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, 0x1p-1074, -0x1p-1060, math.MaxFloat64, 1, -1}
 	ca, aa, ba, za := arena(newArena(t, 1<<12)), arena(newArena(t, 1<<12)), arena(newArena(t, 1<<12)), arena(newArena(t, 1<<12))
@@ -119,8 +119,8 @@ func TestTransposeAndPackCopyEveryElement(t *testing.T) {
 	})
 }
 
-// BenchmarkMicroKernel reports what eight rows of the widest panel reach with operands in the first level of cache, the
-// measure of the products.
+// BenchmarkMicroKernel reports what eight rows of the widest panel reach with operands in the first
+// level of cache, the measure of the products.
 func BenchmarkMicroKernel(b *testing.B) {
 	if active == generic {
 		b.Skip("no micro-kernel")

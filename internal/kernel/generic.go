@@ -7,9 +7,9 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so few of its
-// blocks of 64×64 that it starts no goroutine; an element's sum then depends on neither the tile nor the
-// number of workers.
+// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so
+// few of its blocks of 64×64 that it starts no goroutine; an element's sum then depends on neither
+// the tile nor the number of workers.
 const (
 	tileM = 64
 	tileN = 128
@@ -27,7 +27,8 @@ func affineGeneric(z, x, w *Matrix, b []float64) {
 	}
 }
 
-// multiplyGeneric computes C = A·B. gonum passes over the zeros in A, which in the end is the same only if B is finite.
+// multiplyGeneric computes C = A·B. gonum passes over the zeros in A, which in the end is the same
+// only if B is finite.
 func multiplyGeneric(c *Matrix, a operand, b *Matrix) {
 	m, n, k := c.Rows, c.Cols, b.Rows
 	finite := true

@@ -1,7 +1,7 @@
 // Immediate operands of vector instructions.
 
-// Predicates of VCMPPD $p, y, x, m, which asks "x p y" of each lane. All but NOT_EQUAL are false of a
-// NaN; none signals.
+// Predicates of VCMPPD $p, y, x, m, which asks "x p y" of each lane. All but NOT_EQUAL are false of
+// a NaN; none signals.
 #define EQUAL     $0x00
 #define NOT_EQUAL $0x04
 #define LESS      $0x11
@@ -17,8 +17,8 @@
 // The half of a vector that VINSERT sets and VEXTRACT gets.
 #define UPPER $1
 
-// VPERM2F128 joins the lower halves of two vectors, or the upper ones; VPSHUFD exchanges the halves of
-// one of 128 bits.
+// VPERM2F128 joins the lower halves of two vectors, or the upper ones; VPSHUFD exchanges the halves
+// of one of 128 bits.
 #define LOWER_HALVES   $0x20
 #define UPPER_HALVES   $0x31
 #define EXCHANGED      $0x4e

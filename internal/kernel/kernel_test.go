@@ -84,8 +84,8 @@ func chain(acc float64, k int, a func(l int) float64, b func(l int) float64) flo
 	return acc
 }
 
-// agrees reports whether an element of a product is the chain: exactly, but for the generic version, which
-// rounds each product, within the bound for the sum's rounding in whatever order.
+// agrees reports whether an element of a product is the chain: exactly, but for the generic
+// version, which rounds each product, within the bound for the sum's rounding in whatever order.
 func agrees(got, want float64, k int, magnitude float64) bool {
 	if active != generic {
 		return same(got, want)
@@ -136,8 +136,9 @@ var products = []product{
 	},
 }
 
-// TestProductsAreOrderedFMAChains compares every element with its definition, at all sizes around the tiles', and
-// where a product might be computed without the zeros of its left operand, of one that has many.
+// TestProductsAreOrderedFMAChains compares every element with its definition, at all sizes around
+// the tiles', and where a product might be computed without the zeros of its left operand, of one
+// that has many.
 func TestProductsAreOrderedFMAChains(t *testing.T) {
 	var shapes [][3]int
 	for m := 1; m <= 18; m++ {
@@ -254,8 +255,8 @@ func TestSplittingKeepsBits(t *testing.T) {
 	})
 }
 
-// TestProductsOfSpecialValues puts NaN, ±Inf, −0, subnormals and zeros everywhere: a zero factor must not hide
-// a NaN or an Inf.
+// TestProductsOfSpecialValues puts NaN, ±Inf, −0, subnormals and zeros everywhere: a zero factor
+// must not hide a NaN or an Inf.
 func TestProductsOfSpecialValues(t *testing.T) {
 	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, 0x1p-1074, -0x1p-1060, math.MaxFloat64, 1, -1}
 	const m, n, k = 9, 26, 3
@@ -297,8 +298,8 @@ func TestProductsOfSpecialValues(t *testing.T) {
 	})
 }
 
-// TestZerosOfTheLeftOperandHideNothing has operands whose products differ, if only in the sign of a zero, when the
-// zeros of the left one are passed over.
+// TestZerosOfTheLeftOperandHideNothing has operands whose products differ, if only in the sign of a
+// zero, when the zeros of the left one are passed over.
 func TestZerosOfTheLeftOperandHideNothing(t *testing.T) {
 	const m, n, k = 40, 70, 150
 	scale := func(x []float64, exponent int) {
@@ -315,7 +316,8 @@ func TestZerosOfTheLeftOperandHideNothing(t *testing.T) {
 		"subnormal":       spoil(0x1p-1060),
 		"NaN on the left": func(r *rand.Rand, a, b, bias []float64) { a[r.IntN(len(a))] = math.NaN() },
 		"vanishing terms": func(r *rand.Rand, a, b, bias []float64) { scale(a, -500); scale(b, -590); clear(bias) },
-		// What is left of 1 + 2⁻³⁷ + 2⁻⁷⁶ and the rounded sum of the first two, times 2⁻¹⁰⁰⁰, is rounded to −0.
+		// What is left of 1 + 2⁻³⁷ + 2⁻⁷⁶ and the rounded sum of the first two, times
+		// 2⁻¹⁰⁰⁰, is rounded to −0.
 		"vanishing digits": func(r *rand.Rand, a, b, bias []float64) {
 			for i, v := range a {
 				if v != 0 {
@@ -461,8 +463,8 @@ func TestImpossibleSizesPanic(t *testing.T) {
 	})
 }
 
-// TestLengthsAndShapesMustAgree makes each operand of each function in turn too short and too long, and each matrix too
-// small for its shape and of another shape.
+// TestLengthsAndShapesMustAgree makes each operand of each function in turn too short and too long,
+// and each matrix too small for its shape and of another shape.
 func TestLengthsAndShapesMustAgree(t *testing.T) {
 	panics := func(f func()) (p bool) {
 		defer func() { p = recover() != nil }()
@@ -489,7 +491,8 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 			Affine(view(make([]float64, 2*40), 40, 2, 40), view(make([]float64, 2), 1, 2, 1), view(make([]float64, 40), 1, 40, 1), x[0])
 		}},
 	}
-	// Of the right shapes for 5 samples, 6 inputs and 7 units: the result, the left and the right operand.
+	// Of the right shapes for 5 samples, 6 inputs and 7 units: the result, the left and the
+	// right operand.
 	matrices := []struct {
 		name  string
 		sizes [3][2]int
@@ -573,6 +576,7 @@ func TestPartsOfAMatrixShareItsMemory(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	x, w, z := make([]float64, 64*50), make([]float64, 30*50), make([]float64, 64*30)
+	x0, z0 := x, z
 	each(t, func(t *testing.T) {
 		if n := testing.AllocsPerRun(20, func() {
 			Affine(view(z, 30, 64, 30), view(x, 50, 64, 50), view(w, 50, 30, 50), nil)
@@ -584,6 +588,23 @@ func TestNothingIsAllocated(t *testing.T) {
 			Dot(x, x)
 		}); n != 0 {
 			t.Errorf("%v allocations", n)
+		}
+		if n := testing.AllocsPerRun(20, func() {
+			var x, y, z, a [40]float64 // stay on the stack
+			Exp(x[:], z[:])
+			Sigmoid(a[:], z[:])
+			SigmoidBackward(x[:], y[:], z[:], a[:])
+			Tanh(a[:], z[:])
+			TanhBackward(x[:], y[:], z[:], a[:])
+			ReLU(a[:], z[:])
+			ReLUBackward(x[:], y[:], z[:])
+			Axpy(1, x[:], y[:])
+			Adam(x[:], y[:], z[:], a[:], AdamStep{})
+			Dot(x[:], y[:])
+			Finite(x[:])
+			Affine(view(z0, 30, 64, 30), view(x0, 50, 64, 50), view(w, 50, 30, 50), a[:30])
+		}); n != 0 {
+			t.Errorf("%v allocations of small arrays", n)
 		}
 	})
 }

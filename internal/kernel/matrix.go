@@ -2,7 +2,8 @@ package kernel
 
 import "math/bits"
 
-// A Matrix is row-major: element (i, j) is Data[i*Stride+j]. Its fields are those of blas64.General.
+// A Matrix is row-major: element (i, j) is Data[i*Stride+j]. Its fields are those of
+// blas64.General.
 type Matrix struct {
 	Rows, Cols int
 	Data       []float64
@@ -24,8 +25,9 @@ func (m Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
 }
 
-// is reports whether m is rows×cols and has the memory, in the few steps that a small product can afford. It may
-// deny that of a matrix that is empty, huge, or a row shorter than its stride would be; check knows.
+// is reports whether m is rows×cols and has the memory, in the few steps that a small product can
+// afford. It may deny that of a matrix that is empty, huge, or a row shorter than its stride would
+// be; check knows.
 func (m *Matrix) is(rows, cols int) bool {
 	return m.Rows == rows && m.Cols == cols &&
 		uint(rows|cols|m.Stride) < 1<<31 && cols <= m.Stride && uint((rows-1)*m.Stride+cols) <= uint(len(m.Data))

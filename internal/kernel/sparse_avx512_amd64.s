@@ -4,8 +4,8 @@
 #include "textflag.h"
 #include "immediates_amd64.h"
 
-// sparseAVX512 computes a panel of 25 to 64 columns and k up to 64 without the terms of A's zeros. A lies by rows, the
-// rows of B one after the other:
+// sparseAVX512 computes a panel of 25 to 64 columns and k up to 64 without the terms of A's zeros.
+// A lies by rows, the rows of B one after the other:
 //
 //	for i := range m {
 //		for j := range n {
@@ -19,8 +19,8 @@
 //		}
 //	}
 //
-// One row is computed at a time, since each has its zeros elsewhere. So every vector of B is read for a single
-// multiplication: B should lie in the first level of cache, whose speed is the limit.
+// One row is computed at a time, since each has its zeros elsewhere. So every vector of B is read
+// for a single multiplication: B should lie in the first level of cache, whose speed is the limit.
 //
 //	Z0-Z7    the row, the last vector masked by K1
 //	Z8       one element of A in all lanes
@@ -153,7 +153,8 @@ TEXT sparse7<>(SB), NOSPLIT, $0-16
 TEXT sparse8<>(SB), NOSPLIT, $0-16
 	PANEL(VECTORS8)
 
-// Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken from its end.
+// Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken
+// from its end.
 //
 //	Z0      0
 //	K1, K2  the lanes of the last vector; those that are not 0
@@ -199,8 +200,9 @@ store:
 	VZEROUPPER
 	RET
 
-// low and high become the smallest magnitude but 0, or 0 if there is none, and the largest of m rows and n columns.
-// As magnitudes are ordered like their bits, integers are compared: low less 1, so that 0 is above all.
+// low and high become the smallest magnitude but 0, or 0 if there is none, and the largest of m
+// rows and n columns. As magnitudes are ordered like their bits, integers are compared: low less 1,
+// so that 0 is above all.
 //
 //	Z0, Z1  low less 1, high
 //	Z2, Z3  all bits but the sign; −1

@@ -17,9 +17,9 @@
 //		}
 //	}
 //
-// tinyAffine, tinyMulTN and tinyMulNN say which matrix is A and which B, and leave the rest to tinyStraight and
-// tinyRows. All of B is in registers, transposed there if need be: to write Bᵀ and to read it back at once
-// would take longer than the product.
+// tinyAffine, tinyMulTN and tinyMulNN say which matrix is A and which B, and leave the rest to
+// tinyStraight and tinyRows. All of B is in registers, transposed there if need be: to write Bᵀ and
+// to read it back at once would take longer than the product.
 //
 //	Y0       a row of C
 //	Y1       one element of A in all lanes
