@@ -27,6 +27,9 @@ const (
 	sparseCols  = 41 // a panel's least is six vectors: fewer gain nothing
 	sparseTerms = 16
 	oneZeroIn   = 3
+
+	glance = 8  // so many places a dense product can afford to look at; if one is zero,
+	look   = 64 // so many, and no more than rows or columns, decide
 )
 
 // noDigitsLost bounds the magnitude of a product of two numbers from below: so large ones add up to
@@ -38,24 +41,24 @@ func sparse(a operand, m, n, k int) bool {
 	if active != avx512 || m < sparseRows || n < sparseCols || k < sparseTerms {
 		return false
 	}
-	few := 0 // zeros, where a dense product can afford to look
-	for i := range 8 {
+	zeros := 0
+	for i := range glance {
 		if a.data[i*(a.row+a.col)] == 0 {
-			few++
+			zeros++
 		}
 	}
-	if few == 0 {
+	if zeros == 0 {
 		return false
 	}
-	look := min(m, k, 64)
-	step := m/look*a.row + k/look*a.col
-	zeros := 0
-	for i := range look {
+	places := min(m, k, look)
+	step := m/places*a.row + k/places*a.col
+	zeros = 0
+	for i := range places {
 		if a.data[i*step] == 0 {
 			zeros++
 		}
 	}
-	return oneZeroIn*zeros >= look
+	return oneZeroIn*zeros >= places
 }
 
 // multiplySparse computes C = 1·c₀ᵀ + A·B, where a c₀ of nil is zero, if A is sparse.
