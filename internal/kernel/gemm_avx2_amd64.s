@@ -299,13 +299,8 @@ loop:
 //	R11, R14   ldw once and three times, in bytes
 //	SI, R13    x and what is left of k
 
-// acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched:
-// there are more rows than the processor follows by itself.
+// acc += W·x over four columns and the four rows at p.
 #define GROUP(p, acc) \
-	PREFETCHT0  64(p);                                                      \
-	PREFETCHT0  64(p)(R11*1);                                               \
-	PREFETCHT0  64(p)(R11*2);                                               \
-	PREFETCHT0  64(p)(R14*1);                                               \
 	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
 	VFMADD231PD Y12, Y4, acc;                                               \
 	VFMADD231PD Y13, Y5, acc;                                               \
