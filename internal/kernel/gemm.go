@@ -184,11 +184,11 @@ func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:
 // scratch is memory for packed operands and what else a product needs for a while: a panel of B
 // and, made when first needed, a group of A's blocks, each [l][i] with a stride that is no power of
 // two, which would put its rows into few sets of the cache. A sparse product keeps a group's rows
-// there, [i][l], and the places that are not zero.
+// there, [i][l], and the places that are not zero, as the architecture likes them.
 type scratch struct {
 	b       [blockK * maxPanel]float64
 	a       []float64
-	nonzero [blockK / sparseK][groupM]uint64
+	nonzero []uint64
 }
 
 const (

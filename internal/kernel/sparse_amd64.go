@@ -93,7 +93,7 @@ func multiplySparse(c *Matrix, a, b operand, k int, c0 []float64) bool {
 				p.c = &c.Data[first*c.Stride+j]
 				for q := 0; q < lk; q += sparseK {
 					p.k = min(sparseK, lk-q)
-					nonzero := s.nonzero[q/sparseK][:p.m]
+					nonzero := s.nonzero[q/sparseK*groupM:][:p.m]
 					lowB, highB := s.prepareB(b.from(l+q, j), p.k, p.n)
 					promised = promised && highB <= math.MaxFloat64 && lowA*lowB >= noDigitsLost
 					if !promised {
@@ -122,8 +122,11 @@ func (s *scratch) prepareA(a operand, m, k int) (block operand, low float64) {
 		transpose(block.data, block.row, a.data, a.col, k, m)
 		a = block
 	}
+	if s.nonzero == nil {
+		s.nonzero = make([]uint64, blockK/sparseK*groupM)
+	}
 	for q := 0; q < k; q += sparseK {
-		nonzeros(s.nonzero[q/sparseK][:m], a.data[q:], a.row, min(sparseK, k-q))
+		nonzeros(s.nonzero[q/sparseK*groupM:][:m], a.data[q:], a.row, min(sparseK, k-q))
 	}
 	low, _ = magnitudes(a.data, a.row, m, k)
 	return a, low
