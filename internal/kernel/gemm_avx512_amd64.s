@@ -16,7 +16,7 @@
 //	BX, DI   C₀ and C at the next row
 //	R8-R12   strides in bytes: c, a by row, a by column, b, c₀
 //	R14      three times a's row stride
-//	CX, R13  what is left of l; rows still to do
+//	CX, R13  C at a row of the next tile, what is left of l; rows still to do
 
 // Rows of a tile: the operation, applied to each row's element of A and its accumulators.
 #define ROWS1(OP) \
@@ -53,7 +53,8 @@
 	OP((R15)(R9*2), Y18, Y19, Y20); \
 	OP((R15)(R14*1), Y21, Y22, Y23)
 
-// Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C.
+// Operations on a row of half a vector, one, two or three: start from C₀, add a·B, store to C. The
+// rows of C of the tile that follows, at CX, are fetched while l runs.
 #define START1(a, c0, c1, c2) \
 	VMOVUPD.Z (BX), K1, c0; \
 	ADDQ      R12, BX
@@ -62,6 +63,10 @@
 	VMOVUPD.Z 64(BX), K1, c1; \
 	ADDQ      R12, BX
 #define START3(a, c0, c1, c2) \
+	PREFETCHT0 (CX);            \
+	PREFETCHT0 64(CX);          \
+	PREFETCHT0 128(CX);         \
+	ADDQ       R8, CX;          \
 	VMOVUPD    (BX), c0;        \
 	VMOVUPD    64(BX), c1;      \
 	VMOVUPD.Z  128(BX), K1, c2; \
@@ -131,6 +136,7 @@
 
 // The tile of some rows at SI, BX and DI.
 #define TILE(loop, last, ROWS, START, LOADB, FMA, LAST) \
+	LEAQ (DI)(R8*8), CX;  \
 	MOVQ SI, AX;          \
 	LEAQ (SI)(R9*4), R15; \
 	ROWS(START);          \
