@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkProducts reports GF/s: 2·batch·in·out floating-point operations per product, whether or not half of
-// its left operand is zero.
+// BenchmarkProducts reports GF/s: 2·batch·in·out floating-point operations per product, whether or
+// not half of its left operand is zero.
 func BenchmarkProducts(b *testing.B) {
 	shapes := [][3]int{{64, 784, 128}, {32, 64, 32}, {32, 64, 64}, {64, 128, 10}, {32, 64, 10}, {256, 512, 1024}, {256, 1024, 1024}, {256, 1024, 10}, {1, 784, 128}, {1, 128, 10}, {4, 2, 4}, {4, 4, 1}}
 	r := rand.New(rand.NewPCG(1, 2))
@@ -36,7 +36,8 @@ func BenchmarkProducts(b *testing.B) {
 	}
 }
 
-// BenchmarkElementwise reports ns per element, of a slice that fits the second level of cache and of a short one.
+// BenchmarkElementwise reports ns per element, of a slice that fits the second level of cache and
+// of a short one.
 func BenchmarkElementwise(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{8192, 16, 4} {

@@ -14,7 +14,8 @@ var constants = [...][4]float64{
 	lanes4(0x1.abc9e3b39803fp-56), // and what it lacks
 	lanes4(0x1.8p52),              // added and taken away again rounds to an integer, left in the low bits meanwhile
 
-	// q(r) = (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2: the minimax polynomial for r·q, off by at most 1.8e-17.
+	// q(r) = (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2: the minimax polynomial for r·q, off by at
+	// most 1.8e-17.
 	lanes4(0x1.0000000000005p-1),
 	lanes4(0x1.555555555555cp-3),
 	lanes4(0x1.55555555520f4p-5),
@@ -35,12 +36,13 @@ var constants = [...][4]float64{
 	lanes4(22),          // tanh x is 1
 	lanes4(1 - 0x1p-12), // up to here 1 − a, of an a good to 2.5 ulp, is good to 2⁻³⁹·⁶
 
-	// (1−e)^−½ = 1 + e/2 + ROOT2·e² + ROOT3·e³ for |e| ≤ 2⁻¹³. The term 35/128·e⁴ is in the second as the
-	// Chebyshev polynomial that fits it best has it.
+	// (1−e)^−½ = 1 + e/2 + ROOT2·e² + ROOT3·e³ for |e| ≤ 2⁻¹³. The term 35/128·e⁴ is in the
+	// second as the Chebyshev polynomial that fits it best has it.
 	lanes4(3./8 + 35./128*0x1p-26),
 	lanes4(5. / 16),
 
-	// q(u) = (tanh(b)/b − 1)/u with u = b² for |b| ≤ 1/8: the minimax polynomial for u·q, off by at most 2.8e-17.
+	// q(u) = (tanh(b)/b − 1)/u with u = b² for |b| ≤ 1/8: the minimax polynomial for u·q, off
+	// by at most 2.8e-17.
 	lanes4(-0x1.5555555554fa3p-2),
 	lanes4(0x1.1111110e8a8ffp-3),
 	lanes4(-0x1.ba1b96174e81dp-5),
@@ -51,8 +53,8 @@ var constants = [...][4]float64{
 	lanes4(0.125),
 }
 
-// tanhTable has numbers a close to 0, 1/4, … 15/4, and their tanh, those a being chosen whose tanh is within a
-// thousandth of an ulp of a float64.
+// tanhTable has numbers a close to 0, 1/4, … 15/4, and their tanh, those a being chosen whose tanh
+// is within a thousandth of an ulp of a float64.
 var tanhTable = [2][16]float64{
 	{
 		0, 0x1.0000000000cdcp-2, 0x1.fffffffffe898p-2, 0x1.8000000000d38p-1,

@@ -4,24 +4,70 @@ package kernel
 const chunk = 1 << 14
 
 // Exp sets dst[i] = e^src[i], within 1.1 ulp; the Go version is within 2.2. dst may be src.
-func Exp(dst, src []float64) { unary(active.exp, dst, src) }
+func Exp(dst, src []float64) {
+	checkLength(src, len(dst))
+	for len(dst) > chunk {
+		exp(dst[:chunk], src[:chunk])
+		dst, src = dst[chunk:], src[chunk:]
+	}
+	exp(dst, src)
+}
 
 // Sigmoid sets a[i] = σ(z[i]) = 1/(1+e^−z[i]), within 2.3 ulp. a may be z.
-func Sigmoid(a, z []float64) { unary(active.sigmoid, a, z) }
+func Sigmoid(a, z []float64) {
+	checkLength(z, len(a))
+	for len(a) > chunk {
+		sigmoid(a[:chunk], z[:chunk])
+		a, z = a[chunk:], z[chunk:]
+	}
+	sigmoid(a, z)
+}
 
-// SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of a·(1−a)
-// close to a = 1: with a relative error below 2⁻³⁹ everywhere. dz may be da.
-func SigmoidBackward(dz, da, z, a []float64) { backward(active.sigmoidBackward, dz, da, z, a) }
+// SigmoidBackward sets dz[i] = da[i]·σ(z[i])·σ(−z[i]), where a = σ(z), without the cancellation of
+// a·(1−a) close to a = 1: with a relative error below 2⁻³⁹ everywhere. dz may be da.
+func SigmoidBackward(dz, da, z, a []float64) {
+	checkLength(da, len(dz))
+	checkLength(z, len(dz))
+	checkLength(a, len(dz))
+	for len(dz) > chunk {
+		sigmoidBackward(dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
+		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]
+	}
+	sigmoidBackward(dz, da, z, a)
+}
 
 // Tanh sets a[i] = tanh z[i], within 2.5 ulp. a may be z.
-func Tanh(a, z []float64) { unary(active.tanh, a, z) }
+func Tanh(a, z []float64) {
+	checkLength(z, len(a))
+	for len(a) > chunk {
+		tanh(a[:chunk], z[:chunk])
+		a, z = a[chunk:], z[chunk:]
+	}
+	tanh(a, z)
+}
 
-// TanhBackward sets dz[i] = da[i]·(1−tanh² z[i]), where a = tanh z, with a relative error below 2⁻³⁹ everywhere.
-// dz may be da.
-func TanhBackward(dz, da, z, a []float64) { backward(active.tanhBackward, dz, da, z, a) }
+// TanhBackward sets dz[i] = da[i]·(1−tanh² z[i]), where a = tanh z, with a relative error below
+// 2⁻³⁹ everywhere. dz may be da.
+func TanhBackward(dz, da, z, a []float64) {
+	checkLength(da, len(dz))
+	checkLength(z, len(dz))
+	checkLength(a, len(dz))
+	for len(dz) > chunk {
+		tanhBackward(dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
+		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]
+	}
+	tanhBackward(dz, da, z, a)
+}
 
 // ReLU sets a[i] = max(z[i], 0): zero for −0, NaN for NaN. a may be z.
-func ReLU(a, z []float64) { unary(active.relu, a, z) }
+func ReLU(a, z []float64) {
+	checkLength(z, len(a))
+	for len(a) > chunk {
+		relu(a[:chunk], z[:chunk])
+		a, z = a[chunk:], z[chunk:]
+	}
+	relu(a, z)
+}
 
 // ReLUBackward sets dz[i] = da[i] where z[i] > 0, else 0. dz may be da.
 func ReLUBackward(dz, da, z []float64) {
@@ -41,8 +87,8 @@ type AdamStep struct {
 	Epsilon      float64 // ε·√(1−β₂ᵗ)
 }
 
-// Adam updates parameters and moments from the gradient, in the order of operations at the end of section 2 of
-// Kingma and Ba 2015:
+// Adam updates parameters and moments from the gradient, in the order of operations at the end of
+// section 2 of Kingma and Ba 2015:
 //
 //	m[i] = m[i] + (1−β₁)·(g[i]−m[i])
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
@@ -70,9 +116,9 @@ func Axpy(alpha float64, x, y []float64) {
 	axpy(alpha, x, y)
 }
 
-// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, or i mod 4 of fewer than
-// 32 elements, and of the sums the upper half is added to the lower until one is left: the bits are the
-// same on every machine.
+// Dot returns Σ x[i]·y[i]. The product of index i is rounded and added to sum i mod 32, or i mod 4
+// of fewer than 32 elements, and of the sums the upper half is added to the lower until one is
+// left: the bits are the same on every machine.
 func Dot(x, y []float64) float64 {
 	checkLength(y, len(x))
 	if len(x) < 32 {
@@ -133,46 +179,4 @@ func Finite(x []float64) bool {
 		}
 	}
 	return true
-}
-
-// The functions that are not inlined are where a goroutine can be preempted: it cannot be in assembly, nor in
-// a loop that calls nothing else.
-
-//go:noinline
-func unary(f func(dst, src []float64), dst, src []float64) {
-	checkLength(src, len(dst))
-	for len(dst) > chunk {
-		call(f, dst[:chunk], src[:chunk])
-		dst, src = dst[chunk:], src[chunk:]
-	}
-	f(dst, src)
-}
-
-//go:noinline
-func call(f func(dst, src []float64), dst, src []float64) { f(dst, src) }
-
-//go:noinline
-func backward(f func(dz, da, z, a []float64), dz, da, z, a []float64) {
-	checkLength(da, len(dz))
-	checkLength(z, len(dz))
-	checkLength(a, len(dz))
-	for len(dz) > chunk {
-		callBackward(f, dz[:chunk], da[:chunk], z[:chunk], a[:chunk])
-		dz, da, z, a = dz[chunk:], da[chunk:], z[chunk:], a[chunk:]
-	}
-	f(dz, da, z, a)
-}
-
-//go:noinline
-func callBackward(f func(dz, da, z, a []float64), dz, da, z, a []float64) { f(dz, da, z, a) }
-
-//go:noinline
-func reluBackward(dz, da, z []float64) { active.reluBackward(dz, da, z) }
-
-//go:noinline
-func axpy(alpha float64, x, y []float64) { active.axpy(alpha, x, y) }
-
-//go:noinline
-func adam(params, grad, m, v []float64, s *AdamStep) {
-	active.adam(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
 }

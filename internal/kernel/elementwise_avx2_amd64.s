@@ -2,11 +2,12 @@
 
 #include "textflag.h"
 #include "constants_amd64.h"
+#include "immediates_amd64.h"
 
-// Elementwise functions, four lanes at a time, operation for operation those of elementwise_avx512_amd64.s, so
-// that the bits are the same. Every function has the same frame: BX is the offset in bytes that all slices
-// share, CX what is left; the lanes that are left at the end are loaded and stored through the mask Y15. A BODY may
-// use the labels it is given.
+// Elementwise functions, four lanes at a time, operation for operation those of
+// elementwise_avx512_amd64.s, so that the bits are the same. Every function has the same frame: BX
+// is the offset in bytes that all slices share, CX what is left; the lanes that are left at the end
+// are loaded and stored through the mask Y15. A BODY may use the labels it is given.
 
 #define MAP(LOAD, LOADMASKED, BODY, STORE, STOREMASKED) \
 	XORL BX, BX;                 \
@@ -67,8 +68,8 @@ done:                                \
 	VMOVUPD NEAR_ONE, Y12;      \
 	MAP(LOAD3, LOAD3M, BODY, STORE1, STORE1M)
 
-// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the even coefficients
-// of q in two chains.
+// e^x = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the
+// even coefficients of q in two chains.
 //
 //	Y0       x, clobbered
 //	Y1       n
@@ -95,8 +96,8 @@ done:                                \
 	VFMADD213PD  Y10, Y0, Y2;      \
 	VFMADD213PD  Y0, Y4, Y2
 
-// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so that both
-// are normal and only the second product rounds.
+// Y2 = e^Y0, gradually to zero and to infinity: 1+t is scaled by 2^h and 2^(n−h), h about n/2, so
+// that both are normal and only the second product rounds.
 #define EXP \
 	REDUCE_AND_EXPM1;         \
 	VADDPD      ONE, Y2, Y2;  \
@@ -108,9 +109,10 @@ done:                                \
 	VMULPD      Y4, Y2, Y2;   \
 	VMULPD      Y3, Y2, Y2
 
-// y = 2^y for an integer in the low bits.
+// y = 2^y for an integer in the low bits: added to the exponent of 1.
+#define EXPONENT $52 // where a float64 has its exponent
 #define POWER(y) \
-	VPSLLQ $52, y, y; \
+	VPSLLQ EXPONENT, y, y; \
 	VPADDQ ONE, y, y
 
 #define EXP_BODY(inside, store) \
@@ -141,73 +143,79 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPD SMALL, Y14
 	UNARY(SIGMOID_BODY)
 
-// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h = tanh b = b + b³·q(b²).
-// Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y = |z|/8: numerator and denominator are raised
-// to the eighth power, and tanh |z| is their difference by their sum.
+// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h =
+// tanh b = b + b³·q(b²). Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y =
+// |z|/8: numerator and denominator are raised to the eighth power, and tanh |z| is their difference
+// by their sum.
+
+// Shifted left by LOW4 and right by PAIR, the lowest four bits are left, times the 16 bytes of a
+// pair.
+#define LOW4 $60
+#define PAIR $56
 
 // The pairs of tanhPairs at the offsets Y3 give a in Y4 and t in Y1.
 #define LOOKUP \
-	VMOVQ        X3, AX;                  \
-	VPEXTRQ      $1, X3, R9;              \
-	VEXTRACTI128 $1, Y3, X3;              \
-	VMOVQ        X3, R10;                 \
-	VPEXTRQ      $1, X3, R11;             \
-	VMOVUPD      (R8)(AX*1), X1;          \
-	VMOVUPD      (R8)(R9*1), X6;          \
-	VINSERTF128  $1, (R8)(R10*1), Y1, Y1; \
-	VINSERTF128  $1, (R8)(R11*1), Y6, Y6; \
-	VUNPCKLPD    Y6, Y1, Y4;              \
+	VMOVQ        X3, AX;                     \
+	VPEXTRQ      UPPER, X3, R9;              \
+	VEXTRACTI128 UPPER, Y3, X3;              \
+	VMOVQ        X3, R10;                    \
+	VPEXTRQ      UPPER, X3, R11;             \
+	VMOVUPD      (R8)(AX*1), X1;             \
+	VMOVUPD      (R8)(R9*1), X6;             \
+	VINSERTF128  UPPER, (R8)(R10*1), Y1, Y1; \
+	VINSERTF128  UPPER, (R8)(R11*1), Y6, Y6; \
+	VUNPCKLPD    Y6, Y1, Y4;                 \
 	VUNPCKHPD    Y6, Y1, Y1
 
 #define TANH_BODY(inside, store) \
-	VMOVAPD     Y0, Y5;             \
-	VANDNPD     Y0, Y13, Y0;        \
-	VCMPPD      $0x1d, Y14, Y0, Y9; \
-	VMOVMSKPD   Y9, R12;            \
-	TESTL       R12, R12;           \
-	JZ          inside;             \
-	VMINPD      TANH_ONE, Y0, Y1;   \
-	VMULPD      EIGHTH, Y1, Y1;     \
-	VBLENDVPD   Y9, Y1, Y0, Y0;     \
-inside:                                 \
-	VADDPD      QUARTERS, Y0, Y3;   \
-	VPSLLQ      $60, Y3, Y3;        \
-	VPSRLQ      $56, Y3, Y3;        \
-	LOOKUP;                         \
-	VSUBPD      Y4, Y0, Y0;         \
-	VMULPD      Y0, Y0, Y3;         \
-	VMOVUPD     TANH4, Y2;          \
-	VFMADD213PD TANH3, Y3, Y2;      \
-	VFMADD213PD TANH2, Y3, Y2;      \
-	VFMADD213PD TANH1, Y3, Y2;      \
-	VFMADD213PD TANH0, Y3, Y2;      \
-	VMULPD      Y0, Y3, Y3;         \
-	VFMADD213PD Y0, Y3, Y2;         \
-	VMOVUPD     ONE, Y8;            \
-	VADDPD      Y2, Y1, Y0;         \
-	VMOVAPD     Y8, Y4;             \
-	VFMADD231PD Y2, Y1, Y4;         \
-	TESTL       R12, R12;           \
-	JZ          store;              \
-	VSUBPD      Y1, Y8, Y6;         \
-	VSUBPD      Y2, Y8, Y7;         \
-	VMULPD      Y7, Y6, Y6;         \
-	VADDPD      Y1, Y8, Y7;         \
-	VADDPD      Y2, Y8, Y10;        \
-	VMULPD      Y10, Y7, Y7;        \
-	VMULPD      Y6, Y6, Y6;         \
-	VMULPD      Y7, Y7, Y7;         \
-	VMULPD      Y6, Y6, Y6;         \
-	VMULPD      Y7, Y7, Y7;         \
-	VMULPD      Y6, Y6, Y6;         \
-	VMULPD      Y7, Y7, Y7;         \
-	VSUBPD      Y6, Y7, Y1;         \
-	VADDPD      Y6, Y7, Y2;         \
-	VBLENDVPD   Y9, Y1, Y0, Y0;     \
-	VBLENDVPD   Y9, Y2, Y4, Y4;     \
-store:                                  \
-	VDIVPD      Y4, Y0, Y0;         \
-	VANDPD      Y13, Y5, Y5;        \
+	VMOVAPD     Y0, Y5;                \
+	VANDNPD     Y0, Y13, Y0;           \
+	VCMPPD      AT_LEAST, Y14, Y0, Y9; \
+	VMOVMSKPD   Y9, R12;               \
+	TESTL       R12, R12;              \
+	JZ          inside;                \
+	VMINPD      TANH_ONE, Y0, Y1;      \
+	VMULPD      EIGHTH, Y1, Y1;        \
+	VBLENDVPD   Y9, Y1, Y0, Y0;        \
+inside:                                    \
+	VADDPD      QUARTERS, Y0, Y3;      \
+	VPSLLQ      LOW4, Y3, Y3;          \
+	VPSRLQ      PAIR, Y3, Y3;          \
+	LOOKUP;                            \
+	VSUBPD      Y4, Y0, Y0;            \
+	VMULPD      Y0, Y0, Y3;            \
+	VMOVUPD     TANH4, Y2;             \
+	VFMADD213PD TANH3, Y3, Y2;         \
+	VFMADD213PD TANH2, Y3, Y2;         \
+	VFMADD213PD TANH1, Y3, Y2;         \
+	VFMADD213PD TANH0, Y3, Y2;         \
+	VMULPD      Y0, Y3, Y3;            \
+	VFMADD213PD Y0, Y3, Y2;            \
+	VMOVUPD     ONE, Y8;               \
+	VADDPD      Y2, Y1, Y0;            \
+	VMOVAPD     Y8, Y4;                \
+	VFMADD231PD Y2, Y1, Y4;            \
+	TESTL       R12, R12;              \
+	JZ          store;                 \
+	VSUBPD      Y1, Y8, Y6;            \
+	VSUBPD      Y2, Y8, Y7;            \
+	VMULPD      Y7, Y6, Y6;            \
+	VADDPD      Y1, Y8, Y7;            \
+	VADDPD      Y2, Y8, Y10;           \
+	VMULPD      Y10, Y7, Y7;           \
+	VMULPD      Y6, Y6, Y6;            \
+	VMULPD      Y7, Y7, Y7;            \
+	VMULPD      Y6, Y6, Y6;            \
+	VMULPD      Y7, Y7, Y7;            \
+	VMULPD      Y6, Y6, Y6;            \
+	VMULPD      Y7, Y7, Y7;            \
+	VSUBPD      Y6, Y7, Y1;            \
+	VADDPD      Y6, Y7, Y2;            \
+	VBLENDVPD   Y9, Y1, Y0, Y0;        \
+	VBLENDVPD   Y9, Y2, Y4, Y4;        \
+store:                                     \
+	VDIVPD      Y4, Y0, Y0;            \
+	VANDPD      Y13, Y5, Y5;           \
 	VORPD       Y5, Y0, Y0
 
 // func tanhAVX2(dst, src []float64)
@@ -219,20 +227,20 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
 #define SIGMOID_BACKWARD_BODY(inside, store) \
-	VCMPPD    $0x11, Y12, Y6, Y8; \
-	VSUBPD    Y6, Y13, Y5;        \
-	VMULPD    Y6, Y5, Y5;         \
-	VMOVMSKPD Y8, AX;             \
-	CMPL      AX, $15;            \
-	JEQ       store;              \
-	VORPD     SIGN, Y0, Y0;       \
-	VMAXPD    Y0, Y14, Y0;        \
-	EXP;                          \
-	VADDPD    Y13, Y2, Y4;        \
-	VMULPD    Y4, Y4, Y4;         \
-	VDIVPD    Y4, Y2, Y2;         \
-	VBLENDVPD Y8, Y5, Y2, Y5;     \
-store:                            \
+	VCMPPD    LESS, Y12, Y6, Y8; \
+	VSUBPD    Y6, Y13, Y5;       \
+	VMULPD    Y6, Y5, Y5;        \
+	VMOVMSKPD Y8, AX;            \
+	CMPL      AX, ALL_LANES;     \
+	JEQ       store;             \
+	VORPD     SIGN, Y0, Y0;      \
+	VMAXPD    Y0, Y14, Y0;       \
+	EXP;                         \
+	VADDPD    Y13, Y2, Y4;       \
+	VMULPD    Y4, Y4, Y4;        \
+	VDIVPD    Y4, Y2, Y2;        \
+	VBLENDVPD Y8, Y5, Y2, Y5;    \
+store:                               \
 	VMULPD    Y7, Y5, Y0
 
 // func sigmoidBackwardAVX2(dz, da, z, a []float64)
@@ -241,24 +249,24 @@ TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-96
 
 // dz = da·(1−a²) where |a| is not close to 1, else da·4e/(1+e)² with e = e^−2|z|.
 #define TANH_BACKWARD_BODY(inside, store) \
-	VMOVUPD      SIGN, Y9;           \
-	VANDNPD      Y6, Y9, Y8;         \
-	VCMPPD       $0x11, Y12, Y8, Y8; \
-	VMOVAPD      Y13, Y5;            \
-	VFNMADD231PD Y6, Y6, Y5;         \
-	VMOVMSKPD    Y8, AX;             \
-	CMPL         AX, $15;            \
-	JEQ          store;              \
-	VORPD        Y9, Y0, Y0;         \
-	VADDPD       Y0, Y0, Y0;         \
-	VMAXPD       Y0, Y14, Y0;        \
-	EXP;                             \
-	VADDPD       Y13, Y2, Y4;        \
-	VMULPD       Y4, Y4, Y4;         \
-	VMULPD       FOUR, Y2, Y2;       \
-	VDIVPD       Y4, Y2, Y2;         \
-	VBLENDVPD    Y8, Y5, Y2, Y5;     \
-store:                               \
+	VMOVUPD      SIGN, Y9;          \
+	VANDNPD      Y6, Y9, Y8;        \
+	VCMPPD       LESS, Y12, Y8, Y8; \
+	VMOVAPD      Y13, Y5;           \
+	VFNMADD231PD Y6, Y6, Y5;        \
+	VMOVMSKPD    Y8, AX;            \
+	CMPL         AX, ALL_LANES;     \
+	JEQ          store;             \
+	VORPD        Y9, Y0, Y0;        \
+	VADDPD       Y0, Y0, Y0;        \
+	VMAXPD       Y0, Y14, Y0;       \
+	EXP;                            \
+	VADDPD       Y13, Y2, Y4;       \
+	VMULPD       Y4, Y4, Y4;        \
+	VMULPD       FOUR, Y2, Y2;      \
+	VDIVPD       Y4, Y2, Y2;        \
+	VBLENDVPD    Y8, Y5, Y2, Y5;    \
+store:                                  \
 	VMULPD       Y7, Y5, Y0
 
 // func tanhBackwardAVX2(dz, da, z, a []float64)
@@ -282,7 +290,7 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-48
 	VMASKMOVPD (R8)(BX*1), Y15, Y0
 
 #define RELU_BACKWARD_BODY(inside, store) \
-	VCMPPD $0x11, Y0, Y14, Y2; \
+	VCMPPD LESS, Y0, Y14, Y2; \
 	VANDPD Y1, Y2, Y0
 
 // func reluBackwardAVX2(dz, da, z []float64)
@@ -315,14 +323,14 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 
 // m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
 #define ADAM_BODY(inside, store) \
-	VSUBPD       Y0, Y2, Y4;   \
-	VFMADD231PD  Y7, Y4, Y0;   \
-	VMULPD       Y8, Y1, Y1;   \
-	VMULPD       Y9, Y2, Y4;   \
-	VFMADD231PD  Y4, Y2, Y1;   \
-	VSQRTPD      Y1, Y5;       \
-	VADDPD       Y11, Y5, Y5;  \
-	VDIVPD       Y5, Y0, Y5;   \
+	VSUBPD       Y0, Y2, Y4;  \
+	VFMADD231PD  Y7, Y4, Y0;  \
+	VMULPD       Y8, Y1, Y1;  \
+	VMULPD       Y9, Y2, Y4;  \
+	VFMADD231PD  Y4, Y2, Y1;  \
+	VSQRTPD      Y1, Y5;      \
+	VADDPD       Y11, Y5, Y5; \
+	VDIVPD       Y5, Y0, Y5;  \
 	VFNMADD231PD Y10, Y5, Y3
 
 // func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
@@ -426,9 +434,9 @@ loop:
 	VADDPD      Y1, Y0, Y0
 	VADDPD      Y3, Y2, Y2
 	VADDPD      Y2, Y0, Y0
-	VCMPPD      $0, Y0, Y0, Y0 // equal to itself
+	VCMPPD      EQUAL, Y0, Y0, Y0 // to itself
 	VMOVMSKPD   Y0, AX
-	CMPL        AX, $15
+	CMPL        AX, ALL_LANES
 	SETEQ       ret+24(FP)
 	VZEROUPPER
 	RET

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Numbers of twice float64's precision, as an unevaluated sum, are the reference for exp, σ and tanh.
+// Numbers of twice float64's precision, as an unevaluated sum, are the reference for exp, σ and
+// tanh.
 type double struct{ hi, lo float64 }
 
 func (x double) add(y double) double {
@@ -153,7 +154,7 @@ func TestExpSigmoidTanhAreWithinTheirBounds(t *testing.T) {
 				}
 				t.Logf("at most %.3f ulp, at %v", worst, at)
 				bound := f.bound
-				if active == &generic {
+				if active == generic {
 					bound = max(bound, 2.2)
 				}
 				if !(worst <= bound) {
@@ -198,8 +199,8 @@ func TestElementwiseSpecialValues(t *testing.T) {
 	})
 }
 
-// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at a time,
-// between guards.
+// TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at
+// a time, between guards.
 func TestElementwiseIgnoresPosition(t *testing.T) {
 	const most = 41
 	r := rand.New(rand.NewPCG(5, 6))
@@ -270,7 +271,7 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 					}
 				}
 			}
-			if active != &generic && f.name != "Adam parameters" { // they have a test of their own
+			if active != generic && f.name != "Adam parameters" { // they have a test of their own
 				for i, v := range previous {
 					if !same(v, single[i]) {
 						t.Fatalf("%s: element %d is %v, by the implementation before %v", f.name, i, single[i], v)
@@ -282,11 +283,50 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 	}
 }
 
+// TestElementwiseChunksMeet compares slices of several chunks with their halves.
+func TestElementwiseChunksMeet(t *testing.T) {
+	const n = 2*chunk + 13
+	functions := map[string]func(dst, x, y, w []float64){
+		"Exp":             func(dst, x, _, _ []float64) { Exp(dst, x) },
+		"Sigmoid":         func(dst, x, _, _ []float64) { Sigmoid(dst, x) },
+		"SigmoidBackward": SigmoidBackward,
+		"Tanh":            func(dst, x, _, _ []float64) { Tanh(dst, x) },
+		"TanhBackward":    TanhBackward,
+		"ReLU":            func(dst, x, _, _ []float64) { ReLU(dst, x) },
+		"ReLUBackward":    func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) },
+		"Axpy":            func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) },
+		"Adam":            func(dst, x, y, w []float64) { Exp(w, w); adamOf(dst, x, y, w) },
+	}
+	each(t, func(t *testing.T) {
+		for name, f := range functions {
+			r := rand.New(rand.NewPCG(5, 6))
+			var whole, parts [4][]float64
+			for i := range whole {
+				whole[i] = draw(r, make([]float64, n), 1, n, n)
+				parts[i] = append([]float64(nil), whole[i]...)
+			}
+			f(whole[0], whole[1], whole[2], whole[3])
+			for lo := 0; lo < n; lo += 5000 {
+				hi := min(lo+5000, n)
+				f(parts[0][lo:hi], parts[1][lo:hi], parts[2][lo:hi], parts[3][lo:hi])
+			}
+			for i := range whole {
+				for j, v := range parts[i] {
+					if !same(whole[i][j], v) {
+						t.Fatalf("%s: element %d of slice %d is %v, of a short one %v", name, j, i, whole[i][j], v)
+					}
+				}
+			}
+		}
+	})
+}
+
 func adamOf(params, grad, m, v []float64) {
 	Adam(params, grad, m, v, AdamStep{Beta1: 0.9, Beta2: 0.99, Step: 0.01, Epsilon: 1e-8})
 }
 
-// TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels nowhere.
+// TestDerivativesAreAccurateWhereTheFunctionSaturates compares with e/(1+e)², which cancels
+// nowhere.
 func TestDerivativesAreAccurateWhereTheFunctionSaturates(t *testing.T) {
 	z := points()
 	da, a, dz := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
@@ -357,8 +397,8 @@ func TestAdamFollowsItsFormula(t *testing.T) {
 	})
 }
 
-// TestAdamsRootIsAccurate makes steps of 1/√v, which are as accurate as the root but for two roundings of half an
-// ulp, that of the division and that of what it is compared with.
+// TestAdamsRootIsAccurate makes steps of 1/√v, which are as accurate as the root but for two
+// roundings of half an ulp, that of the division and that of what it is compared with.
 func TestAdamsRootIsAccurate(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	const tiny, normal = math.SmallestNonzeroFloat64, 0x1p-1022

@@ -1,8 +1,11 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
+#include "immediates_amd64.h"
 
-// C = C₀ + A·B for at most 12 columns: the loop and the rounding of gemmAVX512, with 256-bit registers.
+// gemmAVX2 computes a panel of at most 12 columns, with the rounding of gemmAVX512.
+//
 // The columns are one, two or three vectors of four, of which the last is loaded, and if it is not
 // full also stored, through a mask. The rows are taken four, two or one at a time.
 //
@@ -20,16 +23,17 @@
 #define ROWS1(OP) \
 	OP((AX), Y0, Y1, Y2)
 #define ROWS2(OP) \
-	ROWS1(OP);                    \
+	ROWS1(OP); \
 	OP((AX)(R9*1), Y3, Y4, Y5)
 #define ROWS4(OP) \
-	ROWS2(OP);                    \
-	OP((AX)(R9*2), Y6, Y7, Y8);   \
+	ROWS2(OP);                  \
+	OP((AX)(R9*2), Y6, Y7, Y8); \
 	OP((AX)(R14*1), Y9, Y10, Y11)
 
 #define MASK VMOVUPD (R15), Y15
 
-// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C whole or masked.
+// Operations on a row of one, two or three vectors: start from C₀, add a·B, store to C whole or
+// masked.
 #define START1(a, c0, c1, c2) \
 	VMASKMOVPD (BX), Y15, c0; \
 	ADDQ       R12, BX
@@ -44,13 +48,13 @@
 	ADDQ       R12, BX
 
 #define FMA1(a, c0, c1, c2) \
-	VBROADCASTSD a, Y15;       \
+	VBROADCASTSD a, Y15; \
 	VFMADD231PD  Y12, Y15, c0
 #define FMA2(a, c0, c1, c2) \
-	FMA1(a, c0, c1, c2);      \
+	FMA1(a, c0, c1, c2); \
 	VFMADD231PD Y13, Y15, c1
 #define FMA3(a, c0, c1, c2) \
-	FMA2(a, c0, c1, c2);      \
+	FMA2(a, c0, c1, c2); \
 	VFMADD231PD Y14, Y15, c2
 
 #define STORE1(a, c0, c1, c2) \
@@ -82,68 +86,72 @@
 #define LOADB1 \
 	VMASKMOVPD (DX), Y15, Y12
 #define LOADB2 \
-	VMOVUPD    (DX), Y12;        \
+	VMOVUPD    (DX), Y12; \
 	VMASKMOVPD 32(DX), Y15, Y13
 #define LOADB3 \
-	VMOVUPD    (DX), Y12;        \
-	VMOVUPD    32(DX), Y13;      \
+	VMOVUPD    (DX), Y12;   \
+	VMOVUPD    32(DX), Y13; \
 	VMASKMOVPD 64(DX), Y15, Y14
 
 #define TILE(loop, masked, stored, ROWS, START, LOADB, FMA, STORE, MASKED) \
-	MOVQ b+40(FP), DX;          \
-	MOVQ k+88(FP), CX;          \
-	MOVQ SI, AX;                \
-	MASK;                       \
-	ROWS(START);                \
-	PCALIGN $32;                \
-loop:                           \
-	MASK;                       \
-	LOADB;                      \
-	ROWS(FMA);                  \
-	ADDQ R11, DX;               \
-	ADDQ R10, AX;               \
-	DECQ CX;                    \
-	JNZ  loop;                  \
-	MASK;                       \
-	CMPQ 24(R15), $0;           \
-	JEQ  masked;                \
-	ROWS(STORE);                \
-	JMP  stored;                \
-masked:                         \
-	ROWS(MASKED);               \
+	MOVQ p+0(FP), CX;     \
+	MOVQ panel_b(CX), DX; \
+	MOVQ panel_k(CX), CX; \
+	MOVQ SI, AX;          \
+	MASK;                 \
+	ROWS(START);          \
+	PCALIGN $32;          \
+loop:                         \
+	MASK;                 \
+	LOADB;                \
+	ROWS(FMA);            \
+	ADDQ R11, DX;         \
+	ADDQ R10, AX;         \
+	DECQ CX;              \
+	JNZ  loop;            \
+	MASK;                 \
+	CMPQ 24(R15), $0;     \
+	JEQ  masked;          \
+	ROWS(STORE);          \
+	JMP  stored;          \
+masked:                       \
+	ROWS(MASKED);         \
 stored:
 
 // All rows: fours, then what is left.
-#define PANEL(fours, loop4, m4, s4, less4, loop2, m2, s2, less2, loop1, m1, s1, START, LOADB, FMA, STORE, MASKED) \
-fours:                                                            \
-	SUBQ  $4, R13;                                                \
-	JLT   less4;                                                  \
-	TILE(loop4, m4, s4, ROWS4, START, LOADB, FMA, STORE, MASKED); \
-	LEAQ  (SI)(R9*4), SI;                                         \
-	JMP   fours;                                                  \
-less4:                                                            \
-	TESTQ $2, R13;                                                \
-	JZ    less2;                                                  \
-	TILE(loop2, m2, s2, ROWS2, START, LOADB, FMA, STORE, MASKED); \
-	LEAQ  (SI)(R9*2), SI;                                         \
-less2:                                                            \
-	TESTQ $1, R13;                                                \
-	JZ    done;                                                   \
-	TILE(loop1, m1, s1, ROWS1, START, LOADB, FMA, STORE, MASKED); \
-	JMP   done
+#define PANEL(START, LOADB, FMA, STORE, MASKED) \
+fours:                                                                          \
+	SUBQ  $4, R13;                                                          \
+	JLT   less4;                                                            \
+	TILE(loop4, masked4, stored4, ROWS4, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*4), SI;                                                   \
+	JMP   fours;                                                            \
+less4:                                                                          \
+	TESTQ $2, R13;                                                          \
+	JZ    less2;                                                            \
+	TILE(loop2, masked2, stored2, ROWS2, START, LOADB, FMA, STORE, MASKED); \
+	LEAQ  (SI)(R9*2), SI;                                                   \
+less2:                                                                          \
+	TESTQ $1, R13;                                                          \
+	JZ    done;                                                             \
+	TILE(loop1, masked1, stored1, ROWS1, START, LOADB, FMA, STORE, MASKED); \
+done:                                                                           \
+	VZEROUPPER;                                                             \
+	RET
 
-// func gemmAVX2(c *float64, ldc int, a *float64, ars, acs int, b *float64, ldb int, c0 *float64, ldc0 int, m, n, k int)
-TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	MOVQ a+16(FP), SI
-	MOVQ ars+24(FP), R9
-	MOVQ acs+32(FP), R10
-	MOVQ ldb+48(FP), R11
-	MOVQ c0+56(FP), BX
-	MOVQ ldc0+64(FP), R12
-	MOVQ m+72(FP), R13
-	MOVQ n+80(FP), DX
+// func gemmAVX2(p *panel)
+TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	MOVQ panel_c(AX), DI
+	MOVQ panel_ldc(AX), R8
+	MOVQ panel_a(AX), SI
+	MOVQ panel_row(AX), R9
+	MOVQ panel_col(AX), R10
+	MOVQ panel_ldb(AX), R11
+	MOVQ panel_c0(AX), BX
+	MOVQ panel_ldc0(AX), R12
+	MOVQ panel_m(AX), R13
+	MOVQ panel_n(AX), DX
 	SHLQ $3, R8
 	SHLQ $3, R9
 	SHLQ $3, R10
@@ -161,20 +169,22 @@ TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	JLE  one
 	CMPQ DX, $8
 	JLE  two
-	JMP  three
+	JMP  three<>(SB)
 
 one:
-	PANEL(fours1, loop41, m41, s41, less41, loop21, m21, s21, less21, loop11, m11, s11, START1, LOADB1, FMA1, STORE1, MASKED1)
+	JMP one<>(SB)
 
 two:
-	PANEL(fours2, loop42, m42, s42, less42, loop22, m22, s22, less22, loop12, m12, s12, START2, LOADB2, FMA2, STORE2, MASKED2)
+	JMP two<>(SB)
 
-three:
-	PANEL(fours3, loop43, m43, s43, less43, loop23, m23, s23, less23, loop13, m13, s13, START3, LOADB3, FMA3, STORE3, MASKED3)
+TEXT one<>(SB), NOSPLIT, $0-8
+	PANEL(START1, LOADB1, FMA1, STORE1, MASKED1)
 
-done:
-	VZEROUPPER
-	RET
+TEXT two<>(SB), NOSPLIT, $0-8
+	PANEL(START2, LOADB2, FMA2, STORE2, MASKED2)
+
+TEXT three<>(SB), NOSPLIT, $0-8
+	PANEL(START3, LOADB3, FMA3, STORE3, MASKED3)
 
 // dst = srcᵀ, rows and columns in multiples of four:
 //
@@ -184,22 +194,24 @@ done:
 //		}
 //	}
 //
-// A block of 4×4 takes four interleavings and four exchanges of halves.
+// Of a block of 4×4, halves of rows that are two apart share a register, and two registers are
+// interleaved.
 
-// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3.
-#define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3) \
-	VMOVUPD    (p), t0;           \
-	VMOVUPD    (p)(R11*1), t1;    \
-	VMOVUPD    (p)(R11*2), t2;    \
-	VMOVUPD    (p)(R14*1), t3;    \
-	VUNPCKLPD  t1, t0, u0;        \
-	VUNPCKHPD  t1, t0, u1;        \
-	VUNPCKLPD  t3, t2, u2;        \
-	VUNPCKHPD  t3, t2, u3;        \
-	VPERM2F128 $0x20, u2, u0, t0; \
-	VPERM2F128 $0x20, u3, u1, t1; \
-	VPERM2F128 $0x31, u2, u0, t2; \
-	VPERM2F128 $0x31, u3, u1, t3
+// The transposed block of the rows at p, p+R11, p+2·R11, p+R14, in t0-t3. Clobbers u0-u3, whose
+// lower halves x0-x3 are.
+#define TRANSPOSED4(p, t0, t1, t2, t3, u0, u1, u2, u3, x0, x1, x2, x3) \
+	VMOVUPD     (p), x0;                     \
+	VMOVUPD     (p)(R11*1), x1;              \
+	VMOVUPD     16(p), x2;                   \
+	VMOVUPD     16(p)(R11*1), x3;            \
+	VINSERTF128 UPPER, (p)(R11*2), u0, u0;   \
+	VINSERTF128 UPPER, (p)(R14*1), u1, u1;   \
+	VINSERTF128 UPPER, 16(p)(R11*2), u2, u2; \
+	VINSERTF128 UPPER, 16(p)(R14*1), u3, u3; \
+	VUNPCKLPD   u1, u0, t0;                  \
+	VUNPCKHPD   u1, u0, t1;                  \
+	VUNPCKLPD   u3, u2, t2;                  \
+	VUNPCKHPD   u3, u2, t3
 
 // func transposeAVX2(dst *float64, ldd int, src *float64, lds int, rows, cols int)
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
@@ -219,7 +231,7 @@ rows:
 	MOVQ cols+40(FP), CX
 
 columns:
-	TRANSPOSED4(AX, Y4, Y5, Y6, Y7, Y0, Y1, Y2, Y3)
+	TRANSPOSED4(AX, Y4, Y5, Y6, Y7, Y0, Y1, Y2, Y3, X0, X1, X2, X3)
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, (BX)(R8*1)
 	VMOVUPD Y6, (BX)(R8*2)
@@ -271,9 +283,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows, beginning
-// at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that each lane is
-// one row's FMA chain in the order of l:
+// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows,
+// beginning at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that
+// each lane is one row's FMA chain in the order of l:
 //
 //	for j := range rows {
 //		for l := range k {
@@ -287,18 +299,13 @@ loop:
 //	R11, R14   ldw once and three times, in bytes
 //	SI, R13    x and what is left of k
 
-// acc += W·x over four columns and the four rows at p, whose next lines of the cache are fetched: there are more
-// rows than the processor follows by itself.
+// acc += W·x over four columns and the four rows at p.
 #define GROUP(p, acc) \
-	PREFETCHT0  64(p);                                    \
-	PREFETCHT0  64(p)(R11*1);                             \
-	PREFETCHT0  64(p)(R11*2);                             \
-	PREFETCHT0  64(p)(R14*1);                             \
-	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11); \
-	VFMADD231PD Y12, Y4, acc;                             \
-	VFMADD231PD Y13, Y5, acc;                             \
-	VFMADD231PD Y14, Y6, acc;                             \
-	VFMADD231PD Y15, Y7, acc;                             \
+	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
+	VFMADD231PD Y12, Y4, acc;                                               \
+	VFMADD231PD Y13, Y5, acc;                                               \
+	VFMADD231PD Y14, Y6, acc;                                               \
+	VFMADD231PD Y15, Y7, acc;                                               \
 	ADDQ        $32, p
 
 // func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)

@@ -7,87 +7,87 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-var generic = implementation{
-	name: "generic",
-	exp:  expGeneric, sigmoid: sigmoidGeneric, tanh: tanhGeneric, relu: reluGeneric,
-	sigmoidBackward: sigmoidBackwardGeneric, tanhBackward: tanhBackwardGeneric, reluBackward: reluBackwardGeneric,
-	adam: adamGeneric, axpy: axpyGeneric,
-}
-
-// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so few of its
-// blocks of 64×64 that it starts no goroutine; an element's sum then depends on neither the tile nor the
-// number of workers.
+// The products are gonum's own, whatever a program has registered with blas64, given in tiles of so
+// few of its blocks of 64×64 that it starts no goroutine; an element's sum then depends on neither
+// the tile nor the number of workers.
 const (
 	tileM = 64
 	tileN = 128
 )
 
-func affineGeneric(z []float64, ldz int, x []float64, ldx int, w []float64, ldw int, b []float64, n, in, out int) {
-	for i := range n {
-		if zi := z[i*ldz : i*ldz+out]; b == nil {
-			clear(zi)
-		} else {
-			copy(zi, b)
-		}
-	}
-	if in == 0 {
-		return
-	}
+func affineGeneric(z, x, w *Matrix, b []float64) {
+	fill(z, b)
+	n, in, out := x.Rows, x.Cols, w.Rows
 	for i := 0; i < n; i += tileM {
 		for j := 0; j < out; j += tileN {
 			gonum.Implementation{}.Dgemm(blas.NoTrans, blas.Trans, min(tileM, n-i), min(tileN, out-j), in,
-				1, x[i*ldx:], max(ldx, in), w[j*ldw:], max(ldw, in), 1, z[i*ldz+j:], max(ldz, out))
+				1, x.Data[i*x.Stride:], max(x.Stride, in), w.Data[j*w.Stride:], max(w.Stride, in),
+				1, z.Data[i*z.Stride+j:], max(z.Stride, out))
 		}
 	}
 }
 
-// multiplyGeneric computes C = A·B, element (i, l) of A being a[i*ars+l*acs]. gonum passes over the zeros in
-// A, which in the end is the same only if B is finite.
-func multiplyGeneric(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
+// multiplyGeneric computes C = A·B. gonum passes over the zeros in A, which in the end is the same
+// only if B is finite.
+func multiplyGeneric(c *Matrix, a operand, b *Matrix) {
+	m, n, k := c.Rows, c.Cols, b.Rows
 	finite := true
 	for l := range k {
-		finite = finite && Finite(b[l*ldb:l*ldb+n])
+		finite = finite && Finite(b.Row(l))
 	}
 	for i := 0; i < m; i += tileM {
 		mi := min(tileM, m-i)
 		for j := 0; j < n; j += tileN {
 			nj := min(tileN, n-j)
-			cij := c[i*ldc+j:]
+			cij := Matrix{mi, nj, c.Data[i*c.Stride+j:], max(c.Stride, n)}
 			switch {
-			case k == 0 || !finite || ars != 1 && acs != 1:
-				multiplyLoop(cij, ldc, a[i*ars:], ars, acs, b[j:], ldb, mi, nj, k)
-			case acs == 1:
+			case !finite || a.row != 1 && a.col != 1:
+				bj := b.Columns(j, j+nj)
+				multiplyLoop(&cij, a, i, &bj)
+			case a.col == 1:
 				gonum.Implementation{}.Dgemm(blas.NoTrans, blas.NoTrans, mi, nj, k,
-					1, a[i*ars:], max(ars, k), b[j:], max(ldb, n), 0, cij, max(ldc, n))
+					1, a.data[i*a.row:], max(a.row, k), b.Data[j:], max(b.Stride, n), 0, cij.Data, cij.Stride)
 			default:
 				gonum.Implementation{}.Dgemm(blas.Trans, blas.NoTrans, mi, nj, k,
-					1, a[i*ars:], max(acs, m), b[j:], max(ldb, n), 0, cij, max(ldc, n))
+					1, a.data[i:], max(a.col, m), b.Data[j:], max(b.Stride, n), 0, cij.Data, cij.Stride)
 			}
 		}
 	}
 }
 
-func multiplyLoop(c []float64, ldc int, a []float64, ars, acs int, b []float64, ldb int, m, n, k int) {
-	for i := range m {
-		ci := c[i*ldc : i*ldc+n]
+// multiplyLoop computes C = A·B of A's rows from the first on.
+func multiplyLoop(c *Matrix, a operand, first int, b *Matrix) {
+	for i := range c.Rows {
+		ci := c.Row(i)
 		clear(ci)
-		for l := range k {
-			ail := a[i*ars+l*acs]
-			for j, v := range b[l*ldb : l*ldb+n] {
+		for l := range b.Rows {
+			ail := a.data[(first+i)*a.row+l*a.col]
+			for j, v := range b.Row(l) {
 				ci[j] += ail * v
 			}
 		}
 	}
 }
 
-func expGeneric(dst, src []float64) {
-	for i, x := range src {
-		dst[i] = exp(x)
+// fill sets each row of z to b, or to zero if b is nil.
+func fill(z *Matrix, b []float64) {
+	for i := range z.Rows {
+		if zi := z.Row(i); b == nil {
+			clear(zi)
+		} else {
+			copy(zi, b)
+		}
 	}
 }
 
-// exp is math.Exp, which on some machines is infinite already a little before it should be.
-func exp(x float64) float64 {
+func expGeneric(dst, src []float64) {
+	for i, x := range src {
+		dst[i] = expOf(x)
+	}
+}
+
+// expOf is math.Exp, which on some machines is infinite already a little before it should be.
+func expOf(x float64) float64 {
 	if x > 709 {
 		return math.Exp(x-1) * math.E
 	}
@@ -96,7 +96,7 @@ func exp(x float64) float64 {
 
 func sigmoidGeneric(a, z []float64) {
 	for i, x := range z {
-		e := exp(-math.Abs(x))
+		e := expOf(-math.Abs(x))
 		if math.Signbit(x) {
 			a[i] = e / (1 + e)
 		} else {
@@ -107,7 +107,7 @@ func sigmoidGeneric(a, z []float64) {
 
 func sigmoidBackwardGeneric(dz, da, z, a []float64) {
 	for i, x := range z {
-		e := exp(-math.Abs(x))
+		e := expOf(-math.Abs(x))
 		dz[i] = da[i] * (e / ((1 + e) * (1 + e)))
 	}
 }
@@ -120,7 +120,7 @@ func tanhGeneric(a, z []float64) {
 
 func tanhBackwardGeneric(dz, da, z, a []float64) {
 	for i, x := range z {
-		e := exp(-2 * math.Abs(x))
+		e := expOf(-2 * math.Abs(x))
 		dz[i] = da[i] * (4 * e / ((1 + e) * (1 + e)))
 	}
 }

@@ -1,37 +1,52 @@
-// Package kernel holds the inner loops of backpropagation over float64 slices: the three matrix products
-// of a dense layer, the exponential family and its derivatives, and the update of the parameters.
+// Package kernel holds the inner loops of backpropagation over float64 slices: the three matrix
+// products of a dense layer, the exponential family and its derivatives, and the update of the
+// parameters.
 //
-// N is the number of samples, in and out are a layer's inputs and units; ldx is the stride of x. Shapes that do not
-// agree and a shape that does not fit its slice panic before anything is computed; vectors must have just
-// the length they should. Results must not overlap operands, except where a
-// function says so. No function allocates, but for scratch memory that is kept for the next call, nor starts a
-// goroutine; each may be called by many.
+// N is the number of samples, in and out are a layer's inputs and units; ldx is the stride of x.
+// Shapes that do not agree and a shape that does not fit its slice panic before anything is
+// computed; vectors must have just the length they should. Results must not overlap operands,
+// except where a function says so. No function allocates, but for scratch memory that is kept for
+// the next call, nor starts a goroutine; each may be called by many.
 //
-// On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up; elsewhere,
-// and with the build tag purego, by Go. Each function's documentation is the loop that it computes.
+// On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up;
+// elsewhere, and with the build tag purego, by Go. Each function's documentation is the loop that
+// it computes.
 //
-// Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun with the bias
-// or zero. So its bits depend neither on the other rows and columns of the call nor on the vector width, and
-// work may be split over rows or columns of a result at will. Terms with a zero from the left operand may be left
-// out, but only where that changes no bit. The Go version keeps these promises on one
-// machine, but sums with other roundings. Elementwise functions treat an element alike wherever it stands, and
-// AVX2 and AVX-512 give the same bits, but for the root in Adam.
+// Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun
+// with the bias or zero. So its bits depend neither on the other rows and columns of the call nor
+// on the vector width, and work may be split over rows or columns of a result at will. Terms with a
+// zero from the left operand may be left out, but only where that changes no bit. The Go version
+// keeps these promises on one machine, but sums with other roundings. Elementwise functions treat
+// an element alike wherever it stands, and AVX2 and AVX-512 give the same bits, but for the root in
+// Adam.
 package kernel
 
-import "math/bits"
+// An instructionSet is what the loops are written for. Each function that has a loop in assembly
+// switches on the active one and calls the loop by name: through a func value, the arrays of a
+// caller would escape to the heap.
+type instructionSet int
 
-// A Matrix is row-major: element (i, j) is Data[i*Stride+j]. Its fields are those of blas64.General.
-type Matrix struct {
-	Rows, Cols int
-	Data       []float64
-	Stride     int
-}
+const (
+	generic instructionSet = iota // Go
+	avx2
+	avx512
+)
+
+func (s instructionSet) String() string { return [...]string{"generic", "AVX2", "AVX-512"}[s] }
+
+// supported is what this processor and its operating system have, the best last, and active is the
+// best; tests try the others.
+var (
+	supported = detect()
+	active    = supported[len(supported)-1]
+)
 
 // Affine computes Z = X·Wᵀ + 1·bᵀ  (N×in · in×out); b is nil for zero.
 //
 //	z[i*ldz+j] = b[j] + Σₗ x[i*ldx+l]·w[j*ldw+l]
 //
-// Workers may share it by rows of X and Z or, when those are few, by rows of W, elements of b and columns of Z.
+// Workers may share it by rows of X and Z or, when those are few, by rows of W, elements of b and
+// columns of Z.
 func Affine(z, x, w *Matrix, b []float64) {
 	n, in, out := x.Rows, x.Cols, w.Rows
 	if !z.is(n, out) || !x.is(n, in) || !w.is(out, in) {
@@ -50,8 +65,10 @@ func Affine(z, x, w *Matrix, b []float64) {
 	case n == 0 || out == 0:
 	case tiny(n, out, in):
 		tinyAffine(z, x, w, c0)
+	case in == 0:
+		fill(z, b)
 	default:
-		affine(z.Data, z.Stride, x.Data, x.Stride, w.Data, w.Stride, b, n, in, out)
+		affine(z, x, w, b)
 	}
 }
 
@@ -69,25 +86,11 @@ func MulTN(dw, dz, x *Matrix) {
 	case out == 0 || in == 0:
 	case tiny(out, in, n):
 		tinyMulTN(dw, dz, x)
+	case n == 0:
+		fill(dw, nil)
 	default:
-		multiply(dw.Data, dw.Stride, dz.Data, 1, dz.Stride, x.Data, x.Stride, out, in, n, nil)
+		multiply(dw, dz.byColumns(), x)
 	}
-}
-
-// AddMulTN computes W = W + α·dZᵀ·X, with the bits of MulTN and then Axpy, where that is one operation, and reports
-// whether it is: with AVX-512, for more than four inputs and at most 512 samples, but not nine to twelve inputs.
-//
-//	w[j*ldw+l] = fma(α, Σᵢ dz[i*lddz+j]·x[i*ldx+l], w[j*ldw+l])
-func AddMulTN(w *Matrix, alpha float64, dz, x *Matrix) bool {
-	out, in, n := w.Rows, w.Cols, x.Rows
-	w.check(out, in)
-	dz.check(n, out)
-	x.check(n, in)
-	if out == 0 || !canAdd(in, n) {
-		return false
-	}
-	multiply(w.Data, w.Stride, dz.Data, 1, dz.Stride, x.Data, x.Stride, out, in, n, &alpha)
-	return true
 }
 
 // MulNN computes dX = dZ·W  (N×out · out×in).
@@ -104,8 +107,10 @@ func MulNN(dx, dz, w *Matrix) {
 	case n == 0 || in == 0:
 	case tiny(n, in, out):
 		tinyMulNN(dx, dz, w)
+	case out == 0:
+		fill(dx, nil)
 	default:
-		multiply(dx.Data, dx.Stride, dz.Data, dz.Stride, 1, w.Data, w.Stride, n, in, out, nil)
+		multiply(dx, dz.byRows(), w)
 	}
 }
 
@@ -119,7 +124,7 @@ func SumRows(db []float64, dz *Matrix) {
 	switch {
 	case 1 < out && tiny(1, out, n):
 		tinyMulNN(&Matrix{1, out, db, out}, &Matrix{1, n, ones[:], n}, dz)
-	case n*out <= 16:
+	case n*out <= fewSums:
 		for j := range db {
 			sum := 0.0
 			for i := range n {
@@ -128,9 +133,12 @@ func SumRows(db []float64, dz *Matrix) {
 			db[j] = sum
 		}
 	default:
-		multiply(db, out, ones[:], 0, 0, dz.Data, dz.Stride, 1, out, n, nil)
+		multiply(&Matrix{1, out, db, out}, operand{data: ones[:]}, dz)
 	}
 }
+
+// So many elements are added in Go: 4×1 takes 6 ns, as a product 11; 1×10 14 ns, as a product 27.
+const fewSums = 16
 
 // widest is the width of the widest panel of a product.
 const widest = 64
@@ -139,46 +147,3 @@ var (
 	ones = [4]float64{1, 1, 1, 1}
 	zero [widest]float64 // where the chains of a panel's row begin without a bias
 )
-
-// is reports whether m is rows×cols and has the memory, in the few steps that a small product can afford. It may
-// deny that of a matrix that is empty, huge, or a row shorter than its stride would be; check knows.
-func (m *Matrix) is(rows, cols int) bool {
-	return m.Rows == rows && m.Cols == cols &&
-		uint(rows|cols|m.Stride) < 1<<31 && cols <= m.Stride && uint((rows-1)*m.Stride+cols) <= uint(len(m.Data))
-}
-
-// check panics unless m is rows×cols and has the memory.
-func (m *Matrix) check(rows, cols int) {
-	if m.Rows != rows || m.Cols != cols {
-		panic("kernel: shapes do not agree")
-	}
-	if rows == 0 || cols == 0 {
-		return
-	}
-	high, last := bits.Mul64(uint64(rows-1), uint64(m.Stride))
-	if rows < 0 || cols < 0 || m.Stride < cols && rows > 1 ||
-		high != 0 || last > uint64(len(m.Data)) || uint64(cols) > uint64(len(m.Data))-last {
-		panic("kernel: matrix exceeds its slice")
-	}
-}
-
-// checkLength panics unless x has n elements, whatever its capacity.
-func checkLength(x []float64, n int) {
-	if len(x) != n {
-		panic("kernel: slices differ in length")
-	}
-}
-
-// An implementation is a set of elementwise loops. The products and the reductions look at which is active
-// instead: small arrays that are passed to them stay on the stack.
-type implementation struct {
-	name                          string
-	exp, sigmoid, tanh, relu      func(dst, src []float64)
-	sigmoidBackward, tanhBackward func(dz, da, z, a []float64)
-	reluBackward                  func(dz, da, z []float64)
-	adam                          func(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-	axpy                          func(alpha float64, x, y []float64)
-}
-
-// active is the best implementation; tests try the others.
-var active = implementations[len(implementations)-1]

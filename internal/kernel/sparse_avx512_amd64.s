@@ -1,31 +1,29 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
+#include "immediates_amd64.h"
 
-// C = C₀ + A·B for 25 to 64 columns and k up to 64, where A has zeros: the chains of gemmAVX512 without the
-// terms of a zero factor.
+// sparseAVX512 computes a panel of 25 to 64 columns and k up to 64 without the terms of A's zeros.
+// A lies by rows, the rows of B one after the other:
 //
 //	for i := range m {
 //		for j := range n {
 //			acc := c0[i*ldc0+j]
 //			for l := range 64 {
 //				if nonzero[i]>>l&1 != 0 {
-//					acc = math.FMA(a[i*lda+l], b[l*n+j], acc)
+//					acc = math.FMA(a[i*row+l], b[l*n+j], acc)
 //				}
-//			}
-//			if alpha != nil {
-//				acc = math.FMA(*alpha, acc, c[i*ldc+j])
 //			}
 //			c[i*ldc+j] = acc
 //		}
 //	}
 //
-// One row is computed at a time, since each has its zeros elsewhere. So every vector of B is read for a single
-// multiplication: B should lie in the first level of cache, whose speed is the limit.
+// One row is computed at a time, since each has its zeros elsewhere. So every vector of B is read
+// for a single multiplication: B should lie in the first level of cache, whose speed is the limit.
 //
 //	Z0-Z7    the row, the last vector masked by K1
 //	Z8       one element of A in all lanes
-//	Z9       α
 //	SI, BX, DI  the row of A, C₀, C
 //	DX       B, which is read as far as whole vectors go
 //	R15, R14 the row's word of nonzero, what is left of it
@@ -35,21 +33,21 @@
 
 // Vectors of a row, the last one by an operation of its own.
 #define VECTORS4(OP, LAST) \
-	OP(0, Z0);             \
-	OP(64, Z1);            \
-	OP(128, Z2);           \
+	OP(0, Z0);   \
+	OP(64, Z1);  \
+	OP(128, Z2); \
 	LAST(192, Z3)
 #define VECTORS5(OP, LAST) \
-	VECTORS4(OP, OP);      \
+	VECTORS4(OP, OP); \
 	LAST(256, Z4)
 #define VECTORS6(OP, LAST) \
-	VECTORS5(OP, OP);      \
+	VECTORS5(OP, OP); \
 	LAST(320, Z5)
 #define VECTORS7(OP, LAST) \
-	VECTORS6(OP, OP);      \
+	VECTORS6(OP, OP); \
 	LAST(384, Z6)
 #define VECTORS8(OP, LAST) \
-	VECTORS7(OP, OP);      \
+	VECTORS7(OP, OP); \
 	LAST(448, Z7)
 
 #define START(at, c) \
@@ -58,10 +56,6 @@
 	VMOVUPD.Z at(BX), K1, c
 #define FMA(at, c) \
 	VFMADD231PD at(DX)(AX*1), Z8, c
-#define ADD(at, c) \
-	VFMADD213PD at(DI), Z9, c
-#define ADDLAST(at, c) \
-	VFMADD213PD at(DI), Z9, K1, c
 #define STORE(at, c) \
 	VMOVUPD c, at(DI)
 #define STORELAST(at, c) \
@@ -75,7 +69,7 @@
 	DECQ  R12;     \
 	KMOVW R12, K1
 
-#define PANEL(row, loop, end, store, VECTORS) \
+#define PANEL(VECTORS) \
 row:                                 \
 	VECTORS(START, STARTLAST);   \
 	MOVQ (R15), R14;             \
@@ -91,10 +85,6 @@ loop:                                \
 	VECTORS(FMA, FMA);           \
 	JNZ   loop;                  \
 end:                                 \
-	CMPQ  alpha+80(FP), $0;      \
-	JEQ   store;                 \
-	VECTORS(ADD, ADDLAST);       \
-store:                               \
 	VECTORS(STORE, STORELAST);   \
 	ADDQ R8, DI;                 \
 	ADDQ R9, SI;                 \
@@ -102,58 +92,69 @@ store:                               \
 	ADDQ $8, R15;                \
 	DECQ R13;                    \
 	JNZ  row;                    \
-	JMP  done
+	VZEROUPPER;                  \
+	RET
 
-// func sparseAVX512(c *float64, ldc int, a *float64, lda int, b *float64, c0 *float64, ldc0 int, nonzero *uint64, m, n int, alpha *float64)
-TEXT ·sparseAVX512(SB), NOSPLIT, $0-88
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	MOVQ a+16(FP), SI
-	MOVQ lda+24(FP), R9
-	MOVQ b+32(FP), DX
-	MOVQ c0+40(FP), BX
-	MOVQ ldc0+48(FP), R11
-	MOVQ nonzero+56(FP), R15
-	MOVQ m+64(FP), R13
+// func sparseAVX512(p *panel, nonzero *uint64)
+TEXT ·sparseAVX512(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ nonzero+8(FP), R15
+	MOVQ panel_c(AX), DI
+	MOVQ panel_ldc(AX), R8
+	MOVQ panel_a(AX), SI
+	MOVQ panel_row(AX), R9
+	MOVQ panel_b(AX), DX
+	MOVQ panel_c0(AX), BX
+	MOVQ panel_ldc0(AX), R11
+	MOVQ panel_m(AX), R13
+	MOVQ panel_n(AX), CX
 	SHLQ $3, R8
 	SHLQ $3, R9
 	SHLQ $3, R11
 
-	MOVQ  alpha+80(FP), AX
-	TESTQ AX, AX
-	JZ    2(PC)
-	VBROADCASTSD (AX), Z9
-
 	// AX: the vectors before the last.
-	MOVQ  n+72(FP), CX
 	LEAQ  (CX*8), R10
 	DECQ  CX
 	MOVQ  CX, AX
 	SHRQ  $3, AX
 	LAST_LANES
 	CMPQ  AX, $4
-	JLT   row4
-	JEQ   row5
+	JLT   four
+	JEQ   five
 	CMPQ  AX, $6
-	JLT   row6
-	JEQ   row7
-	JMP   row8
+	JLT   six
+	JEQ   seven
+	JMP   sparse8<>(SB)
 
-	PANEL(row4, loop4, end4, store4, VECTORS4)
+four:
+	JMP sparse4<>(SB)
 
-	PANEL(row5, loop5, end5, store5, VECTORS5)
+five:
+	JMP sparse5<>(SB)
 
-	PANEL(row6, loop6, end6, store6, VECTORS6)
+six:
+	JMP sparse6<>(SB)
 
-	PANEL(row7, loop7, end7, store7, VECTORS7)
+seven:
+	JMP sparse7<>(SB)
 
-	PANEL(row8, loop8, end8, store8, VECTORS8)
+TEXT sparse4<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS4)
 
-done:
-	VZEROUPPER
-	RET
+TEXT sparse5<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS5)
 
-// Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken from its end.
+TEXT sparse6<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS6)
+
+TEXT sparse7<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS7)
+
+TEXT sparse8<>(SB), NOSPLIT, $0-16
+	PANEL(VECTORS8)
+
+// Bit l of nonzero[i] tells whether a[i*lda+l] is not 0, for m rows and k up to 64. A row is taken
+// from its end.
 //
 //	Z0      0
 //	K1, K2  the lanes of the last vector; those that are not 0
@@ -178,13 +179,13 @@ TEXT ·nonzerosAVX512(SB), NOSPLIT, $0-40
 row:
 	MOVQ  BX, R9
 	VMOVUPD.Z (SI)(R9*1), K1, Z1
-	VCMPPD $4, Z0, Z1, K2
+	VCMPPD NOT_EQUAL, Z0, Z1, K2
 	KMOVW K2, AX
 
 vector:
 	SUBQ  $64, R9
 	JLT   store
-	VCMPPD $4, (SI)(R9*1), Z0, K2
+	VCMPPD NOT_EQUAL, (SI)(R9*1), Z0, K2
 	KMOVW K2, CX
 	SHLQ  $8, AX
 	ORQ   CX, AX
@@ -199,17 +200,18 @@ store:
 	VZEROUPPER
 	RET
 
-// low and high become the smallest magnitude but 0, or 0 if there is none, and the largest of m rows and n columns.
-// As magnitudes are ordered like their bits, integers are compared: low less 1, so that 0 is above all.
+// low and high become the smallest magnitude but 0, or 0 if there is none, and the largest of m
+// rows and n columns. As magnitudes are ordered like their bits, integers are compared: low less 1,
+// so that 0 is above all.
 //
 //	Z0, Z1  low less 1, high
 //	Z2, Z3  all bits but the sign; −1
 //	K1      the lanes of the last vector
 
 #define INIT \
-	VPTERNLOGQ $0xff, Z3, Z3, Z3; \
-	VPSRLQ     $1, Z3, Z2;        \
-	VMOVDQA64  Z3, Z0;            \
+	VPTERNLOGQ ALWAYS, Z3, Z3, Z3; \
+	VPSRLQ     $1, Z3, Z2;         \
+	VMOVDQA64  Z3, Z0;             \
 	VPXORQ     Z1, Z1, Z1
 
 #define LOOK(x) \
@@ -220,21 +222,21 @@ store:
 
 // The vectors are folded to one element.
 #define FOLD(low, high) \
-	VEXTRACTI64X4 $1, Z0, Y4;    \
-	VEXTRACTI64X4 $1, Z1, Y5;    \
-	VPMINUQ       Y4, Y0, Y0;    \
-	VPMAXUQ       Y5, Y1, Y1;    \
-	VEXTRACTI128  $1, Y0, X4;    \
-	VEXTRACTI128  $1, Y1, X5;    \
-	VPMINUQ       X4, X0, X0;    \
-	VPMAXUQ       X5, X1, X1;    \
-	VPSHUFD       $0x4e, X0, X4; \
-	VPSHUFD       $0x4e, X1, X5; \
-	VPMINUQ       X4, X0, X0;    \
-	VPMAXUQ       X5, X1, X1;    \
-	VPSUBQ        X3, X0, X0;    \
-	VMOVQ         X0, low;       \
-	VMOVQ         X1, high;      \
+	VEXTRACTI64X4 UPPER, Z0, Y4;     \
+	VEXTRACTI64X4 UPPER, Z1, Y5;     \
+	VPMINUQ       Y4, Y0, Y0;        \
+	VPMAXUQ       Y5, Y1, Y1;        \
+	VEXTRACTI128  UPPER, Y0, X4;     \
+	VEXTRACTI128  UPPER, Y1, X5;     \
+	VPMINUQ       X4, X0, X0;        \
+	VPMAXUQ       X5, X1, X1;        \
+	VPSHUFD       EXCHANGED, X0, X4; \
+	VPSHUFD       EXCHANGED, X1, X5; \
+	VPMINUQ       X4, X0, X0;        \
+	VPMAXUQ       X5, X1, X1;        \
+	VPSUBQ        X3, X0, X0;        \
+	VMOVQ         X0, low;           \
+	VMOVQ         X1, high;          \
 	VZEROUPPER
 
 // Look at the rows from SI on, R13 of them, of BX vectors and a last one, and COPY each.

@@ -2,6 +2,7 @@
 
 #include "go_asm.h"
 #include "textflag.h"
+#include "immediates_amd64.h"
 
 // C = 1·c₀ᵀ + A·B for at most four columns and products per element, the chains of gemmAVX2. B is
 // given by rows or, if transposed, by columns:
@@ -16,9 +17,9 @@
 //		}
 //	}
 //
-// tinyAffine, tinyMulTN and tinyMulNN say which matrix is A and which B, and leave the rest to tinyStraight and
-// tinyRows. All of B is in registers, transposed there if need be: to write Bᵀ and to read it back at once
-// would take longer than the product.
+// tinyAffine, tinyMulTN and tinyMulNN say which matrix is A and which B, and leave the rest to
+// tinyStraight and tinyRows. All of B is in registers, transposed there if need be: to write Bᵀ and
+// to read it back at once would take longer than the product.
 //
 //	Y0       a row of C
 //	Y1       one element of A in all lanes
@@ -45,30 +46,30 @@
 
 // All rows. Of fewer than four columns a pair is stored and the odd one.
 #define ROWS(row, next, part, pair, PRODUCTS) \
-row:                         \
-	VMOVAPD      Y2, Y0;     \
-	PRODUCTS;                \
-	CMPQ         CX, $4;     \
-	JNE          part;       \
-	VMOVUPD      Y0, (DI);   \
-next:                        \
-	ADDQ         R8, DI;     \
-	ADDQ         R9, SI;     \
-	DECQ         R13;        \
-	JNZ          row;        \
-	VZEROUPPER;              \
-	RET;                     \
-part:                        \
-	CMPQ         CX, $1;     \
-	JNE          pair;       \
-	VMOVSD       X0, (DI);   \
-	JMP          next;       \
-pair:                        \
-	VMOVUPD      X0, (DI);   \
-	CMPQ         CX, $2;     \
-	JEQ          next;       \
-	VEXTRACTF128 $1, Y0, X0; \
-	VMOVSD       X0, 16(DI); \
+row:                                \
+	VMOVAPD      Y2, Y0;        \
+	PRODUCTS;                   \
+	CMPQ         CX, $4;        \
+	JNE          part;          \
+	VMOVUPD      Y0, (DI);      \
+next:                               \
+	ADDQ         R8, DI;        \
+	ADDQ         R9, SI;        \
+	DECQ         R13;           \
+	JNZ          row;           \
+	VZEROUPPER;                 \
+	RET;                        \
+part:                               \
+	CMPQ         CX, $1;        \
+	JNE          pair;          \
+	VMOVSD       X0, (DI);      \
+	JMP          next;          \
+pair:                               \
+	VMOVUPD      X0, (DI);      \
+	CMPQ         CX, $2;        \
+	JEQ          next;          \
+	VEXTRACTF128 UPPER, Y0, X0; \
+	VMOVSD       X0, 16(DI);    \
 	JMP          next
 
 // The four rows or, where there are fewer, the last one again: at p, AX, BX, R15.
@@ -122,10 +123,10 @@ TEXT ·tinyAffine(SB), NOSPLIT, $0-32
 	VUNPCKHPD  Y9, Y8, Y13
 	VUNPCKLPD  Y11, Y10, Y14       // 2₀3₀2₂3₂
 	VUNPCKHPD  Y11, Y10, Y15
-	VPERM2F128 $0x20, Y14, Y12, Y4
-	VPERM2F128 $0x20, Y15, Y13, Y5
-	VPERM2F128 $0x31, Y14, Y12, Y6
-	VPERM2F128 $0x31, Y15, Y13, Y7
+	VPERM2F128 LOWER_HALVES, Y14, Y12, Y4
+	VPERM2F128 LOWER_HALVES, Y15, Y13, Y5
+	VPERM2F128 UPPER_HALVES, Y14, Y12, Y6
+	VPERM2F128 UPPER_HALVES, Y15, Y13, Y7
 	JMP        tinyRows<>(SB)
 
 // func tinyMulTN(dw, dz, x *Matrix)

@@ -1,0 +1,292 @@
+package crew
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/backprop/internal/kernel"
+)
+
+// hire makes a crew of so many goroutines, whatever the machine has.
+func hire(t testing.TB, workers int) *Crew {
+	t.Helper()
+	before := runtime.GOMAXPROCS(workers)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	c := New(worthSharing)
+	t.Cleanup(c.Dismiss)
+	return c
+}
+
+// random is a rows×cols matrix with a gap between its rows, every fourth element of which is zero.
+func random(r *rand.Rand, rows, cols int) *kernel.Matrix {
+	stride := cols + 3
+	m := &kernel.Matrix{Rows: rows, Cols: cols, Stride: stride, Data: make([]float64, rows*stride)}
+	for i := range m.Data {
+		if r.IntN(4) > 0 {
+			m.Data[i] = r.NormFloat64()
+		}
+	}
+	return m
+}
+
+func clone(m *kernel.Matrix) *kernel.Matrix {
+	c := *m
+	c.Data = slices.Clone(m.Data)
+	return &c
+}
+
+func sameBits(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
+}
+
+func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	index := make([]int, 400)
+	for i := range index {
+		index[i] = r.IntN(90)
+	}
+	for _, workers := range []int{2, 3, 7} {
+		c := hire(t, workers)
+		// From fewer units than there are parts to more, none of these numbers a multiple
+		// of 8.
+		for _, shape := range [][3]int{{90, 110, 75}, {61, 900, 13}, {3, 450, 611}, {900, 203, 4}} {
+			n, in, out := shape[0], shape[1], shape[2]
+			x, w, dz := random(r, n, in), random(r, out, in), random(r, n, out)
+			if c.alone(n * in * out) {
+				t.Fatalf("%v is too small to be shared", shape)
+			}
+			for _, b := range [][]float64{nil, random(r, 1, out).Row(0)} {
+				want, got := clone(dz), clone(dz)
+				kernel.Affine(want, x, w, b)
+				c.Affine(got, x, w, b)
+				if !sameBits(got.Data, want.Data) {
+					t.Errorf("%d workers, %v: Affine differs", workers, shape)
+				}
+			}
+			want, got := clone(w), clone(w)
+			kernel.MulTN(want, dz, x)
+			c.MulTN(got, dz, x)
+			if !sameBits(got.Data, want.Data) {
+				t.Errorf("%d workers, %v: MulTN differs", workers, shape)
+			}
+			want, got = clone(x), clone(x)
+			kernel.MulNN(want, dz, w)
+			c.MulNN(got, dz, w)
+			if !sameBits(got.Data, want.Data) {
+				t.Errorf("%d workers, %v: MulNN differs", workers, shape)
+			}
+		}
+		src, dst := random(r, 90, 130), random(r, 402, 130)
+		before := clone(dst)
+		c.Gather(dst, src, index)
+		for i := range dst.Rows {
+			want := before.Row(i)
+			if i < len(index) {
+				want = src.Row(index[i])
+			}
+			if !sameBits(dst.Row(i), want) {
+				t.Fatalf("%d workers: row %d is not the one gathered", workers, i)
+			}
+		}
+	}
+}
+
+func TestNoCrewAndSmallOperationsAreTheCallerAlone(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	x, w, b, dz := random(r, 5, 6), random(r, 7, 6), random(r, 1, 7).Row(0), random(r, 5, 7)
+	for _, c := range []*Crew{nil, hire(t, 3)} {
+		want, got := clone(dz), clone(dz)
+		kernel.Affine(want, x, w, b)
+		c.Affine(got, x, w, b)
+		wantDW, gotDW := clone(w), clone(w)
+		kernel.MulTN(wantDW, dz, x)
+		c.MulTN(gotDW, dz, x)
+		wantDX, gotDX := clone(x), clone(x)
+		kernel.MulNN(wantDX, dz, w)
+		c.MulNN(gotDX, dz, w)
+		if !sameBits(got.Data, want.Data) || !sameBits(gotDW.Data, wantDW.Data) || !sameBits(gotDX.Data, wantDX.Data) {
+			t.Errorf("crew %p: a product differs", c)
+		}
+		rows := random(r, 2, 6)
+		c.Gather(rows, x, []int{4, 1})
+		if !sameBits(rows.Row(0), x.Row(4)) || !sameBits(rows.Row(1), x.Row(1)) {
+			t.Errorf("crew %p: rows 4 and 1 are not gathered", c)
+		}
+		var whole parts
+		c.Share(&whole, 77, worthSharing-1)
+		if !slices.Equal(whole.cuts, [][2]int{{0, 77}}) {
+			t.Errorf("crew %p: a small task has parts %v", c, whole.cuts)
+		}
+	}
+	var whole parts
+	(*Crew)(nil).Share(&whole, 77, worthSharing)
+	if !slices.Equal(whole.cuts, [][2]int{{0, 77}}) {
+		t.Errorf("without a crew a task has parts %v", whole.cuts)
+	}
+}
+
+// parts remembers which parts it was asked for.
+type parts struct {
+	mu   sync.Mutex
+	cuts [][2]int
+}
+
+func (p *parts) Part(lo, hi int) {
+	p.mu.Lock()
+	p.cuts = append(p.cuts, [2]int{lo, hi})
+	p.mu.Unlock()
+}
+
+func TestPartsCoverATaskAndAreCutAtMultiplesOfEight(t *testing.T) {
+	c := hire(t, 5)
+	for size := range 200 {
+		var p parts
+		c.Share(&p, size, worthSharing)
+		slices.SortFunc(p.cuts, func(a, b [2]int) int { return a[0] - b[0] })
+		end := 0
+		for _, cut := range p.cuts {
+			if cut[0] != end || cut[1] <= cut[0] || cut[0]%8 != 0 {
+				t.Fatalf("size %d has parts %v", size, p.cuts)
+			}
+			end = cut[1]
+		}
+		if end != size || len(p.cuts) > 5 {
+			t.Fatalf("size %d has parts %v", size, p.cuts)
+		}
+	}
+}
+
+// meeting has parts that end when two of them have begun.
+type meeting struct{ begun sync.WaitGroup }
+
+func (m *meeting) Part(lo, hi int) {
+	m.begun.Done()
+	m.begun.Wait()
+}
+
+func TestPartsAreComputedByHelpersToo(t *testing.T) {
+	c := hire(t, 2)
+	var m meeting
+	for range 50 {
+		m.begun.Add(2)
+		c.Share(&m, 16, worthSharing)
+	}
+}
+
+func TestHelpersThatSleepAreWoken(t *testing.T) {
+	c := hire(t, 2)
+	var m meeting
+	for range 3 {
+		waitUntilHelpersSleep(t)
+		m.begun.Add(2)
+		c.Share(&m, 16, worthSharing)
+	}
+}
+
+// waitUntilHelpersSleep returns when the goroutine of a crew of two waits for a task without
+// spinning.
+func waitUntilHelpersSleep(t *testing.T) {
+	t.Helper()
+	for begin := time.Now(); time.Since(begin) < 20*time.Second; runtime.Gosched() {
+		if goroutines("crew.await(", "[chan receive") == 1 {
+			return
+		}
+	}
+	t.Fatal("no helper sleeps")
+}
+
+// goroutines is the number of goroutines with all of these strings in their stacks.
+func goroutines(marks ...string) int {
+	buf, count := make([]byte, 1<<18), 0
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !slices.ContainsFunc(marks, func(mark string) bool { return !strings.Contains(stack, mark) }) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	x, w, dz := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75)
+	rows, index := random(r, 400, 110), make([]int, 400)
+	b, p := make([]float64, 75), &nothing{}
+	for _, c := range []*Crew{nil, hire(t, 3)} {
+		if n := testing.AllocsPerRun(20, func() {
+			c.Affine(dz, x, w, b)
+			c.MulTN(w, dz, x)
+			c.MulNN(x, dz, w)
+			c.Gather(rows, x, index)
+			c.Share(p, 100, worthSharing)
+		}); n != 0 {
+			t.Errorf("crew %p: %v allocations", c, n)
+		}
+	}
+}
+
+type nothing struct{}
+
+func (*nothing) Part(lo, hi int) {}
+
+func TestACrewIsHiredOnlyForLargeOperationsAndManyProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	defer runtime.GOMAXPROCS(before)
+	if c := New(worthSharing - 1); c != nil {
+		c.Dismiss()
+		t.Error("a crew is hired for small operations")
+	}
+	c := New(worthSharing)
+	if c == nil {
+		t.Fatal("no crew is hired for large operations")
+	}
+	if got := len(c.wake) + 1; got != 4 {
+		t.Errorf("the crew has %d workers, want 4", got)
+	}
+	c.Dismiss()
+	runtime.GOMAXPROCS(1)
+	if c := New(worthSharing); c != nil {
+		c.Dismiss()
+		t.Error("a crew is hired for one processor")
+	}
+}
+
+func TestDismissEndsTheGoroutines(t *testing.T) {
+	c := hire(t, 6)
+	const helper = "crew.New.func1("
+	c.Share(&nothing{}, 100, worthSharing)
+	for begin := time.Now(); goroutines(helper) < 5; runtime.Gosched() {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("the crew has %d helpers, want 5", goroutines(helper))
+		}
+	}
+	c.Dismiss()
+	if got := goroutines(helper); got != 0 {
+		t.Errorf("%d helpers are left", got)
+	}
+	c.wake = nil // the clean-up dismisses once more
+	(*Crew)(nil).Dismiss()
+}
+
+func TestGatherRefusesShapesThatDoNotAgree(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for name, call := range map[string]func(){
+		"few rows":      func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 1, 2}) },
+		"other columns": func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 4), []int{0, 1}) },
+		"no such row":   func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 5}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+}

@@ -1,0 +1,262 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import "sync/atomic"
+
+// This file drives the micro-kernels: which shape goes where, how it is cut into panels and what is
+// copied first. It is the same for every architecture that has assembly; gemm_$GOARCH.go holds what
+// is particular to one:
+//
+//   - gemm(p *panel), the micro-kernel, computes a panel of 1 ≤ m, 1 ≤ n ≤ maxPanel and 1 ≤ k. Each
+//     element is one FMA chain in the order of l. A may have any strides, 0 among them; C₀ may be C,
+//     or a row of stride 0. Nothing outside the matrices is read or written, be it between their rows.
+//   - transposeBlocks(dst *float64, ldd int, src *float64, lds, rows, cols int) computes dst = srcᵀ,
+//     rows and cols being multiples of four above zero.
+//   - packRows(dst, src *float64, lds, rows, vectors int) copies the first 4·vectors columns of src,
+//     its rows one after the other.
+//   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
+//     columns.
+//   - packs(a operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
+//     rows are copied before they are used.
+//   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
+//     its own for that shape, and reports whether it does.
+//   - multiplySparse(c *Matrix, a, b operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
+//     without the terms of A's zeros if that is worth it, and reports whether it is.
+//   - tiny(m, n, k int) bool reports whether a product is so small that tinyAffine, tinyMulTN and
+//     tinyMulNN hand its matrices to the assembly as they are.
+//
+// What is given to the assembly at a time is bounded, and the functions that do so in a loop are
+// not inlined, so that a goroutine can be preempted where they begin: it cannot be in assembly, nor
+// in a loop that calls nothing else. They call by name: see instructionSet.
+
+// A panel is what the micro-kernel computes at a time:
+//
+//	for i := range m {
+//		for j := range n {
+//			acc := c0[i*ldc0+j]
+//			for l := range k {
+//				acc = math.FMA(a[i*row+l*col], b[l*ldb+j], acc)
+//			}
+//			c[i*ldc+j] = acc
+//		}
+//	}
+type panel struct {
+	c, a, b, c0              *float64
+	ldc, row, col, ldb, ldc0 int
+	m, n, k                  int
+}
+
+// A panel has at most blockM rows and blockK products per element: at most 60 µs of work. What it
+// reads again and again, blockK rows of B and blockM of A, stays in the second level of cache. A
+// panel of B that is copied serves groupM rows before the next. Half or twice of blockM and half of
+// blockK change the time of 256×1024×1024 by less than the 5 % that can be measured; groupM =
+// blockM costs its dX 8 %.
+const (
+	blockM = 128
+	blockK = 512
+	groupM = 2 * blockM
+)
+
+// A product of at most narrow columns and one panel is handed to the micro-kernel without more ado:
+// 4×2×8 takes 0.65 of its time, 32×4×16 0.91, 128×4×512 1.00; a single unit of 8 inputs 0.47, of 64
+// 0.91, of 512 0.96.
+const narrow = 4
+
+// start returns what the chains of a panel at c continue from at inner dimension l: c itself behind
+// the first, else element j of the bias b, or zero if that is nil.
+func start(l int, c *float64, ldc int, b []float64, j int) (c0 *float64, ldc0 int) {
+	switch {
+	case l > 0:
+		return c, ldc
+	case b != nil:
+		return &b[j], 0
+	default:
+		return &zero[0], 0
+	}
+}
+
+// direct computes C = 1·c₀ᵀ + A·B of at most narrow columns and one panel. What b holds is k rows
+// that are ldb apart.
+func direct(c *Matrix, a operand, b []float64, ldb int, c0 *float64, k int) {
+	gemm(&panel{
+		c: &c.Data[0], ldc: c.Stride, a: &a.data[0], row: a.row, col: a.col, b: &b[0], ldb: ldb, c0: c0,
+		m: c.Rows, n: c.Cols, k: k,
+	})
+}
+
+// affine computes Affine for a shape that is checked, not tiny and not empty.
+func affine(z, x, w *Matrix, b []float64) {
+	switch n, in, out := x.Rows, x.Cols, w.Rows; {
+	case active == generic:
+		affineGeneric(z, x, w, b)
+	case out == 1 && in <= blockK && n <= blockM:
+		c0 := &zero[0]
+		if b != nil {
+			c0 = &b[0]
+		}
+		direct(z, x.byRows(), w.Data, 1, c0, in) // Wᵀ as it is
+	default:
+		if !affineOwn(z, x, w, b) {
+			affineByPanels(z, x, w, b)
+		}
+	}
+}
+
+// affineByPanels computes Affine with panels of W transposed in memory.
+func affineByPanels(z, x, w *Matrix, b []float64) {
+	n, in, out := x.Rows, x.Cols, w.Rows
+	s := takeScratch()
+	width := split(out)
+	p := panel{ldc: z.Stride, row: x.Stride, col: 1, b: &s.b[0], ldb: width}
+	for l := 0; l < in; l += blockK {
+		p.k = min(blockK, in-l)
+		for j := 0; j < out; j += width {
+			p.n = min(width, out-j)
+			transpose(s.b[:], width, w.Data[j*w.Stride+l:], w.Stride, p.n, p.k)
+			for i := 0; i < n; i += blockM {
+				p.m = min(blockM, n-i)
+				p.c, p.a = &z.Data[i*z.Stride+j], &x.Data[i*x.Stride+l]
+				p.c0, p.ldc0 = start(l, p.c, p.ldc, b, j)
+				gemm(&p)
+			}
+		}
+	}
+	s.put()
+}
+
+// multiply computes C = A·B for a shape that is checked, not tiny and not empty.
+func multiply(c *Matrix, a operand, b *Matrix) {
+	m, n, k := c.Rows, c.Cols, b.Rows
+	switch {
+	case active == generic:
+		multiplyGeneric(c, a, b)
+		return
+	case n <= narrow && m <= blockM && k <= blockK:
+		direct(c, a, b.Data, b.Stride, &zero[0], k)
+		return
+	}
+	if multiplySparse(c, a, b.byRows(), k, nil) {
+		return
+	}
+	packA, packB := packs(a, b, m)
+	var s *scratch
+	if packA || packB {
+		s = takeScratch()
+		defer s.put()
+	}
+	width := split(n)
+	p := panel{ldc: c.Stride, row: a.row}
+	for l := 0; l < k; l += blockK {
+		p.k = min(blockK, k-l)
+		for first := 0; first < m; first += groupM {
+			end := min(first+groupM, m)
+			if packA {
+				for i := first; i < end; i += blockM {
+					s.packA(i-first, a.from(i, l), min(blockM, end-i), p.k)
+				}
+			}
+			for j := 0; j < n; j += width {
+				p.n = min(width, n-j)
+				p.b, p.ldb = &b.Data[l*b.Stride+j], b.Stride
+				if packB && p.n%4 == 0 {
+					pack(s.b[:], b.Data[l*b.Stride+j:], b.Stride, p.k, p.n)
+					p.b, p.ldb = &s.b[0], p.n
+				}
+				for i := first; i < end; i += blockM {
+					p.m = min(blockM, end-i)
+					p.a, p.col = &a.data[i*a.row+l*a.col], a.col
+					if packA {
+						p.a, p.col = &s.a[(i-first)/blockM*blockK*lda], lda
+					}
+					p.c = &c.Data[i*c.Stride+j]
+					p.c0, p.ldc0 = start(l, p.c, p.ldc, nil, 0)
+					gemm(&p)
+				}
+			}
+		}
+	}
+}
+
+// from is the operand whose first element is element (i, l).
+func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
+
+// scratch is memory for packed operands and what else a product needs for a while: a panel of B
+// and, made when first needed, a group of A's blocks, each [l][i] with a stride that is no power of
+// two, which would put its rows into few sets of the cache. A sparse product keeps a group's rows
+// there, [i][l], and the places that are not zero, as the architecture likes them.
+type scratch struct {
+	b       [blockK * maxPanel]float64
+	a       []float64
+	nonzero []uint64
+}
+
+const (
+	lda   = blockM + 8
+	sizeA = groupM / blockM * blockK * lda
+)
+
+// needA makes the memory for a group of A's blocks where there is none.
+func (s *scratch) needA() []float64 {
+	if s.a == nil {
+		s.a = make([]float64, sizeA)
+	}
+	return s.a
+}
+
+// packA copies the block that begins at row i of the group, whose columns lie one after the other.
+func (s *scratch) packA(i int, a operand, m, k int) {
+	to := s.needA()[i/blockM*blockK*lda:]
+	for l := range k {
+		copy(to[l*lda:l*lda+m], a.data[l*a.col:])
+	}
+}
+
+// Scratch not in use. If more than this many are taken at once, the garbage collector gets the
+// others.
+var free [16]atomic.Pointer[scratch]
+
+func takeScratch() *scratch {
+	for i := range free {
+		if s := free[i].Swap(nil); s != nil {
+			return s
+		}
+	}
+	return new(scratch)
+}
+
+func (s *scratch) put() {
+	for i := range free {
+		if free[i].CompareAndSwap(nil, s) {
+			return
+		}
+	}
+}
+
+// transpose computes dst = srcᵀ of a rows×cols block, by blocks of 4×4 that overlap at the ends.
+//
+//go:noinline
+func transpose(dst []float64, ldd int, src []float64, lds int, rows, cols int) {
+	if rows < 4 || cols < 4 {
+		for i := range rows {
+			for j, v := range src[i*lds : i*lds+cols] {
+				dst[j*ldd+i] = v
+			}
+		}
+		return
+	}
+	i, j := rows-4, cols-4
+	transposeBlocks(&dst[0], ldd, &src[0], lds, rows&^3, cols&^3)
+	if rows&3 != 0 {
+		transposeBlocks(&dst[i], ldd, &src[i*lds], lds, 4, cols&^3)
+	}
+	if cols&3 != 0 {
+		transposeBlocks(&dst[j*ldd], ldd, &src[j], lds, rows&^3, 4)
+		transposeBlocks(&dst[j*ldd+i], ldd, &src[i*lds+j], lds, 4, 4)
+	}
+}
+
+// pack copies cols columns of src, a multiple of four.
+//
+//go:noinline
+func pack(dst, src []float64, lds, rows, cols int) { packRows(&dst[0], &src[0], lds, rows, cols/4) }

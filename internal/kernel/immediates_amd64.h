@@ -1,0 +1,27 @@
+// Immediate operands of vector instructions.
+
+// Predicates of VCMPPD $p, y, x, m, which asks "x p y" of each lane. All but NOT_EQUAL are false of
+// a NaN; none signals.
+#define EQUAL     $0x00
+#define NOT_EQUAL $0x04
+#define LESS      $0x11
+#define AT_LEAST  $0x1d
+
+// Functions of three bits x, y, z for VPTERNLOGQ $f, z, y, x.
+#define X_OR_Y_AND_Z $0xf8
+#define ALWAYS       $0xff
+
+// Classes of numbers for VFPCLASSPD: +0, −0 and +∞.
+#define ZERO_OR_INFINITY $0x0e
+
+// The half of a vector that VINSERT sets and VEXTRACT gets.
+#define UPPER $1
+
+// VPERM2F128 joins the lower halves of two vectors, or the upper ones; VPSHUFD exchanges the halves
+// of one of 128 bits.
+#define LOWER_HALVES   $0x20
+#define UPPER_HALVES   $0x31
+#define EXCHANGED      $0x4e
+
+// What VMOVMSKPD gives if it is set in all four lanes.
+#define ALL_LANES $0xf
