@@ -84,17 +84,19 @@ type batch struct {
 }
 
 // show makes b show m itself, or a copy if m has gaps.
-func (b *batch) show(m matrix) *buffer {
+func (b *batch) show(m *matrix) *buffer {
 	if m.Stride == m.Cols || m.Rows == 1 {
-		b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
-		b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
+		if b.shown.Rows != m.Rows || &b.shown.Data[0] != &m.Data[0] {
+			b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
+			b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
+		}
 		return &b.shown
 	}
 	if b.copied == nil {
 		b.copied = newBuffer(m.Rows, m.Cols)
 	}
 	b.copied.resize(m.Rows)
-	copyRows(b.copied.matrix, m)
+	copyRows(b.copied.matrix, *m)
 	return b.copied
 }
 

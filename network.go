@@ -320,18 +320,18 @@ func (p *pass) use(l Loss) {
 
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
-func (p *pass) forward(x matrix) (a matrix) {
+func (p *pass) forward(x *matrix) (a *matrix) {
 	z := p.body.Forward(&p.samples.show(x).dense)
-	p.z = viewOf(z)
-	p.a = p.z
-	if p.head != nil {
-		p.a = viewOf(p.head.Forward(z))
+	if p.head == nil {
+		p.a = viewOf(z)
+	} else {
+		p.z, p.a = viewOf(z), viewOf(p.head.Forward(z))
 	}
-	return p.a
+	return &p.a
 }
 
 // value is the mean loss over the batch that went forward last, which has the targets y.
-func (p *pass) value(y matrix) float64 {
+func (p *pass) value(y *matrix) float64 {
 	p.y = p.targets.show(y)
 	switch {
 	case p.head != nil:
@@ -424,7 +424,8 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	defer n.inference.Put(p)
 	for lo := 0; lo < xm.Rows; lo += step {
 		hi := min(lo+step, xm.Rows)
-		copyRows(out.Slice(lo, hi), p.forward(xm.Slice(lo, hi)))
+		part := xm.Slice(lo, hi)
+		copyRows(out.Slice(lo, hi), *p.forward(&part))
 	}
 	return where.checkFinite("output", out)
 }
@@ -516,8 +517,9 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 			return 0, err
 		}
 		hi := min(lo+step, x.Rows)
-		p.forward(x.Slice(lo, hi))
-		sum += p.value(y.Slice(lo, hi)) * float64(hi-lo)
+		xPart, yPart := x.Slice(lo, hi), y.Slice(lo, hi)
+		p.forward(&xPart)
+		sum += p.value(&yPart) * float64(hi-lo)
 	}
 	return sum / float64(x.Rows), nil
 }
@@ -575,8 +577,8 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	defer n.gradients.Put(p)
 	p.use(l)
 	duplicate(p.statistics, n.statistics)
-	p.forward(xm)
-	value = p.value(ym)
+	p.forward(&xm)
+	value = p.value(&ym)
 	p.backward()
 	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
 		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
@@ -631,8 +633,8 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
-		p.forward(xm)
-		return p.value(ym)
+		p.forward(&xm)
+		return p.value(&ym)
 	}
 	largest := 0.0
 	for _, g := range grad {

@@ -155,6 +155,7 @@ type trainer struct {
 	capacity       int        // samples of the largest batch
 	order          []int      // the epoch's order of samples; nil as they lie
 	shuffled       [2]*buffer // the samples and targets of a batch in that order
+	part           [2]matrix  // or as they lie
 	pcg            *rand.PCG  // reseeded for every epoch
 	rng            *rand.Rand
 	crew           *crew.Crew
@@ -184,8 +185,9 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 	}
 	for n := len(t.history.Epochs); n < t.Epochs && t.history.Stopped == ""; n++ {
-		t.history.Epochs = append(t.history.Epochs, Epoch{N: n, ValidationLoss: math.NaN()})
-		e := &t.history.Epochs[n]
+		t.history.Epochs = append(t.history.Epochs, Epoch{})
+		e := &t.history.Epochs[n] // filled where it lies: a copy of what was just written is slow
+		e.N, e.ValidationLoss = n, math.NaN()
 		if err := t.epoch(ctx, e); err != nil {
 			t.history.Epochs = t.history.Epochs[:n]
 			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
@@ -266,7 +268,9 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 		}
 		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
 		e.GradNorm = norm
-		t.progress.Batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+		if t.progress != nil {
+			t.progress.Batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+		}
 	}
 	if t.validX.Data != nil {
 		if e.ValidationLoss, err = t.net.meanLoss(ctx, t.validX, t.validY, t.Loss); err != nil {
@@ -316,25 +320,29 @@ func (t *trainer) shuffle(n int) {
 }
 
 // batch is batch b of the epoch.
-func (t *trainer) batch(b int) (x, y matrix) {
+func (t *trainer) batch(b int) (x, y *matrix) {
+	if t.batches == 1 {
+		return &t.x, &t.y
+	}
 	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
 	if b == t.batches-1 {
 		hi = t.x.Rows
 	}
 	if t.order == nil {
-		return t.x.Slice(lo, hi), t.y.Slice(lo, hi)
+		t.part = [2]matrix{t.x.Slice(lo, hi), t.y.Slice(lo, hi)}
+		return &t.part[0], &t.part[1]
 	}
 	for i, from := range []*matrix{&t.x, &t.y} {
 		t.shuffled[i].resize(hi - lo)
 		t.crew.Gather(&t.shuffled[i].matrix, from, t.order[lo:hi])
 	}
-	return t.shuffled[0].matrix, t.shuffled[1].matrix
+	return &t.shuffled[0].matrix, &t.shuffled[1].matrix
 }
 
 // step trains on batch b: forward, loss, backward, penalty, clipping, decay, update. It returns the
 // mean loss before the update and the gradient's norm where that is asked for: for clipping, and of
 // the last batch.
-func (t *trainer) step(b int, x, y matrix, eta float64) (loss, norm float64) {
+func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 	t.pass.forward(x)
 	if loss = t.pass.value(y); !isFinite(loss) {
 		return loss, 0
