@@ -217,6 +217,17 @@ func (n *Network) Statistics(i int) (mean, variance []float64) {
 	return dataOf(m), dataOf(v)
 }
 
+// matrices are the parts of flat, as long as the parameters, that L2 and WeightDecay act on: those of
+// parameters of two dimensions or more.
+func (n *Network) matrices(flat []float64) (list [][]float64) {
+	for i, m := range views(n.shape.Params, flat) {
+		if len(n.shape.Params[i].Shape) > 1 {
+			list = append(list, dataOf(m))
+		}
+	}
+	return list
+}
+
 // tensor is the parameter or statistic of that name of layer i, or nil.
 func (n *Network) tensor(i int, name string) *mat.Dense {
 	if n == nil || i < 0 || i >= len(n.slots) {
@@ -671,33 +682,19 @@ func (n *Network) layerOf(i int) int {
 func (n *Network) clone() *Network {
 	c := &Network{layers: n.layers, shape: n.shape, place: n.place, fitted: n.fitted}
 	c.allocate()
-	copy(c.params, n.params)
-	copy(c.statistics, n.statistics)
+	c.become(n)
 	return c
 }
 
-// A snapshot is a copy of all that training changes in a network.
-type snapshot struct{ params, statistics []float64 }
-
-func (n *Network) snapshot(s *snapshot) {
-	if len(s.params) != len(n.params) {
-		*s = snapshot{make([]float64, len(n.params)), make([]float64, len(n.statistics))}
-	}
-	duplicate(s.params, n.params)
-	duplicate(s.statistics, n.statistics)
+// become takes over all that training changes from another network of the same layers.
+func (n *Network) become(m *Network) {
+	duplicate(n.params, m.params)
+	duplicate(n.statistics, m.statistics)
 }
 
-// live is no copy but the network itself.
-func (n *Network) live() snapshot { return snapshot{n.params, n.statistics} }
-
-func (n *Network) restore(s snapshot) {
-	duplicate(n.params, s.params)
-	duplicate(n.statistics, s.statistics)
-}
-
-// digest is a fingerprint of a snapshot.
-func (s snapshot) digest() string {
-	params, statistics := matrixOf(s.params, 1, len(s.params)), matrixOf(s.statistics, 1, len(s.statistics))
+// digest is a fingerprint of all that training changes.
+func (n *Network) digest() string {
+	params, statistics := matrixOf(n.params, 1, len(n.params)), matrixOf(n.statistics, 1, len(n.statistics))
 	return checkpoint.Digest(&params, &statistics)
 }
 

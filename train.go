@@ -163,7 +163,7 @@ type trainer struct {
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
 	update         update
-	best           snapshot // the parameters of the best epoch so far
+	best           *Network // as in the best epoch so far
 	lowest         float64  // its loss
 	plateau        plateau
 	progress       *progress.Line
@@ -179,7 +179,7 @@ func (t *trainer) run(ctx context.Context) error {
 	defer t.leave()
 	t.capture()
 	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
-		if err := t.write(); err != nil {
+		if err := door("Train").wrap(t.keeper.Write()); err != nil {
 			t.history.Stopped = StopFailed
 			return err
 		}
@@ -202,7 +202,7 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 		t.capture()
 		if stop != "" || t.keeper.Due() {
-			err = errors.Join(err, t.write())
+			err = errors.Join(err, door("Train").wrap(t.keeper.Write()))
 		}
 		if err != nil {
 			t.history.Stopped = cmp.Or(stop, StopFailed)
@@ -210,18 +210,17 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 	}
 	if t.Patience > 0 {
-		t.net.restore(t.best)
+		t.net.become(t.best)
 	}
 	return nil
 }
 
 // prepare takes the memory for training.
 func (t *trainer) prepare() {
+	t.weights = t.net.matrices(t.net.params)
 	largest := 0 // product
-	for _, p := range t.net.shape.Params {
-		if len(p.Shape) > 1 {
-			largest = max(largest, t.capacity*p.size())
-		}
+	for _, w := range t.weights {
+		largest = max(largest, t.capacity*len(w))
 	}
 	t.crew = crew.New(largest)
 	t.pcg = rand.NewPCG(0, 0)
@@ -230,20 +229,14 @@ func (t *trainer) prepare() {
 	at.Rows, at.Training, at.Rand, at.crew = t.capacity, true, t.rng, t.crew
 	t.pass = t.net.newPass(at)
 	t.pass.use(t.Loss)
-	grads := views(t.net.shape.Params, t.pass.grad)
-	for i, p := range t.net.shape.Params {
-		if len(p.Shape) > 1 {
-			t.weights = append(t.weights, dataOf(at.Params[i]))
-			t.weightGrads = append(t.weightGrads, dataOf(grads[i]))
-		}
-	}
+	t.weightGrads = t.net.matrices(t.pass.grad)
 	t.update = newUpdate(t.Optimizer, t.net.params, t.pass.grad)
 	if t.batches > 1 && !t.NoShuffle {
 		t.order = make([]int, t.x.Rows)
 		t.shuffled = [2]*buffer{newBuffer(t.capacity, t.x.Cols), newBuffer(t.capacity, t.y.Cols)}
 	}
-	if t.best.params == nil {
-		t.net.snapshot(&t.best)
+	if t.best == nil {
+		t.best = t.net.clone()
 	}
 	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 }
@@ -348,7 +341,7 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 		return loss, 0
 	}
 	if b == 0 && t.beginsBest(loss) {
-		t.net.snapshot(&t.best)
+		t.best.become(t.net)
 	}
 	t.pass.backward() // fills the gradient
 	grad := t.pass.grad
@@ -406,10 +399,8 @@ type SGD struct {
 }
 
 func (o *SGD) check() error {
-	if err := checkDecay("SGD Momentum", o.Momentum); err != nil || !o.Nesterov || o.Momentum > 0 {
-		return err
-	}
-	return errors.New("SGD Nesterov is true and Momentum 0, want a Momentum with it")
+	return errors.Join(checkDecay("SGD Momentum", o.Momentum),
+		check(!o.Nesterov || o.Momentum != 0, "SGD Nesterov", o.Nesterov, "a Momentum with it"))
 }
 
 func (o *SGD) slices() int {
@@ -640,10 +631,7 @@ type Schedule interface {
 type ScheduleFunc func(base float64, history []Epoch) float64
 
 func (f ScheduleFunc) check() error {
-	if f == nil {
-		return errors.New("ScheduleFunc is nil, want a function")
-	}
-	return nil
+	return check(f != nil, "ScheduleFunc", "nil", "a function")
 }
 
 // Rate calls f.
@@ -753,12 +741,8 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 		p.eta, p.best = base, math.Inf(1)
 	}
 	for ; p.epochs < len(history); p.epochs++ {
-		loss := history[p.epochs].ValidationLoss
-		if math.IsNaN(loss) {
-			loss = history[p.epochs].Loss
-		}
-		if p.bad++; loss < p.best*threshold {
-			p.best, p.bad = loss, 0
+		if p.bad++; history[p.epochs].watched() < p.best*threshold {
+			p.best, p.bad = history[p.epochs].watched(), 0
 		}
 		if p.cooldown > 0 {
 			p.cooldown--
@@ -790,20 +774,20 @@ func (t *trainer) beginsBest(loss float64) bool {
 
 // noteBest keeps the best epoch, and its parameters if its loss was measured after it.
 func (t *trainer) noteBest(e *Epoch) {
-	if loss := t.watched(e); loss < t.lowest {
+	if loss := e.watched(); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss
 		if t.validX.Data != nil {
-			t.net.snapshot(&t.best)
+			t.best.become(t.net)
 		}
 	}
 }
 
 // watched is the loss by which epochs are compared.
-func (t *trainer) watched(e *Epoch) float64 {
-	if t.validX.Data != nil {
-		return e.ValidationLoss
+func (e *Epoch) watched() float64 {
+	if math.IsNaN(e.ValidationLoss) {
+		return e.Loss
 	}
-	return e.Loss
+	return e.ValidationLoss
 }
 
 func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
@@ -836,15 +820,15 @@ func (t *trainer) done(e *Epoch) StopReason {
 func (t *trainer) cancelled(n int, err error) error {
 	t.history.Stopped = StopCancelled
 	if !t.net.isFinite() {
-		t.net.restore(t.best)
+		t.net.become(t.best)
 	}
 	err = door("Train").errorf("cancelled in epoch %d: %w", n, err)
-	return errors.Join(err, t.write())
+	return errors.Join(err, door("Train").wrap(t.keeper.Write()))
 }
 
 func (t *trainer) diverged(n, b int) error {
 	t.history.Stopped = StopDiverged
-	t.net.restore(t.best)
+	t.net.become(t.best)
 	if o, ok := t.Optimizer.(Stateful); ok {
 		o.SetState(nil) // an empty state is always taken
 	}
@@ -879,24 +863,18 @@ func (t *trainer) capture() {
 		k.History = append(k.History,
 			float64(e.N), e.Loss, e.ValidationLoss, e.LearningRate, e.GradNorm, float64(e.Elapsed))
 	}
-	k.Best, k.BestParams, k.BestStatistics = t.history.Best, t.best.params, t.best.statistics
-	k.Stopped, k.Optimizer = string(t.history.Stopped), t.Optimizer.(Stateful).State()
-	t.kept.restore(t.net.live())
-	k.Captured()
-}
-
-// write writes what was captured last, unless it is written.
-func (t *trainer) write() error {
-	if err := t.keeper.Write(); err != nil {
-		return door("Train").errorf("Checkpoint %s: %w", t.Checkpoint, err)
+	if k.Best = t.history.Best; k.Best >= 0 {
+		k.BestParams, k.BestStatistics = t.best.params, t.best.statistics
 	}
-	return nil
+	k.Stopped, k.Optimizer = string(t.history.Stopped), t.Optimizer.(Stateful).State()
+	t.kept.become(t.net)
+	k.Captured()
 }
 
 // leave notes between which parameters the training went.
 func (t *trainer) leave() {
 	if t.keeper != nil {
-		t.net.began, t.net.ended = t.keeper.Initial, t.net.live().digest()
+		t.net.began, t.net.ended = t.keeper.Initial, t.net.digest()
 	}
 }
 
@@ -912,7 +890,7 @@ func (t *trainer) keep() error {
 	t.keeper.Fingerprint = checkpoint.Fingerprint{
 		Config:  checkpoint.Describe(t.TrainConfig, "Epochs", "Validation", "OnEpoch", "Progress", "Checkpoint"),
 		Data:    checkpoint.Digest(&t.x, &t.y, &t.validX, &t.validY),
-		Initial: t.net.live().digest(),
+		Initial: t.net.digest(),
 	}
 	want := checkpoint.Wanted{
 		Fingerprint: t.keeper.Fingerprint, Epochs: t.Epochs, Optimizer: math.MaxInt, Patience: t.Patience,
@@ -930,9 +908,15 @@ func (t *trainer) keep() error {
 
 // takeUp goes on from a checkpoint, if its training began as this one does.
 func (t *trainer) takeUp(state *checkpoint.State) error {
-	best := snapshot{state.BestParams, state.BestStatistics}
+	best := t.kept
+	if state.Best >= 0 {
+		t.best = t.net.clone()
+		copy(t.best.params, state.BestParams)
+		copy(t.best.statistics, state.BestStatistics)
+		best = t.best
+	}
 	switch t.keeper.Initial {
-	case state.Initial, t.kept.live().digest(), best.digest():
+	case state.Initial, t.kept.digest(), best.digest():
 	default: // it may be where that training has left the network in the middle of an epoch
 		if t.keeper.Initial != t.net.ended || t.net.began != state.Initial {
 			return errors.New("it belongs to a training that began with other parameters")
@@ -947,8 +931,8 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 			return errors.Join(err, o.SetState(nil))
 		}
 	}
-	t.net.restore(t.kept.live())
-	t.net.fitted, t.best, t.keeper.State = true, best, *state
+	t.net.become(t.kept)
+	t.net.fitted, t.keeper.State = true, *state
 	h := &t.history
 	h.Best, h.Stopped = state.Best, StopReason(state.Stopped)
 	for r := range slices.Chunk(state.History, checkpoint.Columns) {
@@ -957,7 +941,7 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 		})
 	}
 	if h.Best >= 0 {
-		t.lowest = t.watched(&h.Epochs[h.Best])
+		t.lowest = h.Epochs[h.Best].watched()
 	}
 	if n := len(h.Epochs); n > 0 && h.Stopped != StopOnEpoch {
 		h.Stopped = t.done(&h.Epochs[n-1]) // Epochs may have been raised

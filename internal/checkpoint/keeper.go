@@ -38,8 +38,11 @@ func (k *Keeper) Write() error {
 		k.AddTo(file)
 		return file.Replace(k.Path)
 	})
-	k.pending = k.pending && err != nil
-	return err
+	if err != nil {
+		return fmt.Errorf("Checkpoint %s: %w", k.Path, err)
+	}
+	k.pending = false
+	return nil
 }
 
 // Resume fills Network from the file, and returns the state in it, which is nil if there is no file. It returns an
