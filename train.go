@@ -162,7 +162,8 @@ type trainer struct {
 	pass           *pass
 	weights        [][]float64 // every W, without biases, γ and β
 	weightGrads    [][]float64
-	update         update
+	rule           rule     // the optimizer, if it is one of the package's
+	eta            float64  // of the step
 	best           *Network // as in the best epoch so far
 	lowest         float64  // its loss
 	plateau        plateau
@@ -230,7 +231,10 @@ func (t *trainer) prepare() {
 	t.pass = t.net.newPass(at)
 	t.pass.use(t.Loss)
 	t.weightGrads = t.net.matrices(t.pass.grad)
-	t.update = newUpdate(t.Optimizer, t.net.params, t.pass.grad)
+	switch o := t.Optimizer.(type) {
+	case *SGD, *AdaGrad, *RMSProp, *Adam: // not an optimizer that embeds one of these
+		t.rule = o.(rule)
+	}
 	if t.batches > 1 && !t.NoShuffle {
 		t.order = make([]int, t.x.Rows)
 		t.shuffled = [2]*buffer{newBuffer(t.capacity, t.x.Cols), newBuffer(t.capacity, t.y.Cols)}
@@ -246,7 +250,7 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 	if t.OnEpoch != nil || t.Progress != nil || t.Schedule != nil {
 		defer func(start time.Time) { e.Elapsed = time.Since(start) }(time.Now())
 	}
-	if e.LearningRate, err = t.eta(e.N); err != nil {
+	if e.LearningRate, err = t.learningRate(e.N); err != nil {
 		return err
 	}
 	t.shuffle(e.N)
@@ -276,8 +280,8 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 	return nil
 }
 
-// eta is η of epoch n.
-func (t *trainer) eta(n int) (float64, error) {
+// learningRate is η of epoch n.
+func (t *trainer) learningRate(n int) (float64, error) {
 	eta := rate(t.Schedule, t.LearningRate, t.history.Epochs[:n:n], &t.plateau)
 	if !isFinite(eta) || eta < 0 {
 		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
@@ -366,7 +370,7 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 			scale(1-eta*t.WeightDecay, w) // W ← (1 − ηλ)·W
 		}
 	}
-	t.update.step(t.crew, eta) // θ ← θ − η·g, or as the optimizer has it
+	t.update(eta) // θ ← θ − η·g, or as the optimizer has it
 	return loss, norm
 }
 
@@ -437,36 +441,23 @@ type rule interface {
 	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
 }
 
-// An update is a step of an optimizer that goroutines share if it is one of the package's.
-type update struct {
-	optimizer    Optimizer
-	rule         rule // nil if it is the caller's own
-	params, grad []float64
-	eta          float64
-}
-
-func newUpdate(o Optimizer, params, grad []float64) update {
-	u := update{optimizer: o, params: params, grad: grad}
-	switch o := o.(type) {
-	case *SGD, *AdaGrad, *RMSProp, *Adam: // not an optimizer that embeds one of these
-		u.rule = o.(rule)
-	}
-	return u
-}
-
-func (u *update) step(c *crew.Crew, eta float64) {
-	if u.rule == nil {
-		u.optimizer.Step(u.params, u.grad, eta)
+// update takes a step of the optimizer, shared by goroutines if it is one of the package's.
+func (t *trainer) update(eta float64) {
+	params, grad := t.net.params, t.pass.grad
+	if t.rule == nil {
+		t.Optimizer.Step(params, grad, eta)
 		return
 	}
-	u.eta = eta
-	u.rule.remembered().count(u.params, u.grad, u.rule.slices())
+	t.rule.remembered().count(params, grad, t.rule.slices())
+	t.eta = eta
 	const cost = 16 // of a parameter, in multiplications
-	c.Share(u, len(u.params), cost*len(u.params))
+	t.crew.Share(t, len(params), cost*len(params))
 }
 
 // Part updates the parameters from lo to hi.
-func (u *update) Part(lo, hi int) { u.rule.part(u.params[lo:hi], u.grad[lo:hi], u.eta, lo) }
+func (t *trainer) Part(lo, hi int) {
+	t.rule.part(t.net.params[lo:hi], t.pass.grad[lo:hi], t.eta, lo)
+}
 
 // AdaGrad divides by the root of the sum of all squared gradients: s ← s + g² and
 // θ ← θ − η·g/(√s + ε) (Duchi et al. 2011).
@@ -794,14 +785,14 @@ func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
 	if t.OnEpoch == nil {
 		return "", nil
 	}
-	err := t.OnEpoch(*e)
-	if errors.Is(err, ErrStop) {
+	switch err := t.OnEpoch(*e); {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, ErrStop):
 		return StopOnEpoch, nil
-	}
-	if err != nil {
+	default:
 		return StopOnEpoch, door("Train").errorf("OnEpoch failed after epoch %d: %w", e.N, err)
 	}
-	return "", nil
 }
 
 // done is the reason to end after an epoch, or "".
@@ -843,9 +834,7 @@ func (t *trainer) remedies() string {
 		list += ", Standardize"
 	}
 	for i := range t.y.Rows {
-		for _, v := range t.y.Row(i) {
-			largest = max(largest, math.Abs(v))
-		}
+		largest = max(largest, slices.Max(t.y.Row(i)), -slices.Min(t.y.Row(i)))
 	}
 	if largest > 10 {
 		list += fmt.Sprintf(", targets of a scale of 1 (they reach %.3g)", largest)
