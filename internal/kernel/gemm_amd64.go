@@ -19,12 +19,11 @@ const (
 	flatUnits = 16
 	flatSize  = 256
 
-	// So many rows of A make up for a copy of a panel of B if B has so many elements, or if its
-	// rows share sets of the cache. dX of 64×512×512 takes 0.56 of its time, dW of 128×100×100
-	// with AVX2 would 1.03. In shared sets dX of 256×1024×10 takes 0.87, in others, of
-	// 256×1000×10, 1.03.
+	// A copy of a panel of B pays in so large a product, or if the rows of B share sets of the cache,
+	// but not for fewer rows of A. dX of 64×512×512 takes 0.56 of its time, of 128×784×128 0.92, of
+	// 64×784×128 it would 1.05; in shared sets that of 256×1024×10 0.87, in others, of 256×1000×10, 1.03.
+	packSizeB = 1 << 23
 	packRowsB = 64
-	packSizeB = 1 << 15
 
 	// Columns of A that are so far apart are copied for so many columns and terms of a product:
 	// dW of 256×1024×1024 takes 0.86 of its time, with a distance of 512 0.90 to 0.98, of 256
@@ -55,7 +54,7 @@ func split(n int) int {
 func packs(a operand, b *Matrix, m int) (packA, packB bool) {
 	n, k := b.Cols, b.Rows
 	packA = a.col >= packStrideA && m >= blockM && n >= packColsA && k >= packTermsA
-	packB = m >= packRowsB && (n*k >= packSizeB || !spread(b.Stride))
+	packB = m >= packRowsB && (m*n*k >= packSizeB || !spread(b.Stride))
 	return packA, packB
 }
 
