@@ -17,11 +17,11 @@ import "sync/atomic"
 //     its rows one after the other.
 //   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
 //     columns.
-//   - packs(a operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
+//   - packs(a *operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
 //     rows are copied before they are used.
 //   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
 //     its own for that shape, and reports whether it does.
-//   - multiplySparse(c *Matrix, a, b operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
+//   - multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
 //     without the terms of A's zeros if that is worth it, and reports whether it is.
 //   - tiny(m, n, k int) bool reports whether a product is so small that tinyAffine, tinyMulTN and
 //     tinyMulNN hand its matrices to the assembly as they are.
@@ -137,16 +137,17 @@ func multiply(c *Matrix, a operand, b *Matrix) {
 		p.m, p.n, p.k = m, n, k
 		gemm(&p)
 	default:
-		if !multiplySparse(c, a, b.byRows(), k, nil) {
-			multiplyByPanels(c, a, b)
-		}
+		multiplyByPanels(c, a, b)
 	}
 }
 
 // multiplyByPanels computes C = A·B of any size.
 func multiplyByPanels(c *Matrix, a operand, b *Matrix) {
 	m, n, k := c.Rows, c.Cols, b.Rows
-	packA, packB := packs(a, b, m)
+	if rows := b.byRows(); multiplySparse(c, &a, &rows, k, nil) {
+		return
+	}
+	packA, packB := packs(&a, b, m)
 	var s *scratch
 	if packA || packB {
 		s = takeScratch()
@@ -189,7 +190,7 @@ func multiplyByPanels(c *Matrix, a operand, b *Matrix) {
 }
 
 // from is the operand whose first element is element (i, l).
-func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
+func (a *operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
 
 // scratch is memory for packed operands and what else a product needs for a while: a panel of B
 // and, made when first needed, a group of A's blocks, each [l][i] with a stride that is no power of

@@ -51,7 +51,7 @@ func split(n int) int {
 
 // packs reports which operands of a product are copied before they are used. Columns of A, if those
 // of a wide matrix, would miss the cache at every step; rows of B may, too, and are on a page each.
-func packs(a operand, b *Matrix, m int) (packA, packB bool) {
+func packs(a *operand, b *Matrix, m int) (packA, packB bool) {
 	n, k := b.Cols, b.Rows
 	packA = a.col >= packStrideA && m >= blockM && n >= packColsA && k >= packTermsA
 	packB = m >= packRowsB && (m*n*k >= packSizeB || !spread(b.Stride))
@@ -73,8 +73,11 @@ func affineOwn(z, x, w *Matrix, b []float64) bool {
 		affineFlat(z, x, w, b)
 	case n == 1 && out >= 4: // 1×784×128 takes 0.33 of the time of panels, 1×128×10 0.63; 2×128×10 would take 1.24
 		affineRow(z.Data[:out], x.Data[:in], w, b)
+	case n < sparseRows:
+		return false
 	default:
-		return multiplySparse(z, x.byRows(), w.byColumns(), in, b)
+		rows, columns := x.byRows(), w.byColumns()
+		return multiplySparse(z, &rows, &columns, in, b)
 	}
 	return true
 }
