@@ -162,20 +162,32 @@ func TestPartsCoverATaskAndAreCutAtMultiplesOfEight(t *testing.T) {
 	}
 }
 
-// meeting has parts that end when two of them have begun.
-type meeting struct{ begun sync.WaitGroup }
+// meeting has two parts that end when both have begun, the one that begins at late a while later.
+type meeting struct {
+	begun sync.WaitGroup
+	late  int
+}
 
 func (m *meeting) Part(lo, hi int) {
 	m.begun.Done()
 	m.begun.Wait()
+	if lo == m.late {
+		for range 1000 {
+			runtime.Gosched()
+		}
+	}
 }
 
-func TestPartsAreComputedByHelpersToo(t *testing.T) {
+func TestPartsAreComputedByHelpersTooAndWaitedFor(t *testing.T) {
 	c := hire(t, 2)
 	var m meeting
-	for range 50 {
+	for i := range 50 {
+		m.late = i % 2 * 8 // once the caller's part, once the helper's
 		m.begun.Add(2)
 		c.Share(&m, 16, worthSharing)
+		if left := c.left.Load(); left != 0 {
+			t.Fatalf("%d parts are not computed yet", left)
+		}
 	}
 }
 

@@ -17,11 +17,11 @@ import "sync/atomic"
 //     its rows one after the other.
 //   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
 //     columns.
-//   - packs(a operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
+//   - packs(a *operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
 //     rows are copied before they are used.
 //   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
 //     its own for that shape, and reports whether it does.
-//   - multiplySparse(c *Matrix, a, b operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
+//   - multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
 //     without the terms of A's zeros if that is worth it, and reports whether it is.
 //   - tiny(m, n, k int) bool reports whether a product is so small that tinyAffine, tinyMulTN and
 //     tinyMulNN hand its matrices to the assembly as they are.
@@ -41,6 +41,9 @@ import "sync/atomic"
 //			c[i*ldc+j] = acc
 //		}
 //	}
+//
+// It is filled field by field: a composite literal may be made elsewhere and copied in larger
+// words, which have to wait for its stores.
 type panel struct {
 	c, a, b, c0              *float64
 	ldc, row, col, ldb, ldc0 int
@@ -76,26 +79,19 @@ func start(l int, c *float64, ldc int, b []float64, j int) (c0 *float64, ldc0 in
 	}
 }
 
-// direct computes C = 1·c₀ᵀ + A·B of at most narrow columns and one panel. What b holds is k rows
-// that are ldb apart.
-func direct(c *Matrix, a operand, b []float64, ldb int, c0 *float64, k int) {
-	gemm(&panel{
-		c: &c.Data[0], ldc: c.Stride, a: &a.data[0], row: a.row, col: a.col, b: &b[0], ldb: ldb, c0: c0,
-		m: c.Rows, n: c.Cols, k: k,
-	})
-}
-
 // affine computes Affine for a shape that is checked, not tiny and not empty.
 func affine(z, x, w *Matrix, b []float64) {
 	switch n, in, out := x.Rows, x.Cols, w.Rows; {
 	case active == generic:
 		affineGeneric(z, x, w, b)
-	case out == 1 && in <= blockK && n <= blockM:
-		c0 := &zero[0]
-		if b != nil {
-			c0 = &b[0]
-		}
-		direct(z, x.byRows(), w.Data, 1, c0, in) // Wᵀ as it is
+	case out == 1 && in <= blockK && n <= blockM: // Wᵀ as it is
+		var p panel
+		p.c, p.ldc = &z.Data[0], z.Stride
+		p.a, p.row, p.col = &x.Data[0], x.Stride, 1
+		p.b, p.ldb = &w.Data[0], 1
+		p.c0, p.ldc0 = start(0, nil, 0, b, 0)
+		p.m, p.n, p.k = n, 1, in
+		gemm(&p)
 	default:
 		if !affineOwn(z, x, w, b) {
 			affineByPanels(z, x, w, b)
@@ -108,7 +104,9 @@ func affineByPanels(z, x, w *Matrix, b []float64) {
 	n, in, out := x.Rows, x.Cols, w.Rows
 	s := takeScratch()
 	width := split(out)
-	p := panel{ldc: z.Stride, row: x.Stride, col: 1, b: &s.b[0], ldb: width}
+	var p panel
+	p.ldc, p.row, p.col = z.Stride, x.Stride, 1
+	p.b, p.ldb = &s.b[0], width
 	for l := 0; l < in; l += blockK {
 		p.k = min(blockK, in-l)
 		for j := 0; j < out; j += width {
@@ -127,26 +125,36 @@ func affineByPanels(z, x, w *Matrix, b []float64) {
 
 // multiply computes C = A·B for a shape that is checked, not tiny and not empty.
 func multiply(c *Matrix, a operand, b *Matrix) {
-	m, n, k := c.Rows, c.Cols, b.Rows
-	switch {
+	switch m, n, k := c.Rows, c.Cols, b.Rows; {
 	case active == generic:
 		multiplyGeneric(c, a, b)
-		return
 	case n <= narrow && m <= blockM && k <= blockK:
-		direct(c, a, b.Data, b.Stride, &zero[0], k)
+		var p panel
+		p.c, p.ldc = &c.Data[0], c.Stride
+		p.a, p.row, p.col = &a.data[0], a.row, a.col
+		p.b, p.ldb = &b.Data[0], b.Stride
+		p.c0, p.ldc0 = &zero[0], 0
+		p.m, p.n, p.k = m, n, k
+		gemm(&p)
+	default:
+		multiplyByPanels(c, a, b)
+	}
+}
+
+// multiplyByPanels computes C = A·B of any size.
+func multiplyByPanels(c *Matrix, a operand, b *Matrix) {
+	m, n, k := c.Rows, c.Cols, b.Rows
+	if rows := b.byRows(); multiplySparse(c, &a, &rows, k, nil) {
 		return
 	}
-	if multiplySparse(c, a, b.byRows(), k, nil) {
-		return
-	}
-	packA, packB := packs(a, b, m)
+	packA, packB := packs(&a, b, m)
 	var s *scratch
 	if packA || packB {
 		s = takeScratch()
-		defer s.put()
 	}
 	width := split(n)
-	p := panel{ldc: c.Stride, row: a.row}
+	var p panel
+	p.ldc, p.row = c.Stride, a.row
 	for l := 0; l < k; l += blockK {
 		p.k = min(blockK, k-l)
 		for first := 0; first < m; first += groupM {
@@ -176,10 +184,13 @@ func multiply(c *Matrix, a operand, b *Matrix) {
 			}
 		}
 	}
+	if s != nil {
+		s.put()
+	}
 }
 
 // from is the operand whose first element is element (i, l).
-func (a operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
+func (a *operand) from(i, l int) operand { return operand{a.data[i*a.row+l*a.col:], a.row, a.col} }
 
 // scratch is memory for packed operands and what else a product needs for a while: a panel of B
 // and, made when first needed, a group of A's blocks, each [l][i] with a stride that is no power of

@@ -19,11 +19,11 @@ const (
 	flatUnits = 16
 	flatSize  = 256
 
-	// So many rows of A make up for a copy of a panel of B, if B has so many elements: dX of
-	// 64×512×512 takes 0.56 of its time, dW of 128×256×256 0.93 with AVX-512 and 0.77 with
-	// AVX2, of 128×100×100 1.03 with AVX2.
+	// A copy of a panel of B pays in so large a product, or if the rows of B share sets of the cache,
+	// but not for fewer rows of A. dX of 64×512×512 takes 0.56 of its time, of 128×784×128 0.92, of
+	// 64×784×128 it would 1.05; in shared sets that of 256×1024×10 0.87, in others, of 256×1000×10, 1.03.
+	packSizeB = 1 << 23
 	packRowsB = 64
-	packSizeB = 1 << 15
 
 	// Columns of A that are so far apart are copied for so many columns and terms of a product:
 	// dW of 256×1024×1024 takes 0.86 of its time, with a distance of 512 0.90 to 0.98, of 256
@@ -51,11 +51,18 @@ func split(n int) int {
 
 // packs reports which operands of a product are copied before they are used. Columns of A, if those
 // of a wide matrix, would miss the cache at every step; rows of B may, too, and are on a page each.
-func packs(a operand, b *Matrix, m int) (packA, packB bool) {
+func packs(a *operand, b *Matrix, m int) (packA, packB bool) {
 	n, k := b.Cols, b.Rows
 	packA = a.col >= packStrideA && m >= blockM && n >= packColsA && k >= packTermsA
-	packB = m >= packRowsB && n*k >= packSizeB
+	packB = m >= packRowsB && (m*n*k >= packSizeB || !spread(b.Stride))
 	return packA, packB
+}
+
+// spread reports whether rows of stride ld do not share sets of the first level of cache, as they
+// do if they are about a multiple of 2048 bytes apart.
+func spread(ld int) bool {
+	const sets, near = 2048 / 8, 64 / 8 // in elements
+	return (ld+near)%sets > 2*near
 }
 
 // affineOwn computes Affine where W need not be transposed in memory, as the assembly does it in
@@ -66,8 +73,11 @@ func affineOwn(z, x, w *Matrix, b []float64) bool {
 		affineFlat(z, x, w, b)
 	case n == 1 && out >= 4: // 1×784×128 takes 0.33 of the time of panels, 1×128×10 0.63; 2×128×10 would take 1.24
 		affineRow(z.Data[:out], x.Data[:in], w, b)
+	case n < sparseRows:
+		return false
 	default:
-		return multiplySparse(z, x.byRows(), w.byColumns(), in, b)
+		rows, columns := x.byRows(), w.byColumns()
+		return multiplySparse(z, &rows, &columns, in, b)
 	}
 	return true
 }

@@ -13,23 +13,23 @@ func TestManyZerosArePassedOver(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	each(t, func(t *testing.T) {
 		a := draw(r, make([]float64, 200*300), 200, 300, 300)
-		if sparse(operand{a, 300, 1}, 200, 64, 300) {
+		if sparse(&operand{a, 300, 1}, 200, 64, 300) {
 			t.Error("a product is sparse though nothing is zero")
 		}
 		for i := 0; i < len(a); i += 4 {
 			a[i] = 0
 		}
-		if sparse(operand{a, 299, 1}, 200, 64, 299) {
+		if sparse(&operand{a, 299, 1}, 200, 64, 299) {
 			t.Error("a product is sparse though but a quarter is zero")
 		}
 		thin(r, a, 200, 300, 300)
-		if got, want := sparse(operand{a, 300, 1}, 200, 64, 300), active == avx512; got != want {
+		if got, want := sparse(&operand{a, 300, 1}, 200, 64, 300), active == avx512; got != want {
 			t.Errorf("half of A is zero: sparse is %v, want %v", got, want)
 		}
-		if got, want := sparse(operand{a, 1, 300}, 300, 64, 200), active == avx512; got != want {
+		if got, want := sparse(&operand{a, 1, 300}, 300, 64, 200), active == avx512; got != want {
 			t.Errorf("half of Aᵀ is zero: sparse is %v, want %v", got, want)
 		}
-		if sparse(operand{a, 300, 1}, 200, 10, 300) || sparse(operand{a, 300, 1}, 16, 64, 300) {
+		if sparse(&operand{a, 300, 1}, 200, 10, 300) || sparse(&operand{a, 300, 1}, 16, 64, 300) {
 			t.Error("a small product is sparse")
 		}
 	})

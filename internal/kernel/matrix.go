@@ -61,7 +61,8 @@ func (m *Matrix) byRows() operand { return operand{m.Data, m.Stride, 1} }
 // byColumns is mᵀ as an operand.
 func (m *Matrix) byColumns() operand { return operand{m.Data, 1, m.Stride} }
 
-// An operand of a product lies by rows or by columns: element (i, l) is data[i*row+l*col].
+// An operand of a product lies by rows or by columns: element (i, l) is data[i*row+l*col]. It is
+// passed in registers, or by pointer: a copy in memory waits for the stores of its parts.
 type operand struct {
 	data     []float64
 	row, col int

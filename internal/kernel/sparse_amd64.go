@@ -37,7 +37,7 @@ const (
 const noDigitsLost = 0x1p-960
 
 // sparse reports whether an m×n product of k terms is one for multiplySparse.
-func sparse(a operand, m, n, k int) bool {
+func sparse(a *operand, m, n, k int) bool {
 	if active != avx512 || m < sparseRows || n < sparseCols || k < sparseTerms {
 		return false
 	}
@@ -67,7 +67,7 @@ func sparse(a operand, m, n, k int) bool {
 // which +0 might be added: so none begins there, and no term has digits so small that its sum with
 // another could be rounded to −0. If the first panel of B does not promise it, multiplySparse does
 // nothing and returns false; from a later one on that does not, nothing is passed over.
-func multiplySparse(c *Matrix, a, b operand, k int, c0 []float64) bool {
+func multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool {
 	m, n := c.Rows, c.Cols
 	if !sparse(a, m, n, k) {
 		return false
