@@ -21,7 +21,7 @@ type Parser struct {
 	text     string
 	offset   int // where the text begins in its file
 	start, i int // the last token is text[start:i]
-	key      int // where the last key begins
+	key      int // where the key begins whose value is being taken
 	err      error
 }
 
@@ -136,6 +136,7 @@ func (p *Parser) Object(value func(key string)) {
 // Members calls value after each key, as Object does, but remembers none: whether one comes twice
 // is the caller's to see.
 func (p *Parser) Members(value func(key string)) {
+	outer := p.key
 	p.items("{", "}", func() {
 		key := p.Text()
 		at := p.start
@@ -143,9 +144,10 @@ func (p *Parser) Members(value func(key string)) {
 		p.key = at
 		value(key)
 	})
+	p.key = outer
 }
 
-// Duplicate keeps the error that the last key has come before.
+// Duplicate keeps the error that the key whose value is being taken has come before.
 func (p *Parser) Duplicate(key string) {
 	p.start = p.key
 	p.Fail("duplicate key %s", Quote(key))
