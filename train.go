@@ -47,9 +47,13 @@ type TrainConfig struct {
 	// ends; "" means none. Where the file exists, training goes on from it, and (on the same kind
 	// of processor) ends with the same bits as if it had not been interrupted; a training that had
 	// ended returns at once, unless Epochs has been raised. Epochs done before are not shown to
-	// OnEpoch again. A file of another network, configuration or data is an error, and not
-	// overwritten. A Schedule, Loss or OnEpoch that is a function is not compared. The optimizer
-	// must be Stateful.
+	// OnEpoch again. A file of another network, configuration or data is an error, and neither
+	// overwritten nor taken up in part. A Schedule, Loss or OnEpoch that is a function is not
+	// compared. The optimizer must be Stateful, and every activation known to Load.
+	//
+	// Two processes with one path do not disturb each other: each writes whole files, goes on from
+	// what it found at its beginning, and ends as if it was alone; the file is that of the last to
+	// write.
 	Checkpoint string
 }
 
@@ -831,6 +835,9 @@ func (t *trainer) keep() error {
 	if err != nil {
 		return err
 	}
+	if _, err := layerTypes.Parse(text, maxLayers); err != nil {
+		return fmt.Errorf("it could not be taken up: %w", err)
+	}
 	t.kept = t.net.clone()
 	t.keeper = &checkpoint.Keeper{Path: t.Checkpoint, Description: text, Network: t.kept.tensors()}
 	t.keeper.Fingerprint = checkpoint.Fingerprint{
@@ -863,13 +870,12 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 		}
 	}
 	o := t.Optimizer.(Stateful)
-	if err := o.SetState(state.Optimizer); err != nil {
-		return err
+	before, err := o.State(), o.SetState(state.Optimizer)
+	if r, ok := o.(rule); ok && err == nil {
+		err = r.remembered().checkLength(len(t.net.params), r.slices())
 	}
-	if r, ok := o.(rule); ok {
-		if err := r.remembered().checkLength(len(t.net.params), r.slices()); err != nil {
-			return errors.Join(err, o.SetState(nil))
-		}
+	if err != nil {
+		return errors.Join(err, o.SetState(before))
 	}
 	t.net.restore(t.kept.live())
 	t.net.fitted, t.best, t.keeper.State = true, best, *state
