@@ -59,6 +59,24 @@
 //     wrong shape, a [*ValueError] for a NaN or a target that the loss cannot take, one that wraps
 //     [ErrDiverged] where numbers overflow.
 //
+// # Checkpoints
+//
+// With [TrainConfig].Checkpoint a training keeps all that it is in a file: at its beginning, at the
+// end of epochs as often as takes no more than a few per cent of the time, and when it ends. Where
+// the file exists, the training goes on from it, and (on the same kind of processor) ends with the
+// same bits as if it had not been interrupted. Epochs done before are not shown to OnEpoch again.
+//
+// A training that had ended returns at once. One that had done all its Epochs goes on where Epochs
+// has been raised; one that had reached its TargetLoss, lost its Patience or was stopped by OnEpoch
+// does not.
+//
+// A file of another network, configuration or data is an error, and neither overwritten nor taken
+// up in part. A Schedule, Loss or OnEpoch that is a function is not compared. The optimizer must be
+// [Stateful], and every activation known to [Load].
+//
+// Two processes with one path do not disturb each other: each writes whole files, goes on from what
+// it found at its beginning, and ends as if it was alone; the file is that of the last to write.
+//
 // # The names
 //
 // A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout], [Standardize], [Activate],
@@ -217,8 +235,8 @@ func (n *Network) Statistics(i int) (mean, variance []float64) {
 	return dataOf(m), dataOf(v)
 }
 
-// matrices are the parts of flat, as long as the parameters, that L2 and WeightDecay act on: those of
-// parameters of two dimensions or more.
+// matrices are the parts of flat, as long as the parameters, that L2 and WeightDecay act on: those
+// of parameters of two dimensions or more.
 func (n *Network) matrices(flat []float64) (list [][]float64) {
 	for i, m := range views(n.shape.Params, flat) {
 		if len(n.shape.Params[i].Shape) > 1 {
@@ -703,21 +721,29 @@ func (n *Network) digest() string {
 func (n *Network) isFinite() bool { return kernel.Finite(n.params) && kernel.Finite(n.statistics) }
 
 // Save writes the network to a file, which at any moment holds what it held before or all of the
-// new network: the network is written to path + ".tmp", which is then renamed. A symbolic link is
-// followed; a path that holds anything but a regular file is an error. The file is a standard
-// safetensors file, with tensors named as PyTorch's nn.Sequential names them; the layers are
-// described in its metadata. The same network always gives the same bytes.
+// new network: the network is written to a file with a name of its own in the same folder, which is
+// synced and then renamed. A symbolic link is followed; a path that holds anything but a regular
+// file is an error. The file is a standard safetensors file, with tensors named as PyTorch's
+// nn.Sequential names them; the layers are described in its metadata. The same network always gives
+// the same bytes.
 //
-// One path may be saved to from several goroutines at once, but not from several processes.
+// One path may be saved to from several goroutines and processes at once: the last one wins, whole.
+// What a killed process has left beside the file, path.saving-…, the next Save to it takes away.
+// The file is a new one each time: it keeps the old one's permissions, but belongs to the user who
+// saves, and other hard links to the old one keep the old network. On Windows a file that another
+// program has open cannot be replaced; after two seconds that is an error.
 //
 // A network with a NaN or an infinity in it is an error. One with an activation that is not the
 // package's own can be loaded by programs that have called [RegisterActivation] with it.
 func (n *Network) Save(path string) error {
 	file, err := n.file()
-	if err == nil {
-		err = file.Replace(path)
+	if err != nil {
+		return door("Save").wrap(err)
 	}
-	return door("Save").wrap(err)
+	if err := file.Replace(path); err != nil {
+		return door("Save").errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // WriteTo writes what [Network.Save] writes to w, and returns the number of bytes written.
@@ -732,8 +758,10 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 
 // Load reads a network that [Network.Save] has written, or a checkpoint of its training, or another
 // program in the same form with tensors of type F64 or F32. The file is not trusted: whatever is
-// wrong with it is an error that says what and where. That of a file that does not exist wraps
-// [fs.ErrNotExist].
+// wrong with it is an error that says what and where, and what it claims is compared with its
+// description before anything else is read, so that Load takes little more memory than the network
+// and twice the file's header. A path that holds anything but a regular file is an error, and that
+// of a file that does not exist wraps [fs.ErrNotExist].
 func Load(path string) (*Network, error) {
 	var n *Network
 	err := modelfile.Open(path, func(file *modelfile.Reader) (err error) {

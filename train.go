@@ -42,15 +42,8 @@ type TrainConfig struct {
 	OnEpoch  func(Epoch) error // called after every epoch; ErrStop ends training, any other error fails it
 	Progress io.Writer         // where progress is shown: a live line on a terminal, else some 20 plain lines; nil: silent
 
-	// Checkpoint is the path of a file that keeps the training, written at its beginning, at the
-	// end of epochs as often as takes no more than a few per cent of the time, and when training
-	// ends; "" means none. Where the file exists, training goes on from it, and (on the same kind
-	// of processor) ends with the same bits as if it had not been interrupted. A training that had
-	// ended returns at once; one that had done all its Epochs goes on where Epochs has been raised,
-	// one that had reached its TargetLoss, lost its Patience or was stopped by OnEpoch does not.
-	// Epochs done before are not shown to OnEpoch again. A file of another network, configuration
-	// or data is an error, and not overwritten. A Schedule, Loss or OnEpoch that is a function is
-	// not compared. The optimizer must be Stateful.
+	// Checkpoint is the path of a file that keeps the training and from which, where it exists, the
+	// training goes on, as the package's documentation says; "" means none.
 	Checkpoint string
 }
 
@@ -89,11 +82,6 @@ const (
 	StopDiverged  StopReason = "diverged"            // the error wraps ErrDiverged
 	StopFailed    StopReason = "failed"              // by the schedule or the checkpoint, as the error says
 )
-
-var stopReasons = []string{
-	string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch), string(StopCancelled),
-	string(StopDiverged), string(StopFailed),
-}
 
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("stop training")
@@ -874,6 +862,9 @@ func (t *trainer) keep() error {
 	if err != nil {
 		return err
 	}
+	if _, err := layerTypes.Parse(text, maxLayers); err != nil {
+		return fmt.Errorf("it could not be taken up: %w", err)
+	}
 	t.kept = t.net.clone()
 	t.keeper = &checkpoint.Keeper{Path: t.Checkpoint, Description: text, Network: t.kept.tensors()}
 	t.keeper.Fingerprint = checkpoint.Fingerprint{
@@ -883,7 +874,8 @@ func (t *trainer) keep() error {
 	}
 	want := checkpoint.Wanted{
 		Fingerprint: t.keeper.Fingerprint, Epochs: t.Epochs, Optimizer: math.MaxInt, Patience: t.Patience,
-		Params: len(t.net.params), Statistics: len(t.net.statistics), Reasons: stopReasons,
+		Params: len(t.net.params), Statistics: len(t.net.statistics), Reasons: []string{
+			string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch)},
 	}
 	if r, ok := t.Optimizer.(rule); ok {
 		want.Optimizer = 1 + r.slices()*len(t.net.params)
@@ -912,13 +904,15 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 		}
 	}
 	o := t.Optimizer.(Stateful)
-	if err := o.SetState(state.Optimizer); err != nil {
-		return err
-	}
-	if r, ok := o.(rule); ok {
-		if err := r.remembered().checkLength(len(t.net.params), r.slices()); err != nil {
-			return errors.Join(err, o.SetState(nil))
+	before, err := o.State(), o.SetState(state.Optimizer)
+	if r, ok := o.(rule); ok && err == nil {
+		err = r.remembered().checkLength(len(t.net.params), r.slices())
+		if len(state.Optimizer) == 0 && r.slices() > 0 && state.Best >= 0 {
+			err = errors.New("its optimizer's state is missing")
 		}
+	}
+	if err != nil {
+		return errors.Join(err, o.SetState(before))
 	}
 	t.net.become(t.kept)
 	t.net.fitted, t.keeper.State = true, *state

@@ -105,8 +105,7 @@ func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State,
 	if err := s.allocate(r, want); err != nil {
 		return nil, err
 	}
-	given := slices.DeleteFunc(s.tensors(), func(t modelfile.Tensor) bool { return r.Shape(t.Name) == nil })
-	if err := r.Read(slices.Concat(network, given)); err != nil {
+	if err := r.Read(slices.Concat(network, s.tensors())); err != nil {
 		return nil, err
 	}
 	if err := s.checkValues(); err != nil {
@@ -144,12 +143,16 @@ var (
 // allocate makes the slices that the file's tensors fill, if they have the sizes that they must
 // have.
 func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
-	epochs := 0
-	if shape := r.Shape(historyName); len(shape) == 2 && shape[1] == Columns {
-		epochs = shape[0]
-	} else if shape != nil {
+	for _, t := range s.tensors() {
+		if r.Shape(t.Name) == nil {
+			return fmt.Errorf("there is no tensor %q", t.Name)
+		}
+	}
+	shape := r.Shape(historyName)
+	if len(shape) != 2 || shape[1] != Columns {
 		return errHistory
 	}
+	epochs := shape[0]
 	if epochs > want.Epochs {
 		return fmt.Errorf("it has %d epochs, Epochs is %d", epochs, want.Epochs)
 	}
@@ -165,7 +168,7 @@ func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	params, ok1 := length(r, bestParamsName)
 	statistics, ok2 := length(r, bestStatisticsName)
 	none, all := params == 0 && statistics == 0, params == want.Params && statistics == want.Statistics
-	if !ok1 || !ok2 || !none && !all || !all && want.Patience > 0 && epochs > 0 {
+	if !ok1 || !ok2 || !none && (!all || epochs == 0) || none && want.Patience > 0 && epochs > 0 {
 		return errBest
 	}
 	optimizer, ok := length(r, optimizerName)
@@ -180,17 +183,12 @@ func (s *State) allocate(r *modelfile.Reader, want Wanted) error {
 	return nil
 }
 
-// length returns the number of elements of a tensor of one dimension, 0 if there is none of the
-// name, and whether it has one dimension.
+// length returns the number of elements of a tensor, and whether it has one dimension.
 func length(r *modelfile.Reader, name string) (n int, ok bool) {
-	switch shape := r.Shape(name); len(shape) {
-	case 0:
-		return 0, shape == nil
-	case 1:
+	if shape := r.Shape(name); len(shape) == 1 {
 		return shape[0], true
-	default:
-		return 0, false
 	}
+	return 0, false
 }
 
 // checkValues returns an error if a figure is not what it must be.

@@ -156,6 +156,11 @@ func edit(old, to string) func(f *safetensors.File) {
 	}
 }
 
+// none makes it a checkpoint of no epochs.
+func none(old, to string) func(f *safetensors.File) {
+	return func(f *safetensors.File) { resize("checkpoint.history", 0, Columns)(f); edit(old, to)(f) }
+}
+
 const (
 	historyDamaged = "its history is damaged"
 	bestDamaged    = "its best epoch is damaged"
@@ -184,7 +189,7 @@ var damages = []struct {
 	{edit(`"best":1`, `"best":2`), bestDamaged},
 	{edit(`"best":1`, `"best":-1`), bestDamaged},
 	{edit(`tired`, `bored`), `its reason to stop, "bored", is not known`},
-	{remove("checkpoint.history"), bestDamaged},
+	{remove("checkpoint.history"), `there is no tensor "checkpoint.history"`},
 	{resize("checkpoint.history", 12), historyDamaged},
 	{resize("checkpoint.history", 2, 5), historyDamaged},
 	{resize("checkpoint.history", 3, 6), "it has 3 epochs, Epochs is 2"},
@@ -193,13 +198,16 @@ var damages = []struct {
 	{set("checkpoint.history", 1, nan), historyDamaged},
 	{set("checkpoint.history", 2, inf), historyDamaged},
 	{set("checkpoint.history", 11, inf), historyDamaged},
-	{func(f *safetensors.File) { remove("checkpoint.history")(f); edit(`"best":1`, `"best":-1`)(f) }, "it has stopped before its first epoch"},
-	{remove("checkpoint.best_params"), bestDamaged},
-	{remove("checkpoint.best_statistics"), bestDamaged},
+	{none(`"best":1`, `"best":-1`), "it has stopped before its first epoch"},
+	{none(`"stopped":"tired","best":1`, `"best":-1`), bestDamaged}, // the best of no epochs
+	{none(`"stopped":"tired"`, `"stopped":""`), bestDamaged},
+	{remove("checkpoint.best_params"), `there is no tensor "checkpoint.best_params"`},
+	{remove("checkpoint.best_statistics"), `there is no tensor "checkpoint.best_statistics"`},
 	{func(f *safetensors.File) {
-		remove("checkpoint.best_params")(f)
-		remove("checkpoint.best_statistics")(f)
+		resize("checkpoint.best_params", 0)(f)
+		resize("checkpoint.best_statistics", 0)(f)
 	}, bestDamaged},
+	{remove("checkpoint.optimizer"), `there is no tensor "checkpoint.optimizer"`},
 	{resize("checkpoint.best_params", 3), bestDamaged},
 	{resize("checkpoint.best_params", 1, 2), bestDamaged},
 	{resize("checkpoint.best_statistics"), bestDamaged},

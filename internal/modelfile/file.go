@@ -1,6 +1,7 @@
 package modelfile
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -50,13 +51,13 @@ type Reader struct {
 	Description string
 	Checkpoint  string // what the metadata say of a training; "" if the file is no checkpoint
 
-	file    *safetensors.Reader
-	tensors map[string]safetensors.Tensor
+	file  *safetensors.Reader
+	found map[string]safetensors.Tensor // that Check has let pass
 }
 
 // NewReader reads all but the elements of the tensors.
 func NewReader(r io.Reader) (*Reader, error) {
-	file, err := safetensors.NewReader(r)
+	file, err := safetensors.NewReader(r, versionKey, NetworkKey, CheckpointKey)
 	if err != nil {
 		return nil, err
 	}
@@ -67,22 +68,54 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if version != formatVersion {
 		return nil, fmt.Errorf("%s is %.20q, want %q", versionKey, version, formatVersion)
 	}
-	tensors := make(map[string]safetensors.Tensor, len(file.Tensors))
-	for _, t := range file.Tensors {
-		tensors[t.Name] = t
-	}
-	return &Reader{file.Metadata[NetworkKey], file.Metadata[CheckpointKey], file, tensors}, nil
+	return &Reader{Description: file.Metadata[NetworkKey], Checkpoint: file.Metadata[CheckpointKey], file: file}, nil
 }
 
-// Shape returns the shape of a tensor in the file, nil if there is none of the name.
-func (r *Reader) Shape(name string) []int { return r.tensors[name].Shape }
+// maxCheckpoint is how many tensors of a checkpoint there may be.
+const maxCheckpoint = 64
 
 // Check returns an error if the file does not have these tensors, in their shapes, or has others
 // that belong to no network: but for those of a checkpoint and PyTorch's count of batches beside a
-// running mean. Data is not looked at.
+// running mean. Data is not looked at. Nothing is kept of a file that is not fine.
 func (r *Reader) Check(tensors []Tensor) error {
+	wanted := make(map[string]bool)
 	for _, w := range tensors {
-		t, ok := r.tensors[w.Name]
+		wanted[w.Name] = true
+		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
+			wanted[module+".num_batches_tracked"] = true // nothing of ours depends on it
+		}
+	}
+	var refused error
+	left := maxCheckpoint
+	found, err := r.file.Tensors(func(name string) bool {
+		if wanted[name] {
+			return true
+		}
+		if left--; r.Checkpoint == "" || !strings.HasPrefix(name, CheckpointPrefix) {
+			refused = fmt.Errorf("tensor %.50q belongs to no layer", name)
+		} else if left < 0 {
+			refused = fmt.Errorf("it has more than %d tensors of a checkpoint", maxCheckpoint)
+		}
+		return refused == nil
+	})
+	if err != nil {
+		return cmp.Or(refused, err)
+	}
+	r.found = make(map[string]safetensors.Tensor, len(found))
+	for _, t := range found {
+		r.found[t.Name] = t
+	}
+	return r.compare(tensors)
+}
+
+// Shape returns the shape of a tensor in the file, once Check has been called; nil if there is none
+// of the name.
+func (r *Reader) Shape(name string) []int { return r.found[name].Shape }
+
+// compare returns an error if one of these tensors is not in the file as it should be.
+func (r *Reader) compare(tensors []Tensor) error {
+	for _, w := range tensors {
+		t, ok := r.found[w.Name]
 		if !ok {
 			return fmt.Errorf("there is no tensor %q", w.Name)
 		}
@@ -93,26 +126,14 @@ func (r *Reader) Check(tensors []Tensor) error {
 			return fmt.Errorf("tensor %q is of type %s, want F64 or F32", w.Name, t.Type)
 		}
 	}
-	wanted := make(map[string]bool)
-	for _, w := range tensors {
-		wanted[w.Name] = true
-		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {
-			wanted[module+".num_batches_tracked"] = true // nothing of ours depends on it
-		}
-	}
-	for _, t := range r.file.Tensors {
-		if !wanted[t.Name] && (r.Checkpoint == "" || !strings.HasPrefix(t.Name, CheckpointPrefix)) {
-			return fmt.Errorf("tensor %.50q belongs to no layer", t.Name)
-		}
-	}
 	return nil
 }
 
-// Read checks the file as Check does and fills the Data of the tensors, each as long as its shape
-// says; it can be called once. It returns an error if an element is not finite, but for tensors of
-// a checkpoint, or below its tensor's Least.
+// Read fills the Data of the tensors, each as long as its shape says, once Check has been called;
+// it can be called once. It returns an error if a tensor is not in the file, and if an element is
+// not finite, but for tensors of a checkpoint, or below its tensor's Least.
 func (r *Reader) Read(tensors []Tensor) error {
-	if err := r.Check(tensors); err != nil {
+	if err := r.compare(tensors); err != nil {
 		return err
 	}
 	data := make(map[string][]float64, len(tensors))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math"
@@ -59,6 +60,9 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Check(network()); err != nil {
+		t.Fatal(err)
+	}
 	if r.Description != "a network" || r.Checkpoint != "" || !slices.Equal(r.Shape("0.weight"), []int{2, 1}) || r.Shape("0.bias") != nil {
 		t.Error(r)
 	}
@@ -76,11 +80,7 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 // PyTorch counts the batches that a running mean has seen.
 func TestACountOfBatchesMayStandBesideARunningMean(t *testing.T) {
 	count := safetensors.Tensor{Name: "1.num_batches_tracked", Type: "I64", Data: []float64{3}}
-	r, err := NewReader(bytes.NewReader(fileOf(t, add(count))))
-	if err == nil {
-		err = r.Read(empty(network()))
-	}
-	if err != nil {
+	if err := readAll(bytes.NewReader(fileOf(t, add(count)))); err != nil {
 		t.Error(err)
 	}
 }
@@ -94,7 +94,7 @@ func TestTheTensorsOfACheckpointMayHoldAnything(t *testing.T) {
 	for _, more := range [][]Tensor{nil, {{"checkpoint.a", []int{2}, make([]float64, 2), least}}} {
 		r, err := NewReader(bytes.NewReader(file))
 		if err == nil {
-			err = r.Read(slices.Concat(empty(network()), more))
+			err = errors.Join(r.Check(network()), r.Read(slices.Concat(empty(network()), more)))
 		}
 		if err != nil || r.Checkpoint != "{}" {
 			t.Error(r.Checkpoint, err)
@@ -127,6 +127,12 @@ var hostile = []struct {
 	{add(safetensors.Tensor{Name: "checkpoint.a", Type: "F64", Data: []float64{1}}), `tensor "checkpoint.a" belongs to no layer`},
 	{add(safetensors.Tensor{Name: strings.Repeat("é", 99), Type: "F64", Data: []float64{1}}),
 		`tensor "` + strings.Repeat("é", 50) + `" belongs to no layer`},
+	{func(f *safetensors.File) {
+		f.Metadata[CheckpointKey] = "{}"
+		for i := range maxCheckpoint + 1 {
+			add(safetensors.Tensor{Name: fmt.Sprint(CheckpointPrefix, i), Type: "F64", Shape: []int{0}})(f)
+		}
+	}, "it has more than 64 tensors of a checkpoint"},
 	{func(f *safetensors.File) { f.Tensors[0].Data[1] = math.NaN() }, `tensor "0.weight" has NaN at index 1, want finite numbers`},
 	{func(f *safetensors.File) { f.Tensors[1].Data[0] = math.Inf(-1) }, `tensor "1.running_mean" has -Inf at index 0, want finite numbers`},
 	{func(f *safetensors.File) { f.Tensors[2].Data[0] = -1e-300 }, `tensor "1.running_var" has -1e-300 at index 0, which cannot be a variance`},
@@ -135,6 +141,9 @@ var hostile = []struct {
 func readAll(r io.Reader) error {
 	in, err := NewReader(r)
 	if err != nil {
+		return err
+	}
+	if err := in.Check(network()); err != nil {
 		return err
 	}
 	return in.Read(empty(network()))
@@ -194,7 +203,7 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		tensors := empty(network())
-		if r.Read(tensors) != nil {
+		if r.Check(tensors) != nil || r.Read(tensors) != nil {
 			return
 		}
 		again, err := Encode(r.Description, tensors)

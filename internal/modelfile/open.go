@@ -1,18 +1,12 @@
 package modelfile
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-)
+import "example.com/backprop/internal/safetensors"
 
-// Open opens the file at path and calls read with it. Errors do not name the path.
+// Open opens the file at path, which must be a regular one, and calls read with it. Errors do not
+// name the path.
 func Open(path string, read func(*Reader) error) error {
-	f, err := os.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
-		if p := new(fs.PathError); errors.As(err, &p) {
-			return p.Err
-		}
 		return err
 	}
 	defer f.Close()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"example.com/backprop/internal/strictjson"
 )
@@ -15,66 +14,117 @@ type entry struct {
 	begin, end int
 }
 
-// parseHeader returns the header's metadata and its entries in the order of the header.
-func parseHeader(header string) (metadata map[string]string, entries []entry, err error) {
-	if !utf8.ValidString(header) {
-		return nil, nil, errors.New("safetensors: the header is not valid UTF-8")
-	}
-	if header[0] != '{' { // not even space
-		return nil, nil, fmt.Errorf("safetensors: the header begins with %q, not with '{'", header[:1])
-	}
-	p := strictjson.New(header, lengthSize)
-	p.Object(func(name string) {
+// A header is the JSON of a file. It is gone through as often as something in it is wanted, so that
+// no more is kept of it than that.
+type header string
+
+// metadata goes through all of the header, checks how it is written and each entry on its own, and
+// returns those of the metadata that have the given keys.
+func (h header) metadata(keys []string) (map[string]string, error) {
+	var metadata map[string]string
+	err := h.parse(func(p *strictjson.Parser) {
+		if metadata != nil {
+			p.Duplicate(metadataKey)
+		}
+		metadata = parseMetadata(p, keys)
+	}, func(p *strictjson.Parser, e entry) { p.Stop(e.check()) })
+	return metadata, err
+}
+
+// entries returns the entries in the order of the header, which metadata has been through. A tensor
+// whose name is not wanted is an error.
+func (h header) entries(wanted func(name string) bool) (entries []entry, err error) {
+	seen := map[string]bool{}
+	err = h.parse(func(p *strictjson.Parser) { parseMetadata(p, nil) }, func(p *strictjson.Parser, e entry) {
+		if seen[e.Name] {
+			p.In = ""
+			p.Duplicate(e.Name)
+		} else if !wanted(e.Name) {
+			p.Stop(errors.New("is not wanted"))
+		}
+		seen[e.Name] = true
+		entries = append(entries, e)
+	})
+	return entries, err
+}
+
+// parse calls metadata to take what belongs to the reserved name, and tensor after each entry.
+func (h header) parse(metadata func(*strictjson.Parser), tensor func(*strictjson.Parser, entry)) error {
+	p := strictjson.New(string(h), lengthSize)
+	p.Members(func(name string) {
 		if name == metadataKey {
-			metadata = parseMetadata(p)
-		} else {
-			entries = append(entries, parseEntry(p, name))
+			metadata(p)
+		} else if e := parseEntry(p, name); p.Err() == nil {
+			tensor(p, e)
 		}
 		p.In = ""
 	})
 	p.End()
 	if err := p.Err(); err != nil {
-		return nil, nil, fmt.Errorf("safetensors: %w", err)
+		return fmt.Errorf("safetensors: %w", err)
 	}
-	return metadata, entries, nil
+	return nil
 }
 
-func parseMetadata(p *strictjson.Parser) map[string]string {
+// parseMetadata returns what has the given keys. Other keys may come twice: nobody reads them, and
+// there may be millions.
+func parseMetadata(p *strictjson.Parser, keys []string) map[string]string {
 	p.In = metadataKey + ": "
-	m := make(map[string]string)
-	p.Object(func(key string) { m[key] = p.Text() })
-	return m
+	kept := make(map[string]string)
+	p.Members(func(key string) {
+		if !slices.Contains(keys, key) {
+			p.SkipText()
+			return
+		}
+		if _, ok := kept[key]; ok {
+			p.Duplicate(key)
+		}
+		kept[key] = p.Text()
+	})
+	return kept
 }
 
 func parseEntry(p *strictjson.Parser, name string) entry {
 	p.In = "tensor " + strictjson.Quote(name) + ": "
 	e := entry{Tensor: Tensor{Name: name}}
-	missing := []string{"dtype", "shape", "data_offsets"}
-	p.Object(func(key string) {
-		switch key {
-		case "dtype":
-			e.Type = p.Text()
-		case "shape":
-			e.Shape = parseSizes(p)
-		case "data_offsets":
-			if o := parseSizes(p); len(o) == 2 {
-				e.begin, e.end = o[0], o[1]
-			} else {
-				p.Fail("expected 2 data_offsets, got %d", len(o))
-			}
-		default:
+	keys := []string{"dtype", "shape", "data_offsets"}
+	var seen [3]bool
+	p.Members(func(key string) {
+		i := slices.Index(keys, key)
+		if i < 0 {
 			p.Fail("unknown key %s", strictjson.Quote(key))
+			return
 		}
-		missing = slices.DeleteFunc(missing, func(k string) bool { return k == key })
+		if seen[i] {
+			p.Duplicate(key)
+		}
+		seen[i] = true
+		if i == 0 {
+			e.Type = p.Text()
+			return
+		}
+		sizes := parseSizes(p)
+		if i == 1 {
+			e.Shape = sizes
+		} else if len(sizes) == 2 {
+			e.begin, e.end = sizes[0], sizes[1]
+		} else {
+			p.Fail("expected 2 %s, got %d", key, len(sizes))
+		}
 	})
-	if len(missing) > 0 {
-		p.Fail("missing key %q", missing[0])
+	if i := slices.Index(seen[:], false); i >= 0 {
+		p.Fail("missing key %q", keys[i])
 	}
 	return e
 }
 
+// parseSizes returns the numbers in an array, but no more than tell that there are too many.
 func parseSizes(p *strictjson.Parser) []int {
 	sizes := []int{}
-	p.Array(func() { sizes = append(sizes, p.Size()) })
+	p.Array(func() {
+		if n := p.Size(); len(sizes) <= maxDimensions {
+			sizes = append(sizes, n)
+		}
+	})
 	return sizes
 }

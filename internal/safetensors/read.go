@@ -3,46 +3,67 @@ package safetensors
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"example.com/backprop/internal/strictjson"
 )
 
-// A Reader reads a file in two steps, so that nothing is read that was not asked for: its header,
-// then the elements of some tensors. Nothing in the file is trusted: whatever departs from the
-// format is an error that says what and where. Memory stays within a small multiple of the bytes of
-// the header that really come; that of the elements is the caller's.
+// A Reader reads a file in steps, so that nothing is read or kept that was not asked for: its
+// header, then what that says of some tensors, then their elements. Nothing in the file is trusted:
+// whatever departs from the format is an error that says what and where. Memory stays within twice
+// the bytes of the header that really come, and what is kept of the tensors that are wanted; that
+// of the elements is the caller's.
 type Reader struct {
-	Metadata map[string]string
-	Tensors  []Tensor // in the order of their elements in the file, Data nil
+	Metadata map[string]string // those that were asked for
 
-	in *input
+	header  header
+	tensors []Tensor // in the order of their elements in the file
+	in      *input
 }
 
-// NewReader reads the header, and checks all of it. Tensors of the 4-, 6- and 8-bit floating-point
+// NewReader reads the header and checks it, but for where the tensors lie. Keys are those of the
+// metadata that are wanted; others are passed over. Tensors of the 4-, 6- and 8-bit floating-point
 // and the complex types are an error.
-func NewReader(r io.Reader) (*Reader, error) {
-	in := &input{r: r, buf: make([]byte, chunkSize)}
+func NewReader(r io.Reader, keys ...string) (*Reader, error) {
+	in := newInput(r)
 	header, err := in.header()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("safetensors: %w", err)
 	}
-	metadata, entries, err := parseHeader(header)
+	metadata, err := header.metadata(keys)
 	if err != nil {
 		return nil, err
 	}
-	if err := layOut(entries); err != nil {
+	return &Reader{Metadata: metadata, header: header, in: in}, nil
+}
+
+// Tensors returns all tensors, in the order of their elements in the file and with Data nil. It
+// returns an error if there is one whose name is not wanted, and if they do not tile the file. It
+// must be called before Read.
+func (r *Reader) Tensors(wanted func(name string) bool) ([]Tensor, error) {
+	entries, err := r.header.entries(wanted)
+	if err != nil {
 		return nil, err
 	}
-	tensors := make([]Tensor, len(entries))
-	for i, e := range entries {
-		tensors[i] = e.Tensor
+	size, err := layOut(entries)
+	if err != nil {
+		return nil, err
 	}
-	return &Reader{Metadata: metadata, Tensors: tensors, in: in}, nil
+	if err := r.in.checkSize(size); err != nil {
+		return nil, err
+	}
+	r.tensors = make([]Tensor, len(entries))
+	for i, e := range entries {
+		r.tensors[i] = e.Tensor
+	}
+	return r.tensors, nil
 }
 
 // Read reads the elements of the tensors, in their order, and checks that the file ends there. It
@@ -50,7 +71,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 // nil for a tensor whose elements are passed over. Elements may be NaN or infinite; integers beyond
 // ±2⁵³ are an error.
 func (r *Reader) Read(into func(Tensor) []float64) error {
-	for _, t := range r.Tensors {
+	for _, t := range r.tensors {
 		count, _ := elements(t.Shape)
 		d := dtypes[rank(t.Type)]
 		data := into(t)
@@ -67,34 +88,30 @@ func (r *Reader) Read(into func(Tensor) []float64) error {
 		}
 	}
 	if n, err := io.ReadFull(r.in.r, r.in.buf[:1]); n > 0 {
-		return fmt.Errorf("safetensors: the file goes on after byte %d, the end of its last tensor", r.in.at)
+		return goesOn(r.in.at)
 	} else if err != io.EOF {
 		return fmt.Errorf("safetensors: reading failed after byte %d: %w", r.in.at, err)
 	}
 	return nil
 }
 
-// layOut sorts the entries by their place in the file and checks each on its own, and that together
-// they tile the file: the first begins at 0, every other where the one before it ends.
-func layOut(entries []entry) error {
+// layOut sorts the entries by their place in the file, and checks that together they tile it: the
+// first begins at 0, every other where the one before it ends. It returns the end of the last one.
+func layOut(entries []entry) (end int, err error) {
 	slices.SortStableFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
 	})
-	at := 0
 	for i, e := range entries {
-		if err := e.check(); err != nil {
-			return inTensor(e.Name, err)
+		if e.begin > end {
+			return 0, inTensor(e.Name, fmt.Errorf("begins at offset %d, leaving a hole after %d", e.begin, end))
 		}
-		if e.begin > at {
-			return inTensor(e.Name, fmt.Errorf("begins at offset %d, leaving a hole after %d", e.begin, at))
+		if e.begin < end {
+			return 0, inTensor(e.Name, fmt.Errorf("begins at offset %d, within tensor %s, which ends at %d",
+				e.begin, strictjson.Quote(entries[i-1].Name), end))
 		}
-		if e.begin < at {
-			return inTensor(e.Name, fmt.Errorf("begins at offset %d, within tensor %s, which ends at %d",
-				e.begin, strictjson.Quote(entries[i-1].Name), at))
-		}
-		at = e.end
+		end = e.end
 	}
-	return nil
+	return end, nil
 }
 
 // check compares the size that type and shape ask for with what lies between the offsets.
@@ -124,9 +141,23 @@ func (e *entry) check() error {
 // An input reads in pieces of at most len(buf), so that nothing is allocated for bytes that never
 // come.
 type input struct {
-	r   io.Reader
-	at  int64 // bytes read so far
-	buf []byte
+	r    io.Reader
+	at   int64 // bytes read so far
+	size int64 // of the whole file; −1 if that is not known
+	buf  []byte
+}
+
+// newInput returns the input from r, whose size is known if it is a regular file.
+func newInput(r io.Reader) *input {
+	in := &input{r: r, size: -1, buf: make([]byte, chunkSize)}
+	if file, ok := r.(*os.File); ok {
+		info, err := file.Stat()
+		at, err2 := file.Seek(0, io.SeekCurrent)
+		if err == nil && err2 == nil && info.Mode().IsRegular() {
+			in.size = info.Size() - at
+		}
+	}
+	return in
 }
 
 // next returns the next bytes of a part of the file of which left bytes are still to come.
@@ -135,7 +166,7 @@ func (in *input) next(left int) ([]byte, error) {
 	n, err := io.ReadFull(in.r, b)
 	in.at += int64(n)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil, fmt.Errorf("the file ends at byte %d, %d bytes too early: %w", in.at, left-n, io.ErrUnexpectedEOF)
+		return nil, endsEarly(in.at, int64(left-n))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading failed after byte %d: %w", in.at, err)
@@ -143,24 +174,59 @@ func (in *input) next(left int) ([]byte, error) {
 	return b, nil
 }
 
-func (in *input) header() (string, error) {
+func endsEarly(at, left int64) error {
+	return fmt.Errorf("the file ends at byte %d, %d bytes too early: %w", at, left, io.ErrUnexpectedEOF)
+}
+
+func goesOn(at int64) error {
+	return fmt.Errorf("safetensors: the file goes on after byte %d, the end of its last tensor", at)
+}
+
+// checkSize returns an error if the file is known not to end after so many bytes more.
+func (in *input) checkSize(left int) error {
+	switch end := in.at + int64(left); {
+	case in.size < 0 || in.size == end:
+		return nil
+	case in.size < end || end < in.at: // more than there are numbers
+		return fmt.Errorf("safetensors: %w", endsEarly(in.size, end-in.size))
+	default:
+		return goesOn(end)
+	}
+}
+
+// header reads all that stands before the elements.
+func (in *input) header() (header, error) {
+	const other = "this is not a safetensors file"
 	b, err := in.next(lengthSize)
 	if err != nil {
-		return "", fmt.Errorf("safetensors: header length: %w", err)
+		return "", fmt.Errorf(other+", or only the beginning of one: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(b)
 	if length < 2 || length > maxHeader {
-		return "", fmt.Errorf("safetensors: header length %d, expected 2 to %d; this is not a safetensors file", length, maxHeader)
+		return "", fmt.Errorf(other+": it begins with %q, which is no length of a header", b)
 	}
-	var header strings.Builder
-	for header.Len() < int(length) {
-		b, err := in.next(int(length) - header.Len())
+	whole := new(strings.Builder)
+	whole.Grow(int(min(int64(length), max(in.size, 0))))
+	for whole.Len() < int(length) {
+		b, err := in.next(int(length) - whole.Len())
 		if err != nil {
-			return "", fmt.Errorf("safetensors: header: %w", err)
+			return "", fmt.Errorf("header: %w", err)
 		}
-		header.Write(b)
+		if whole.Len()+len(b) > whole.Cap() {
+			old := whole.String()
+			whole = new(strings.Builder)
+			whole.Grow(min(int(length), 2*(len(old)+len(b))))
+			whole.WriteString(old)
+		}
+		whole.Write(b)
+		if first := whole.String()[:1]; first != "{" { // not even space
+			return "", fmt.Errorf("the header begins with %q, not with '{'; "+other, first)
+		}
 	}
-	return header.String(), nil
+	if !utf8.ValidString(whole.String()) {
+		return "", errors.New("the header is not valid UTF-8")
+	}
+	return header(whole.String()), nil
 }
 
 // elements fills data with elements of type d.
@@ -185,8 +251,13 @@ func (in *input) elements(data []float64, d dtype) error {
 	return nil
 }
 
-// skip passes over so many bytes.
+// skip passes over so many bytes, which are there if the size is known.
 func (in *input) skip(left int) error {
+	if in.size >= 0 {
+		in.at += int64(left)
+		_, err := in.r.(io.Seeker).Seek(int64(left), io.SeekCurrent)
+		return err
+	}
 	for left > 0 {
 		b, err := in.next(left)
 		if err != nil {

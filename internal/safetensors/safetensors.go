@@ -42,6 +42,8 @@ const (
 	maxHeader   = 100_000_000 // bytes, the reference implementation's limit
 	maxExact    = 1 << 53     // float64 holds every integer up to this magnitude
 	chunkSize   = 1 << 16     // bytes moved at a time, a multiple of every element's size
+
+	maxDimensions = 64 // of a tensor; NumPy's and PyTorch's limit
 )
 
 // A dtype is a type of elements. Decode turns the bits of an element into its value and reports
@@ -104,6 +106,9 @@ func rank(name string) int {
 // elements returns the product of the dimensions. As in the reference implementation a product that
 // overflows is an error even if a later dimension is 0.
 func elements(shape []int) (int, error) {
+	if len(shape) > maxDimensions {
+		return 0, fmt.Errorf("shape %s has more than %d dimensions", showShape(shape), maxDimensions)
+	}
 	n := 1
 	for _, d := range shape {
 		if d < 0 {

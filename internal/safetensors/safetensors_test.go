@@ -68,7 +68,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		big[i] = math.Float64frombits(uint64(i) * 0x9e37_79b9_7f4a_7c15)
 	}
 	f := &File{
-		Metadata: map[string]string{"": "", "a\"\\/\b\f\n\r\t\x00\x7f\u2028😀\ufffd": "<&>", "json": `{"a":[1]}`},
+		Metadata: map[string]string{"": "", allEscapes: "<&>", "json": `{"a":[1]}`},
 		Tensors: []Tensor{
 			{Name: "special", Type: "F64", Shape: []int{len(special)}, Data: special},
 			{Name: "", Type: "F64", Shape: []int{5, 0, 2}},
@@ -243,22 +243,23 @@ func TestReadOrdersTensorsAsTheFileDoes(t *testing.T) {
 // hostile holds files that are not to be read, with the error that says why.
 var hostile = []struct{ file, want string }{
 	// The header's length.
-	{"", "safetensors: header length: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
-	{"\x02\x00\x00\x00\x00\x00\x00", "safetensors: header length: the file ends at byte 7, 1 bytes too early: unexpected EOF"},
-	{length(0), "safetensors: header length 0, expected 2 to 100000000; this is not a safetensors file"},
-	{length(1) + "{", "safetensors: header length 1, expected 2 to 100000000; this is not a safetensors file"},
+	{"", "safetensors: this is not a safetensors file, or only the beginning of one: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
+	{"\x02\x00\x00\x00\x00\x00\x00", "safetensors: this is not a safetensors file, or only the beginning of one: the file ends at byte 7, 1 bytes too early: unexpected EOF"},
+	{length(0), `safetensors: this is not a safetensors file: it begins with "\x00\x00\x00\x00\x00\x00\x00\x00", which is no length of a header`},
+	{length(1) + "{", `safetensors: this is not a safetensors file: it begins with "\x01\x00\x00\x00\x00\x00\x00\x00", which is no length of a header`},
 	{length(2), "safetensors: header: the file ends at byte 8, 2 bytes too early: unexpected EOF"},
 	{length(3) + "{}", "safetensors: header: the file ends at byte 10, 1 bytes too early: unexpected EOF"},
 	{length(100_000_000) + "{}", "safetensors: header: the file ends at byte 10, 99999998 bytes too early: unexpected EOF"},
-	{length(100_000_001) + "{}", "safetensors: header length 100000001, expected 2 to 100000000; this is not a safetensors file"},
-	{length(1<<63) + "{}", "safetensors: header length 9223372036854775808, expected 2 to 100000000; this is not a safetensors file"},
-	{length(1<<64-1) + "{}", "safetensors: header length 18446744073709551615, expected 2 to 100000000; this is not a safetensors file"},
+	{length(100_000_001) + "{}", `safetensors: this is not a safetensors file: it begins with "\x01\xe1\xf5\x05\x00\x00\x00\x00", which is no length of a header`},
+	{length(1<<63) + "{}", `safetensors: this is not a safetensors file: it begins with "\x00\x00\x00\x00\x00\x00\x00\x80", which is no length of a header`},
+	{length(1<<64-1) + "{}", `safetensors: this is not a safetensors file: it begins with "\xff\xff\xff\xff\xff\xff\xff\xff", which is no length of a header`},
+	{"a,b,c\n1,2,3\n", `safetensors: this is not a safetensors file: it begins with "a,b,c\n1,", which is no length of a header`},
 	// The header's JSON.
-	{file(" {}", ""), `safetensors: the header begins with " ", not with '{'`},
-	{file("\ufeff{}", ""), `safetensors: the header begins with "\xef", not with '{'`},
-	{file("[]", ""), `safetensors: the header begins with "[", not with '{'`},
-	{file("null", ""), `safetensors: the header begins with "n", not with '{'`},
-	{file("  ", ""), `safetensors: the header begins with " ", not with '{'`},
+	{file(" {}", ""), `safetensors: the header begins with " ", not with '{'; this is not a safetensors file`},
+	{file("\ufeff{}", ""), `safetensors: the header begins with "\xef", not with '{'; this is not a safetensors file`},
+	{file("[]", ""), `safetensors: the header begins with "[", not with '{'; this is not a safetensors file`},
+	{file("null", ""), `safetensors: the header begins with "n", not with '{'; this is not a safetensors file`},
+	{file("  ", ""), `safetensors: the header begins with " ", not with '{'; this is not a safetensors file`},
 	{file("{\"a\xff\":1}", ""), "safetensors: the header is not valid UTF-8"},
 	{file("{\"\xed\xa0\x80\":1}", ""), "safetensors: the header is not valid UTF-8"},
 	{file("{ ", ""), `safetensors: byte 10: expected a string, got the end`},
@@ -342,7 +343,8 @@ var hostile = []struct{ file, want string }{
 	{one("I32", "[2,2]", 4) + "abcd", `safetensors: tensor "a": shape [2 2] of type I32, 4 bytes each, does not fit the 4 bytes from offset 0 to 4`},
 	{one("U8", "[]", 0), `safetensors: tensor "a": shape [] of type U8, 1 bytes each, does not fit the 0 bytes from offset 0 to 0`},
 	{one("U8", "[0]", 1) + "a", `safetensors: tensor "a": shape [0] of type U8, 1 bytes each, does not fit the 1 bytes from offset 0 to 1`},
-	{one("U8", "["+strings.Repeat("2,", 99)+"2]", 0), `safetensors: tensor "a": shape [` + strings.Repeat("2 ", 31) + "2… has too many elements"},
+	{one("U8", "["+strings.Repeat("2,", 64)+"2]", 0), `safetensors: tensor "a": shape [` + strings.Repeat("2 ", 31) + "2… has more than 64 dimensions"},
+	{one("U8", "["+strings.Repeat("2,", 63)+"2]", 0), `safetensors: tensor "a": shape [` + strings.Repeat("2 ", 31) + "2… has too many elements"},
 	{one("F64", "[2]", 16) + "12345678", `safetensors: tensor "a": the file ends at byte 71, 8 bytes too early: unexpected EOF`},
 	{one("U8", "[2]", 2) + "123", `safetensors: the file goes on after byte 63, the end of its last tensor`},
 	{file("{}", "\x00"), "safetensors: the file goes on after byte 10, the end of its last tensor"},
@@ -426,6 +428,9 @@ func TestReadPassesOverWhatIsNotAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := r.Tensors(anyName); err != nil {
+			t.Fatal(err)
+		}
 		b := make([]float64, 1)
 		err = r.Read(func(t Tensor) []float64 {
 			if t.Name == "a" {
@@ -443,6 +448,17 @@ func TestReadPassesOverWhatIsNotAskedFor(t *testing.T) {
 	}
 }
 
+func TestATensorThatIsNotWantedIsRefused(t *testing.T) {
+	r, err := NewReader(strings.NewReader(two(0, 1, 1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Tensors(func(name string) bool { return name == "a" })
+	if want := `safetensors: tensor "b": is not wanted`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestReadPanicsIfItIsGivenOtherMemory(t *testing.T) {
 	defer func() {
 		if got := recover(); got != `safetensors: memory for 1 elements, tensor "n" has 0` {
@@ -450,6 +466,9 @@ func TestReadPanicsIfItIsGivenOtherMemory(t *testing.T) {
 		}
 	}()
 	r, err := NewReader(strings.NewReader(file(`{"n":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, "")))
+	if err == nil {
+		_, err = r.Tensors(anyName)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -532,10 +551,13 @@ func FuzzRead(f *testing.F) {
 // Helpers.
 
 // read reads all of a file, but for the elements of tensors larger than any here, which are passed
-// over.
+// over, and for metadata whose keys are none of those here.
 func read(r io.Reader) (*File, error) {
-	in, err := NewReader(r)
+	in, err := NewReader(r, metadataKeys...)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := in.Tensors(anyName); err != nil {
 		return nil, err
 	}
 	f := &File{Metadata: in.Metadata}
@@ -553,6 +575,12 @@ func read(r io.Reader) (*File, error) {
 	}
 	return f, nil
 }
+
+var metadataKeys = []string{"", "a", "k", "json", "framework", allEscapes}
+
+const allEscapes = "a\"\\/\b\f\n\r\t\x00\x7f\u2028😀\ufffd"
+
+func anyName(string) bool { return true }
 
 func passOver(Tensor) []float64 { return nil }
 

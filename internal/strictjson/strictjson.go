@@ -4,11 +4,12 @@
 package strictjson
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // A Parser reads a text. Its first error is kept and ends all loops; until then the methods take
@@ -20,6 +21,7 @@ type Parser struct {
 	text     string
 	offset   int // where the text begins in its file
 	start, i int // the last token is text[start:i]
+	key      int // where the key begins whose value is being taken
 	err      error
 }
 
@@ -121,15 +123,34 @@ func (p *Parser) Array(item func()) { p.items("[", "]", item) }
 // error.
 func (p *Parser) Object(value func(key string)) {
 	seen := make(map[string]bool)
-	p.items("{", "}", func() {
-		key := p.Text()
+	p.Members(func(key string) {
 		if seen[key] {
-			p.Fail("duplicate key %s", Quote(key))
+			p.Duplicate(key)
+			return
 		}
 		seen[key] = true
-		p.expect(":")
 		value(key)
 	})
+}
+
+// Members calls value after each key, as Object does, but remembers none: whether one comes twice
+// is the caller's to see.
+func (p *Parser) Members(value func(key string)) {
+	outer := p.key
+	p.items("{", "}", func() {
+		key := p.Text()
+		at := p.start
+		p.expect(":")
+		p.key = at
+		value(key)
+	})
+	p.key = outer
+}
+
+// Duplicate keeps the error that the key whose value is being taken has come before.
+func (p *Parser) Duplicate(key string) {
+	p.start = p.key
+	p.Fail("duplicate key %s", Quote(key))
 }
 
 // Size takes an integer from 0 in plain digits: no sign, fraction, exponent or leading zero.
@@ -147,20 +168,76 @@ func (p *Parser) Size() int {
 // Text takes a string. Without escapes it shares the text's memory.
 func (p *Parser) Text() string {
 	t := p.Token()
-	if t == "" || t[0] != '"' {
-		p.Fail("expected a string, got %s", Show(t))
-		return ""
-	}
-	if !strings.ContainsFunc(t, func(r rune) bool { return r == '\\' || r < ' ' }) && len(t) > 1 && t[len(t)-1] == '"' {
+	var b strings.Builder
+	if strings.IndexByte(t, '\\') >= 0 {
+		b.Grow(len(t)) // an escape is longer than what it stands for
+		p.unquote(t, func(part string) { b.WriteString(part) })
+	} else if p.unquote(t, func(string) {}); p.err == nil {
 		return t[1 : len(t)-1]
 	}
-	var s string
-	err := json.Unmarshal([]byte(t), &s)
-	const surrogate = "\ufffd" // stands for every escape that is half of a pair
-	if err != nil || strings.Count(s, surrogate) != strings.Count(t, surrogate) {
+	return b.String()
+}
+
+// SkipText passes over a string.
+func (p *Parser) SkipText() { p.unquote(p.Token(), func(string) {}) }
+
+// unquote calls add with the parts of the string that the token t is, or fails.
+func (p *Parser) unquote(t string, add func(part string)) {
+	if t == "" || t[0] != '"' {
+		p.Fail("expected a string, got %s", Show(t))
+		return
+	}
+	text, ok := strings.CutSuffix(t[1:], `"`)
+	for ok {
+		plain, _, escaped := strings.Cut(text, `\`)
+		for i := range len(plain) {
+			ok = ok && plain[i] >= ' '
+		}
+		add(plain)
+		if text = text[len(plain):]; !escaped {
+			break
+		}
+		r, n := escape(text)
+		add(string(r))
+		text, ok = text[n:], ok && n > 0
+	}
+	if !ok {
 		p.Fail("invalid string %s", Show(t))
 	}
-	return s
+}
+
+// escape returns the character that the escape at the beginning of text stands for, and the
+// escape's length, which is 0 if there is none: half of a surrogate pair is none.
+func escape(text string) (r rune, n int) {
+	if len(text) < 2 {
+		return 0, 0
+	}
+	if i := strings.IndexByte(`"\/bfnrt`, text[1]); i >= 0 {
+		return rune("\"\\/\b\f\n\r\t"[i]), 2
+	}
+	r = unit(text)
+	if r < 0 {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if r = utf16.DecodeRune(r, unit(text[6:])); r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 12
+}
+
+// unit returns the number that text, which begins with \u and four digits, stands for, or −1.
+func unit(text string) rune {
+	if len(text) < 6 || text[:2] != `\u` {
+		return -1
+	}
+	n, err := strconv.ParseUint(text[2:6], 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // Show formats a token for an error.

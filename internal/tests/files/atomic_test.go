@@ -41,7 +41,7 @@ func TestSaveOnAFullDiskKeepsTheOldFile(t *testing.T) {
 	path, old := OldFile(t)
 	limit := exec.Command("sh", "-c", `ulimit -f 16 && exec "$0" "$@"`)
 	out, err := Child(t, limit, "save once", path).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "backprop: Save: safetensors: writing failed after byte") || !strings.Contains(string(out), "file too large") {
+	if err == nil || !strings.Contains(string(out), "backprop: Save: "+path+": safetensors: writing failed after byte") || !strings.Contains(string(out), "file too large") {
 		t.Errorf("%v: %s", err, out)
 	}
 	MustHold(t, path, old)
@@ -50,16 +50,23 @@ func TestSaveOnAFullDiskKeepsTheOldFile(t *testing.T) {
 func TestSaveWhereNothingCanBeWritten(t *testing.T) {
 	path, old := OldFile(t)
 	net := NewNetwork(t, 1, Dense{Units: 1})
-	below, gone := filepath.Join(path, "below"), filepath.Join(filepath.Dir(path), "gone", "net")
-	for _, p := range []string{below, gone, ""} {
-		if err := net.Save(p); err == nil || !strings.HasPrefix(err.Error(), "backprop: Save: ") {
+	gone := filepath.Join(filepath.Dir(path), "gone")
+	for p, want := range map[string]string{
+		"":                           "the path is empty",
+		filepath.Join(path, "below"): "",
+		filepath.Join(gone, "net"):   "the folder " + gone + ": ",
+	} {
+		if err := net.Save(p); err == nil || !strings.HasPrefix(err.Error(), "backprop: Save: "+p+": "+want) || strings.Contains(err.Error(), "saving") {
 			t.Errorf("%q: %v", p, err)
 		}
+	}
+	if err := net.Save(filepath.Join(gone, "net")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 	MustHold(t, path, old)
 	folder := filepath.Join(t.TempDir(), "folder")
 	NoError(t, os.Mkdir(folder, 0o777))
-	Fails(t, net.Save(folder), "backprop: Save: "+folder+" is not a regular file")
+	Fails(t, net.Save(folder), "backprop: Save: "+folder+": it is a folder, not a file")
 	inside := filepath.Join(folder, "net")
 	NoError(t, net.Save(inside))
 	old = Value(os.ReadFile(inside))(t)
@@ -75,19 +82,50 @@ func TestSaveWhereNothingCanBeWritten(t *testing.T) {
 	MustHold(t, inside, old)
 }
 
-// That Save follows a link to its file, and goes through none that stands in the place of its
-// temporary file, is tested in internal/safetensors.
-func TestSaveGoesOverWhatAKilledOneHasLeft(t *testing.T) {
+// That Save follows links, and takes away what killed processes have left and nothing else, is
+// tested in internal/safetensors.
+func TestSaveLeavesTheUsersTemporaryFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "net")
-	NoError(t, os.WriteFile(path+".tmp", []byte("left by a killed process"), 0o666))
-	net := NewNetwork(t, 3, Dense{Units: 1})
-	NoError(t, net.Save(path))
-	MustHold(t, path, BytesOf(t, net))
+	NoError(t, os.WriteFile(path+".tmp", []byte("the user's own"), 0o666))
+	NoError(t, NewNetwork(t, 3, Dense{Units: 1}).Save(path))
+	MustHold(t, path+".tmp", []byte("the user's own"))
+}
+
+// Several processes save to one path: none fails, and there is always a whole file.
+func TestProcessesThatSaveAtOnce(t *testing.T) {
+	path, _ := OldFile(t)
+	whole := [][]byte{Value(os.ReadFile(path))(t), BytesOf(t, large(t, 0)), BytesOf(t, large(t, 1))}
+	var savers sync.WaitGroup
+	for range 3 {
+		child := Child(t, exec.Command(os.Args[0]), "save often", path)
+		savers.Go(func() {
+			if out, err := child.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { savers.Wait(); close(done) }()
+	for more := true; more; {
+		select {
+		case <-done:
+			more = false
+		default:
+		}
+		got, err := os.ReadFile(path)
+		if err != nil && runtime.GOOS != "windows" { // where a file that is just being replaced cannot be opened
+			t.Fatal(err)
+		}
+		if err == nil && !slices.ContainsFunc(whole, func(w []byte) bool { return bytes.Equal(got, w) }) {
+			t.Fatalf("%d bytes that are no network", len(got))
+		}
+	}
+	MustHold(t, path, Value(os.ReadFile(path))(t))
 }
 
 func TestConcurrentSavesLeaveAWholeFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("an open file cannot be replaced")
+		t.Skip("a file that is just being replaced cannot be opened")
 	}
 	path, _ := OldFile(t)
 	nets := [2]*Network{}
@@ -136,6 +174,8 @@ func TestAKilledSaveLeavesAWholeFile(t *testing.T) {
 		}
 		whole = whole[len(whole)-2:] // it has saved at least once
 	}
+	NoError(t, large(t, 0).Save(path))
+	MustHold(t, path, BytesOf(t, large(t, 0)))
 }
 
 // limited fails after so many bytes.
@@ -163,6 +203,10 @@ func TestChildThatSaves(t *testing.T) {
 	case "save once":
 		signal.Ignore(syscall.Signal(25)) // SIGXFSZ, so that writing fails instead
 		NoError(t, large(t, 0).Save(path))
+	case "save often":
+		for i := range 30 {
+			NoError(t, large(t, i%2).Save(path))
+		}
 	case "save":
 		for i := 0; ; i++ {
 			NoError(t, large(t, i%2).Save(path))

@@ -189,17 +189,33 @@ func TestSaveRefusesWhatCouldNotBeLoaded(t *testing.T) {
 	}
 }
 
-func TestLoadNamesTheFile(t *testing.T) {
+func TestLoadSaysWhatItWasGiven(t *testing.T) {
 	folder := t.TempDir()
-	_, err := Load(filepath.Join(folder, "missing"))
-	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "backprop: Load: "+filepath.Join(folder, "missing")+": ") {
-		t.Error(err)
+	path := func(name, content string) string {
+		p := filepath.Join(folder, name)
+		NoError(t, os.WriteFile(p, []byte(content), 0o666))
+		return p
 	}
-	path := filepath.Join(folder, "empty")
-	NoError(t, os.WriteFile(path, nil, 0o666))
-	_, err = Load(path)
-	Fails(t, err, "backprop: Load: "+path+": safetensors: header length: the file ends at byte 0, 8 bytes too early: unexpected EOF")
-	if _, err = Load(folder); err == nil {
-		t.Error("a folder is loaded")
+	const other = "safetensors: this is not a safetensors file"
+	for p, want := range map[string]string{
+		"":                                       "the path is empty",
+		folder:                                   "it is a folder, not a file",
+		filepath.Join(folder, "missing"):         "",
+		filepath.Join(folder, "gone", "missing"): "",
+		path("file", "x") + "/below":             "",
+		os.DevNull:                               "it is not a regular file",
+		path("empty", ""):                        other + ", or only the beginning of one: the file ends at byte 0, 8 bytes too early: unexpected EOF",
+		path("short.txt", "hello\n"):             other + ", or only the beginning of one: the file ends at byte 6, 2 bytes too early: unexpected EOF",
+		path("data.csv", "x,y\n0.5,1\n0.25,2\n"): other + `: it begins with "x,y\n0.5,", which is no length of a header`,
+		path("text.txt", "Once upon a time\n"):   other + `: it begins with "Once upo", which is no length of a header`,
+		path("long", "\x10\x00\x00\x00\x00\x00\x00\x00PK\x03\x04" + strings.Repeat("z", 12)): `safetensors: the header begins with "P", not with '{'; this is not a safetensors file`,
+	} {
+		net, err := Load(p)
+		if net != nil || err == nil || !strings.HasPrefix(err.Error(), "backprop: Load: "+p+": "+want) {
+			t.Errorf("%v, want … %s: %s", err, p, want)
+		}
+		if missing := strings.HasSuffix(p, "missing"); missing != errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v wraps fs.ErrNotExist: %v", err, !missing)
+		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -45,8 +43,8 @@ func MustHold(t testing.TB, path string, want []byte) {
 	if got := Value(os.ReadFile(path))(t); !bytes.Equal(got, want) {
 		t.Errorf("the file has changed: %d bytes, were %d", len(got), len(want))
 	}
-	if _, err := os.Lstat(path + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a temporary file is left: %v", err)
+	if left := Value(filepath.Glob(path + ".saving-*"))(t); len(left) > 0 {
+		t.Errorf("temporary files are left: %v", left)
 	}
 }
 

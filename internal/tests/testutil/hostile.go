@@ -17,9 +17,10 @@ var (
 // HostileFiles are not to be read, with the error that says why.
 var HostileFiles = []struct{ File, Want string }{
 	// What is no safetensors file; internal/safetensors has all that can be wrong there.
-	{"", "safetensors: header length: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
+	{"", "safetensors: this is not a safetensors file, or only the beginning of one: the file ends at byte 0, 8 bytes too early: unexpected EOF"},
 	{RawFile(`{"a":{},"a":{}}`), `safetensors: byte 14: tensor "a": missing key "dtype"`},
-	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}`, 1, 2), `safetensors: tensor "a": begins at offset 8, leaving a hole after 0`},
+	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}`, 1, 2), `the metadata has no "backprop.version"; this is not a file of a network`},
+	{"x,y\n0.5,1\n", `safetensors: this is not a safetensors file: it begins with "x,y\n0.5,", which is no length of a header`},
 	{RawFile(`{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`), `the metadata has no "backprop.version"; this is not a file of a network`},
 	{NetworkFile(OneDense, Weight, Bias) + "\x00", "safetensors: the file goes on after byte 268, the end of its last tensor"},
 	// The metadata.
