@@ -2,7 +2,6 @@ package backprop
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -65,11 +64,6 @@ var (
 // Huber is the mean over all elements of (a−y)²/2 where |a−y| ≤ Delta, and of
 // Delta·(|a−y| − Delta/2) beyond. Delta is finite and above 0; 0 means 1 (Huber 1964).
 type Huber struct{ Delta float64 }
-
-// ErrDiverged is what an error of [Network.Train], [Network.Loss], [Network.Gradient] or
-// [Network.CheckGradient] wraps when the loss, its gradient or a parameter has left the finite
-// numbers.
-var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // isElementwise reports whether a loss is the mean over elements that it treats each by itself, so
 // that it can take a whole batch in one call. A user's own is called row by row, even if it embeds

@@ -199,6 +199,14 @@ func isFinite(v float64) bool { return v-v == 0 }
 // isOurs reports whether a value is of a type of this package.
 func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == reflect.TypeFor[door]().PkgPath() }
 
+// ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
+var ErrStop = errors.New("stop training")
+
+// ErrDiverged is what an error of [Network.Train], [Network.Loss], [Network.Gradient] or
+// [Network.CheckGradient] wraps when the loss, its gradient or a parameter has left the finite
+// numbers.
+var ErrDiverged = errors.New("loss or gradient is not finite")
+
 // A ShapeError reports a matrix or a vector of the wrong shape.
 type ShapeError struct {
 	Func, Name         string // the function and its argument, such as "Predict" and "x"

@@ -479,6 +479,10 @@ func (n *Network) checkMade() error {
 	return nil
 }
 
+// Data is a set of N samples: the inputs in the rows of X, N×inputs, and their targets in the rows
+// of Y, N×outputs. The zero Data is none.
+type Data struct{ X, Y mat.Matrix }
+
 // checkBatch views samples and their targets and checks the loss, which by default is what belongs
 // to the output's activation.
 func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {

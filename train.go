@@ -47,10 +47,6 @@ type TrainConfig struct {
 	Checkpoint string
 }
 
-// Data is a set of N samples: the inputs in the rows of X, N×inputs, and their targets in the rows
-// of Y, N×outputs. The zero Data is none.
-type Data struct{ X, Y mat.Matrix }
-
 // An Epoch tells how one pass over the training data went.
 type Epoch struct {
 	N              int           // its number, from 0
@@ -82,9 +78,6 @@ const (
 	StopDiverged  StopReason = "diverged"            // the error wraps ErrDiverged
 	StopFailed    StopReason = "failed"              // by the schedule or the checkpoint, as the error says
 )
-
-// ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
-var ErrStop = errors.New("stop training")
 
 // Train minimizes the mean loss over the samples in the rows of x, with their targets in the rows
 // of y, by gradient descent on mini-batches or by another optimizer: x is N×inputs, y N×outputs. It
@@ -165,7 +158,9 @@ func (t *trainer) run(ctx context.Context) error {
 	defer func() { t.crew.Dismiss() }()
 	t.prepare()
 	defer t.progress.End()
-	defer t.leave()
+	if t.keeper != nil {
+		defer func() { t.net.began, t.net.ended = t.keeper.Initial, t.net.digest() }()
+	}
 	t.capture()
 	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
 		if err := door("Train").wrap(t.keeper.Write()); err != nil {
@@ -183,8 +178,7 @@ func (t *trainer) run(ctx context.Context) error {
 			return err
 		}
 		t.noteBest(e)
-		stop, err := t.callOnEpoch(e)
-		stop = cmp.Or(stop, t.done(e))
+		stop, err := t.stop(e)
 		t.progress.Epoch(n, e.Loss, e.ValidationLoss, e.LearningRate, stop != "")
 		if err == nil {
 			t.history.Stopped = stop
@@ -271,13 +265,14 @@ func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
 // learningRate is η of epoch n.
 func (t *trainer) learningRate(n int) (float64, error) {
 	eta := rate(t.Schedule, t.LearningRate, t.history.Epochs[:n:n], &t.plateau)
-	if !isFinite(eta) || eta < 0 {
-		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want a finite number, 0 or more", eta, n)
+	want := "a finite number, 0 or more"
+	if isFinite(eta) && eta >= 0 {
+		want = "less than 1/WeightDecay"
+		if eta*t.WeightDecay < 1 {
+			return eta, nil
+		}
 	}
-	if eta*t.WeightDecay >= 1 {
-		return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want less than 1/WeightDecay", eta, n)
-	}
-	return eta, nil
+	return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want %s", eta, n, want)
 }
 
 // rate is what a schedule gives, nil for a constant one.
@@ -395,11 +390,11 @@ func (o *SGD) check() error {
 		check(!o.Nesterov || o.Momentum != 0, "SGD Nesterov", o.Nesterov, "a Momentum with it"))
 }
 
-func (o *SGD) slices() int {
+func (o *SGD) remembered() (*memory, int) {
 	if o.Momentum == 0 {
-		return 0
+		return &o.memory, 0
 	}
-	return 1
+	return &o.memory, 1
 }
 
 // Step updates params.
@@ -424,8 +419,7 @@ func (o *SGD) part(params, grad []float64, eta float64, at int) {
 // A rule is one of the package's optimizers, which treat each parameter by itself.
 type rule interface {
 	Optimizer
-	slices() int                                      // how many it remembers, each as long as the parameters
-	remembered() *memory                              // its memory
+	remembered() (m *memory, slices int)              // how many, each as long as the parameters
 	part(params, grad []float64, eta float64, at int) // updates the parameters from number at on
 }
 
@@ -436,10 +430,9 @@ func (t *trainer) update(eta float64) {
 		t.Optimizer.Step(params, grad, eta)
 		return
 	}
-	t.rule.remembered().count(params, grad, t.rule.slices())
+	count(t.rule, params, grad)
 	t.eta = eta
-	const cost = 16 // of a parameter, in multiplications
-	t.crew.Share(t, len(params), cost*len(params))
+	t.crew.Share(t, len(params), 16*len(params)) // a parameter costs some 16 multiplications
 }
 
 // Part updates the parameters from lo to hi.
@@ -456,7 +449,7 @@ type AdaGrad struct {
 
 func (o *AdaGrad) check() error { return checkEpsilon("AdaGrad Epsilon", o.Epsilon) }
 
-func (o *AdaGrad) slices() int { return 1 }
+func (o *AdaGrad) remembered() (*memory, int) { return &o.memory, 1 }
 
 // Step updates params.
 func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
@@ -486,7 +479,7 @@ func (o *RMSProp) check() error {
 		checkEpsilon("RMSProp Epsilon", o.Epsilon))
 }
 
-func (o *RMSProp) slices() int { return 3 }
+func (o *RMSProp) remembered() (*memory, int) { return &o.memory, 3 }
 
 // Step updates params.
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
@@ -523,7 +516,7 @@ func (o *Adam) check() error {
 		checkEpsilon("Adam Epsilon", o.Epsilon))
 }
 
-func (o *Adam) slices() int { return 2 }
+func (o *Adam) remembered() (*memory, int) { return &o.memory, 2 }
 
 // Step updates params.
 func (o *Adam) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
@@ -547,14 +540,13 @@ type memory struct {
 	values []float64
 }
 
-func (m *memory) remembered() *memory { return m }
-
-// count counts a step and, in the first one, makes the slices.
-func (m *memory) count(params, grad []float64, slices int) {
+// count counts a step of a rule and, in the first one, makes its memory.
+func count(r rule, params, grad []float64) {
+	m, slices := r.remembered()
 	if len(params) != len(grad) {
 		panic(fmt.Sprintf("backprop: Step: %d parameters and %d elements of the gradient", len(params), len(grad)))
 	}
-	if err := m.checkLength(len(params), slices); err != nil {
+	if err := checkMemory(r, len(params)); err != nil {
 		panic("backprop: Step: " + err.Error())
 	}
 	if m.values == nil {
@@ -563,11 +555,12 @@ func (m *memory) count(params, grad []float64, slices int) {
 	m.steps++
 }
 
-// checkLength returns an error if the memory is neither empty nor that of n parameters.
-func (m *memory) checkLength(n, count int) error {
-	if len(m.values) != 0 && len(m.values) != count*n {
+// checkMemory returns an error if a rule remembers anything but n parameters.
+func checkMemory(r rule, n int) error {
+	m, slices := r.remembered()
+	if len(m.values) != 0 && len(m.values) != slices*n {
 		return fmt.Errorf("the optimizer remembers %d values of another training, want %d for %d parameters",
-			len(m.values), count*n, n)
+			len(m.values), slices*n, n)
 	}
 	return nil
 }
@@ -596,7 +589,7 @@ func (m *memory) SetState(state []float64) error {
 
 // step makes a whole step of a rule.
 func step(r rule, params, grad []float64, eta float64) {
-	r.remembered().count(params, grad, r.slices())
+	count(r, params, grad)
 	r.part(params, grad, eta, 0)
 }
 
@@ -769,13 +762,14 @@ func (e *Epoch) watched() float64 {
 	return e.ValidationLoss
 }
 
-func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
+// stop is the reason to end after an epoch, or "".
+func (t *trainer) stop(e *Epoch) (StopReason, error) {
 	if t.OnEpoch == nil {
-		return "", nil
+		return t.done(e), nil
 	}
 	switch err := t.OnEpoch(*e); {
 	case err == nil:
-		return "", nil
+		return t.done(e), nil
 	case errors.Is(err, ErrStop):
 		return StopOnEpoch, nil
 	default:
@@ -783,7 +777,7 @@ func (t *trainer) callOnEpoch(e *Epoch) (StopReason, error) {
 	}
 }
 
-// done is the reason to end after an epoch, or "".
+// done is the reason of the training's own to end after an epoch.
 func (t *trainer) done(e *Epoch) StopReason {
 	switch {
 	case t.TargetLoss > 0 && e.Loss <= t.TargetLoss:
@@ -811,23 +805,18 @@ func (t *trainer) diverged(n, b int) error {
 	if o, ok := t.Optimizer.(Stateful); ok {
 		o.SetState(nil) // an empty state is always taken
 	}
-	return door("Train").errorf("epoch %d, batch %d: %w; the network holds the parameters of its best epoch so far; try %s",
-		n, b, ErrDiverged, t.remedies())
-}
-
-// remedies are what may keep the training from diverging.
-func (t *trainer) remedies() string {
-	list, largest := "a smaller LearningRate, ClipNorm", 0.0
+	remedies, largest := "a smaller LearningRate, ClipNorm", 0.0
 	if !t.net.shape.mustBeFirst {
-		list += ", Standardize"
+		remedies += ", Standardize"
 	}
 	for i := range t.y.Rows {
 		largest = max(largest, slices.Max(t.y.Row(i)), -slices.Min(t.y.Row(i)))
 	}
 	if largest > 10 {
-		list += fmt.Sprintf(", targets of a scale of 1 (they reach %.3g)", largest)
+		remedies += fmt.Sprintf(", targets of a scale of 1 (they reach %.3g)", largest)
 	}
-	return list + " or BatchNorm"
+	return door("Train").errorf("epoch %d, batch %d: %w; the network holds the parameters of its best epoch so far; "+
+		"try %s or BatchNorm", n, b, ErrDiverged, remedies)
 }
 
 // capture hands what the training is at the end of an epoch to the keeper of the checkpoint.
@@ -846,13 +835,6 @@ func (t *trainer) capture() {
 	k.Stopped, k.Optimizer = string(t.history.Stopped), t.Optimizer.(Stateful).State()
 	t.kept.become(t.net)
 	k.Captured()
-}
-
-// leave notes between which parameters the training went.
-func (t *trainer) leave() {
-	if t.keeper != nil {
-		t.net.began, t.net.ended = t.keeper.Initial, t.net.digest()
-	}
 }
 
 // keep describes the training that is about to begin, and takes it up where it is the one that the
@@ -878,7 +860,8 @@ func (t *trainer) keep() error {
 			string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch)},
 	}
 	if r, ok := t.Optimizer.(rule); ok {
-		want.Optimizer = 1 + r.slices()*len(t.net.params)
+		_, slices := r.remembered()
+		want.Optimizer = 1 + slices*len(t.net.params)
 	}
 	state, err := t.keeper.Resume(want)
 	if state == nil || err != nil {
@@ -889,15 +872,11 @@ func (t *trainer) keep() error {
 
 // takeUp goes on from a checkpoint, if its training began as this one does.
 func (t *trainer) takeUp(state *checkpoint.State) error {
-	best := t.kept
-	if state.Best >= 0 {
-		t.best = t.net.clone()
-		copy(t.best.params, state.BestParams)
-		copy(t.best.statistics, state.BestStatistics)
-		best = t.best
-	}
+	t.best = t.kept.clone()
+	copy(t.best.params, state.BestParams) // empty if no epoch is done
+	copy(t.best.statistics, state.BestStatistics)
 	switch t.keeper.Initial {
-	case state.Initial, t.kept.digest(), best.digest():
+	case state.Initial, t.kept.digest(), t.best.digest():
 	default: // it may be where that training has left the network in the middle of an epoch
 		if t.keeper.Initial != t.net.ended || t.net.began != state.Initial {
 			return errors.New("it belongs to a training that began with other parameters")
@@ -906,8 +885,8 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 	o := t.Optimizer.(Stateful)
 	before, err := o.State(), o.SetState(state.Optimizer)
 	if r, ok := o.(rule); ok && err == nil {
-		err = r.remembered().checkLength(len(t.net.params), r.slices())
-		if len(state.Optimizer) == 0 && r.slices() > 0 && state.Best >= 0 {
+		err = checkMemory(r, len(t.net.params))
+		if _, slices := r.remembered(); len(state.Optimizer) == 0 && slices > 0 && state.Best >= 0 {
 			err = errors.New("its optimizer's state is missing")
 		}
 	}
@@ -1011,7 +990,7 @@ func (t *trainer) checkConfig() error {
 		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),
 	)
 	if o, ok := t.Optimizer.(rule); ok && err == nil {
-		err = o.remembered().checkLength(len(t.net.params), o.slices())
+		err = checkMemory(o, len(t.net.params))
 	}
 	return door("Train").wrap(err)
 }
