@@ -95,6 +95,10 @@ func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State,
 	if r.Checkpoint == "" {
 		return nil, errors.New("it is the file of a network, not a checkpoint")
 	}
+	own, _ := json.Marshal(want.Fingerprint)
+	if len(r.Checkpoint) > 2*len(own)+1<<16 { // not worth the memory
+		return nil, fmt.Errorf("it belongs to another configuration, of %d bytes, want some %d", len(r.Checkpoint), len(own))
+	}
 	s, err := parse(r.Checkpoint)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", modelfile.CheckpointKey, err)

@@ -185,6 +185,7 @@ var damages = []struct {
 	{edit(`"L2":"0"`, `"L2":"1"`), `it belongs to another configuration: its L2 is "1", want "0"`},
 	{edit(`"L2":"0"`, `"L3":"0"`), `it belongs to another configuration: its L2 is "", want "0"`},
 	{edit(`"L2":"0"`, `"L2":"0","X":"y"`), `it belongs to another configuration: its X is "y", want ""`},
+	{edit(`"L2":"0"`, `"L2":"0","X":"`+strings.Repeat("y", 1<<17)+`"`), "it belongs to another configuration, of 131203 bytes, want some 69"},
 	{edit(`"data":"d"`, `"data":"e"`), "it belongs to other data"},
 	{edit(`"best":1`, `"best":2`), bestDamaged},
 	{edit(`"best":1`, `"best":-1`), bestDamaged},

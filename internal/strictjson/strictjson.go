@@ -53,12 +53,12 @@ func (p *Parser) Ahead(f func()) {
 	p.start, p.i = start, i
 }
 
-const space, punctuation = " \t\r\n", "{}[],:"
-
 // peek skips space and returns what follows.
 func (p *Parser) peek() string {
-	for p.i < len(p.text) && strings.IndexByte(space, p.text[p.i]) >= 0 {
-		p.i++
+	for ; p.i < len(p.text); p.i++ {
+		if c := p.text[p.i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			break
+		}
 	}
 	return p.text[p.i:]
 }
@@ -67,10 +67,14 @@ func (p *Parser) peek() string {
 // anything else; at the end of the text it is empty.
 func (p *Parser) Token() string {
 	rest := p.peek()
-	n := min(1, len(rest))
-	switch {
-	case rest == "" || strings.IndexByte(punctuation, rest[0]) >= 0:
-	case rest[0] == '"':
+	if rest == "" {
+		p.start = p.i
+		return ""
+	}
+	n := 1
+	switch rest[0] {
+	case '{', '}', '[', ']', ':', ',':
+	case '"':
 		for n < len(rest) && rest[n] != '"' {
 			if rest[n] == '\\' {
 				n++
@@ -79,7 +83,7 @@ func (p *Parser) Token() string {
 		}
 		n = min(n+1, len(rest))
 	default:
-		for n < len(rest) && strings.IndexByte(space+punctuation+`"`, rest[n]) < 0 {
+		for n < len(rest) && strings.IndexByte(" \t\r\n{}[]:,\"", rest[n]) < 0 {
 			n++
 		}
 	}
@@ -171,18 +175,26 @@ func (p *Parser) Text() string {
 	var b strings.Builder
 	if strings.IndexByte(t, '\\') >= 0 {
 		b.Grow(len(t)) // an escape is longer than what it stands for
-		p.unquote(t, func(part string) { b.WriteString(part) })
-	} else if p.unquote(t, func(string) {}); p.err == nil {
+		p.unquote(t, func(plain string, r rune) {
+			b.WriteString(plain)
+			if r >= 0 {
+				b.WriteRune(r)
+			}
+		})
+	} else if p.unquote(t, ignore); p.err == nil {
 		return t[1 : len(t)-1]
 	}
 	return b.String()
 }
 
 // SkipText passes over a string.
-func (p *Parser) SkipText() { p.unquote(p.Token(), func(string) {}) }
+func (p *Parser) SkipText() { p.unquote(p.Token(), ignore) }
 
-// unquote calls add with the parts of the string that the token t is, or fails.
-func (p *Parser) unquote(t string, add func(part string)) {
+func ignore(string, rune) {}
+
+// unquote calls add with each part of the string that the token t is, plain text and the character
+// of the escape behind it, −1 behind the last; or it fails.
+func (p *Parser) unquote(t string, add func(plain string, r rune)) {
 	if t == "" || t[0] != '"' {
 		p.Fail("expected a string, got %s", Show(t))
 		return
@@ -193,13 +205,13 @@ func (p *Parser) unquote(t string, add func(part string)) {
 		for i := range len(plain) {
 			ok = ok && plain[i] >= ' '
 		}
-		add(plain)
-		if text = text[len(plain):]; !escaped {
+		if !escaped {
+			add(plain, -1)
 			break
 		}
-		r, n := escape(text)
-		add(string(r))
-		text, ok = text[n:], ok && n > 0
+		r, n := escape(text[len(plain):])
+		add(plain, r)
+		text, ok = text[len(plain)+n:], ok && n > 0
 	}
 	if !ok {
 		p.Fail("invalid string %s", Show(t))

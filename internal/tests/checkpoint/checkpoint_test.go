@@ -4,6 +4,7 @@ package checkpoint_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	. "example.com/backprop"
@@ -115,6 +117,32 @@ func TestAKilledTrainingEndsWithTheSameBits(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		finished(most)
+	}
+}
+
+// Each of two processes with one checkpoint ends as if it was alone, and so does the file.
+func TestTwoProcessesWithOneCheckpoint(t *testing.T) {
+	want, _ := unbroken(t, 5, childEpochs)
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	var processes sync.WaitGroup
+	for i := range 2 {
+		child := Child(t, exec.Command(os.Args[0]), "train 5", path)
+		child.Env = append(child.Env, fmt.Sprint("BACKPROP_DONE=", path, i))
+		processes.Go(func() {
+			if out, err := child.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	processes.Wait()
+	for i := range 2 {
+		MustHold(t, fmt.Sprint(path, i), want)
+	}
+	net, x, y, c := Training(t, 5)
+	c.Epochs, c.Checkpoint = childEpochs, path
+	Value(net.Train(t.Context(), x, y, c))(t)
+	if !bytes.Equal(BytesOf(t, net), want) {
+		t.Error("the file holds another training")
 	}
 }
 
@@ -260,5 +288,5 @@ func TestChildThatTrains(t *testing.T) {
 	c.OnEpoch = func(e Epoch) error { fmt.Println(e.N); return nil }
 	_, err := net.Train(t.Context(), x, y, c)
 	NoError(t, err)
-	NoError(t, net.Save(path+".done"))
+	NoError(t, net.Save(cmp.Or(os.Getenv("BACKPROP_DONE"), path+".done")))
 }

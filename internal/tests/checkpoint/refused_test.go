@@ -318,3 +318,103 @@ func TestACheckpointOfWhatCannotBeSaved(t *testing.T) {
 	}
 	Fails(t, train(Named("ReLU"), no), "backprop: Train: Checkpoint "+path+": "+name)
 }
+
+// An activation that Load could not find is found missing before the first step.
+func TestACheckpointThatCouldNotBeTakenUpIsRefusedAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	net := NewNetwork(t, 2, Dense{Units: 1, Activation: Sine{Named: "not registered"}})
+	before := StateOf(net)
+	h, err := net.Train(t.Context(), Pattern(4, 2), Pattern(4, 1), TrainConfig{LearningRate: 0.1, Epochs: 2, Loss: MSE, Checkpoint: path})
+	Fails(t, err, "backprop: Train: Checkpoint "+path+`: it could not be taken up: layer 0: activation "not registered" is not known; `+
+		"register it with RegisterActivation")
+	if h != nil {
+		t.Error(h)
+	}
+	before.MustEqual(t, net)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("there is a file: ", err)
+	}
+}
+
+// careless is an optimizer whose SetState changes it before it fails.
+type careless struct{ state []float64 }
+
+func (o *careless) Step(params, grad []float64, eta float64) { o.state = append(o.state, eta) }
+func (o *careless) State() []float64                         { return slices.Clone(o.state) }
+func (o *careless) SetState(state []float64) error {
+	o.state = slices.Clone(state)
+	if slices.Contains(state, 7) {
+		return errors.New("it is no state")
+	}
+	return nil
+}
+
+// The optimizer that a refused checkpoint was not for goes on with what it had learnt.
+func TestARefusedCheckpointLeavesTheOptimizer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	train := func(o Optimizer) error {
+		net := NewNetwork(t, 2, Dense{Units: 2})
+		_, err := net.Train(t.Context(), Pattern(4, 2), Pattern(4, 2), TrainConfig{LearningRate: 0.1, Epochs: 2, Optimizer: o, Checkpoint: path})
+		return err
+	}
+	for _, o := range []Stateful{&Adam{}, &careless{}} {
+		for _, damage := range []func(state *RawTensor){
+			(*RawTensor).Cut, func(state *RawTensor) { state.Data[1] = 7 }, func(state *RawTensor) { state.Data[1] = math.NaN() },
+		} {
+			NoError(t, errors.Join(os.RemoveAll(path), o.SetState(nil), train(o.(Optimizer))))
+			metadata, tensors := DecodeRaw(t, Value(os.ReadFile(path))(t))
+			damage(tensors["checkpoint.optimizer"])
+			var list []RawTensor
+			for _, name := range slices.Sorted(maps.Keys(tensors)) {
+				list = append(list, *tensors[name])
+			}
+			file := []byte(EncodeRaw(metadata, list...))
+			NoError(t, os.WriteFile(path, file, 0o666))
+			before := o.State()
+			if train(o.(Optimizer)) != nil { // else the state was one that the optimizer takes
+				SameBits(t, "state", o.State(), before)
+				MustHold(t, path, file)
+			}
+		}
+	}
+}
+
+// A tensor of a checkpoint may claim any size: it is refused before there is memory for it.
+func TestACheckpointThatClaimsTooMuchIsRefusedAtOnce(t *testing.T) {
+	net, x, y, c := Training(t, 5)
+	c.Checkpoint, c.Epochs = filepath.Join(t.TempDir(), "checkpoint"), 3
+	Value(net.Train(t.Context(), x, y, c))(t)
+	metadata, tensors := DecodeRaw(t, Value(os.ReadFile(c.Checkpoint))(t))
+	without := func(name string) string {
+		var list []RawTensor
+		for _, n := range slices.Sorted(maps.Keys(tensors)) {
+			if n != name {
+				list = append(list, *tensors[n])
+			}
+		}
+		return EncodeRaw(metadata, list...)
+	}
+	for name, want := range map[string]string{
+		"checkpoint.optimizer":       "the optimizer remembers 2147483648 values of another training, want 189 at most",
+		"checkpoint.history":         "its history is damaged",
+		"checkpoint.best_params":     "its best epoch is damaged",
+		"checkpoint.best_statistics": "its best epoch is damaged",
+		"1.weight":                   `tensor "1.weight" has shape [2147483648], want [6 5]`,
+		"evil":                       `tensor "evil" belongs to no layer`,
+	} {
+		path := Hollow(t, without(name), name, 2<<30)
+		net, x, y, c := Training(t, 5)
+		c.Checkpoint = path
+		var err error
+		if n := BytesAllocated(func() { _, err = net.Train(t.Context(), x, y, c) }); n > 1<<20 {
+			t.Errorf("%s: %d bytes allocated", name, n)
+		}
+		Fails(t, err, "backprop: Train: Checkpoint "+path+": "+want)
+		if n := BytesAllocated(func() { _, err = Load(path) }); n > 1<<20 {
+			t.Errorf("%s: Load allocates %d bytes", name, n)
+		}
+		if strings.HasPrefix(name, "checkpoint.") != (err == nil) { // which is passed over, not read
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

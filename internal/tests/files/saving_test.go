@@ -208,7 +208,7 @@ func TestLoadSaysWhatItWasGiven(t *testing.T) {
 		path("short.txt", "hello\n"):             other + ", or only the beginning of one: the file ends at byte 6, 2 bytes too early: unexpected EOF",
 		path("data.csv", "x,y\n0.5,1\n0.25,2\n"): other + `: it begins with "x,y\n0.5,", which is no length of a header`,
 		path("text.txt", "Once upon a time\n"):   other + `: it begins with "Once upo", which is no length of a header`,
-		path("long", "\x10\x00\x00\x00\x00\x00\x00\x00PK\x03\x04" + strings.Repeat("z", 12)): `safetensors: the header begins with "P", not with '{'; this is not a safetensors file`,
+		path("long", "\x10\x00\x00\x00\x00\x00\x00\x00PK\x03\x04"+strings.Repeat("z", 12)): `safetensors: the header begins with "P", not with '{'; this is not a safetensors file`,
 	} {
 		net, err := Load(p)
 		if net != nil || err == nil || !strings.HasPrefix(err.Error(), "backprop: Load: "+p+": "+want) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -135,4 +137,30 @@ func DecodeRaw(t *testing.T, file []byte) (metadata map[string]string, tensors m
 // Edit replaces text in a checkpoint's JSON.
 func Edit(metadata map[string]string, old, to string) {
 	metadata["backprop.checkpoint"] = strings.Replace(metadata["backprop.checkpoint"], old, to, 1)
+}
+
+// Hollow is the path of a file that has one more tensor, of so many elements of one byte, which
+// take no space on the disk. It skips where there is no such file.
+func Hollow(t *testing.T, file, name string, elements int64) (path string) {
+	t.Helper()
+	begin := 8 + int64(binary.LittleEndian.Uint64([]byte(file)))
+	offset := int64(len(file)) - begin
+	header := strings.TrimRight(file[8:begin], " }") + fmt.Sprintf(`},%q:{"dtype":"U8","shape":[%d],"data_offsets":[%d,%d]}}`,
+		name, elements, offset, offset+elements)
+	path = filepath.Join(t.TempDir(), "hollow")
+	whole := RawFile(header) + file[begin:]
+	NoError(t, os.WriteFile(path, []byte(whole), 0o666))
+	if err := os.Truncate(path, int64(len(whole))+elements); err != nil {
+		t.Skip("no file of that size: ", err)
+	}
+	return path
+}
+
+// BytesAllocated is how many bytes f allocates. Garbage counts too, so f never holds more at once.
+func BytesAllocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
 }
