@@ -167,9 +167,9 @@ func (d *dice) benign() benign {
 	}
 	outputs := 1 + d.roll(4)
 	c.y = d.values(samples, outputs)
-	c.config = d.training(samples, normalized)
-	f := d.builtin(outputs)
-	switch d.roll(6) {
+	kind, f := d.roll(6), d.builtin(outputs)
+	c.config = d.training(samples, normalized || kind <= 2)
+	switch kind {
 	case 1:
 		c.config.Loss = MAE
 	case 2:
@@ -222,9 +222,10 @@ func (d *dice) values(rows, cols int) *mat.Dense {
 	return m
 }
 
-// training is a configuration. Before batch norm a bias has a gradient that is rounding and nothing
-// else, which an optimizer that divides by its size would follow: ε is well above it there.
-func (d *dice) training(samples int, normalized bool) TrainConfig {
+// training is a configuration. Behind MAE and Huber, and before batch norm, a sum of the gradient may
+// cancel to rounding and nothing else, which an optimizer that divides by its size would follow, had
+// it not an ε well above.
+func (d *dice) training(samples int, cancels bool) TrainConfig {
 	c := TrainConfig{
 		LearningRate: d.of(0.01, 0.1), Epochs: d.roll(3), NoShuffle: d.roll(2) == 1, Seed: uint64(d.roll(256)),
 		L2: d.of(0, 0, 0.1), WeightDecay: d.of(0, 0, 0.1), ClipNorm: d.of(0, 0, 0.1, 1), ClipValue: d.of(0, 0, 0.01, 0.1),
@@ -233,7 +234,7 @@ func (d *dice) training(samples int, normalized bool) TrainConfig {
 		c.BatchSize = 3 + d.roll(samples)
 	}
 	epsilon := d.of(1e-3, 0.1)
-	if !normalized && d.roll(2) == 1 {
+	if !cancels && d.roll(2) == 1 {
 		epsilon = 0
 	}
 	switch d.roll(7) {

@@ -336,32 +336,51 @@ func (n *naive) forward(x rows, training bool) rows {
 	return x
 }
 
-// lossOf is the mean loss and its derivative by a. Only where the documentation says so is a clamped.
-func (n *naive) lossOf(a, y rows) (loss float64, da rows) {
-	last, _ := n.parts[len(n.parts)-1].(*activation)
-	output := Identity
-	if last != nil {
-		output = last.f
+// lossOf is the mean loss, its derivative, and the parts through which that has to go back. They are
+// all, and it is ∂L/∂a, or those before a Sigmoid or Softmax from whose z the loss is computed, and
+// it is ∂L/∂z.
+func (n *naive) lossOf(a, y rows) (loss float64, d rows, back []part) {
+	back = n.parts
+	output, z := Identity, a
+	if last, ok := n.parts[len(n.parts)-1].(*activation); ok {
+		output, z = last.f, last.z
 	}
 	l := n.Loss
 	if l == nil {
 		l = lossOfActivation(output)
 	}
+	closed := l == lossOfActivation(output) && l != MSE
+	if closed {
+		back = n.parts[:len(n.parts)-1]
+	}
 	count := float64(len(a) * len(a[0]))
 	if l == CrossEntropy {
 		count = float64(len(a))
 	}
-	da = newRows(len(a), len(a[0]))
+	d = newRows(len(a), len(a[0]))
 	for i := range a {
-		for j, a := range a[i] {
-			value, slope := lossAt(l, a, y[i][j], l == CrossEntropy && output == Softmax || l == BinaryCrossEntropy && output == Sigmoid)
+		sum := 0.0 // of e^(z−m), for log a = z − m − log Σ e^(z−m)
+		for _, v := range z[i] {
+			sum += math.Exp(v - slices.Max(z[i]))
+		}
+		for j := range a[i] {
+			value, slope := 0.0, a[i][j]-y[i][j]
+			switch {
+			case closed && output == Softmax:
+				value = -y[i][j] * (z[i][j] - slices.Max(z[i]) - math.Log(sum))
+			case closed: // −log σ(z) = log(1+e⁻ᶻ) and −log(1−σ(z)) = log(1+eᶻ)
+				value = y[i][j]*math.Log1p(math.Exp(-z[i][j])) + (1-y[i][j])*math.Log1p(math.Exp(z[i][j]))
+			default:
+				value, slope = lossAt(l, a[i][j], y[i][j])
+			}
 			loss += value / count
-			da[i][j] = slope / count
+			d[i][j] = slope / count
 		}
 	}
-	return loss, da
+	return loss, d, back
 }
 
+// lossOfActivation is the loss that belongs to an output.
 func lossOfActivation(output Activation) Loss {
 	switch output {
 	case Softmax:
@@ -372,10 +391,10 @@ func lossOfActivation(output Activation) Loss {
 	return MSE
 }
 
-// lossAt is one element's part of a loss, and its derivative.
-func lossAt(l Loss, a, y float64, exact bool) (value, slope float64) {
+// lossAt is one element's part of a loss, and its derivative by a.
+func lossAt(l Loss, a, y float64) (value, slope float64) {
+	const low = 1e-12
 	e := a - y
-	low := 1e-12
 	switch l {
 	case MSE:
 		return e * e, 2 * e
@@ -385,16 +404,17 @@ func lossAt(l Loss, a, y float64, exact bool) (value, slope float64) {
 		}
 		return math.Abs(e), math.Copysign(1, e)
 	case CrossEntropy:
-		if a < low && !exact {
+		if a < low {
 			return -y * math.Log(low), 0
 		}
 		return -y * math.Log(a), -y / a
 	case BinaryCrossEntropy:
-		if (a < low || a > 1-low) && !exact {
-			a = max(low, min(1-low, a))
-			return -y*math.Log(a) - (1-y)*math.Log1p(-a), 0
+		inside := max(low, min(1-low, a))
+		value = -y*math.Log(inside) - (1-y)*math.Log(1-inside)
+		if a != inside {
+			return value, 0
 		}
-		return -y*math.Log(a) - (1-y)*math.Log1p(-a), (1-y)/(1-a) - y/a
+		return value, (1-y)/(1-a) - y/a
 	}
 	delta := cmp.Or(l.(Huber).Delta, 1)
 	if math.Abs(e) <= delta {
@@ -431,17 +451,17 @@ func (n *naive) train(x, y, validX, validY rows) {
 			for _, i := range order[lo:hi] {
 				bx, by = append(bx, x[i]), append(by, y[i])
 			}
-			batch, da := n.lossOf(n.forward(bx, true), by)
+			batch, d, back := n.lossOf(n.forward(bx, true), by)
 			loss += batch * float64(hi-lo) / float64(len(x))
-			for _, p := range slices.Backward(n.parts) {
-				da = p.backward(da)
+			for _, p := range slices.Backward(back) {
+				d = p.backward(d)
 			}
 			norm = n.update()
 			lo = hi
 		}
 		valid := 0.0
 		if validX != nil {
-			valid, _ = n.lossOf(n.forward(validX, false), validY)
+			valid, _, _ = n.lossOf(n.forward(validX, false), validY)
 		}
 		n.losses = append(n.losses, loss, valid, norm)
 	}
