@@ -10,7 +10,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -102,7 +101,7 @@ func TestAKilledTrainingEndsWithTheSameBits(t *testing.T) {
 			if children == 20*most {
 				t.Fatalf("only %d of %d children were killed", killed, children)
 			}
-			if Kill(t, Child(t, exec.Command(os.Args[0]), fmt.Sprint("train ", i), path), 1+rng.IntN(3), rng.IntN(5000)) {
+			if Kill(t, Child(t, fmt.Sprint("train ", i), path), 1+rng.IntN(3), rng.IntN(5000)) {
 				killed++
 				Value(Load(path))(t)
 				continue
@@ -110,7 +109,7 @@ func TestAKilledTrainingEndsWithTheSameBits(t *testing.T) {
 			finished(killed) // it was faster than the kill; the next one begins anew
 			NoError(t, errors.Join(os.Remove(path), os.Remove(path+".done")))
 		}
-		out, err := Child(t, exec.Command(os.Args[0]), fmt.Sprint("train ", i), path).CombinedOutput()
+		out, err := Child(t, fmt.Sprint("train ", i), path).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
