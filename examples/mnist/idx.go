@@ -114,17 +114,17 @@ func readIDX(path string, shape ...int) ([]byte, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: header: %w", path, err)
 	}
-	number := func(i int) int { return int(binary.BigEndian.Uint32(header[4*i:])) }
-	if magic := 0x0800 + 1 + len(shape); number(0) != magic {
+	number := func(i int) int64 { return int64(binary.BigEndian.Uint32(header[4*i:])) }
+	if magic := 0x0800 + 1 + int64(len(shape)); number(0) != magic {
 		return nil, fmt.Errorf("%s begins with 0x%08x, want 0x%08x", path, number(0), magic)
 	}
 	count := number(1)
 	if count < 1 || count > maxImages {
 		return nil, fmt.Errorf("%s: %d items, want 1 to %d", path, count, maxImages)
 	}
-	size := count
+	size := int(count)
 	for i, want := range shape {
-		if got := number(2 + i); got != want {
+		if got := number(2 + i); got != int64(want) {
 			return nil, fmt.Errorf("%s: dimension %d is %d, want %d", path, 1+i, got, want)
 		}
 		size *= want

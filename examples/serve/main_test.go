@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -202,7 +203,9 @@ func TestASignalEndsTheProgramCleanly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := program.Start(); err != nil {
+		if err := program.Start(); errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("an emulated program cannot start itself")
+		} else if err != nil {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(stderr)

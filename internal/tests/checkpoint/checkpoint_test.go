@@ -11,7 +11,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -104,7 +103,7 @@ func TestAKilledTrainingEndsWithTheSameBits(t *testing.T) {
 			if children == 20*most {
 				t.Fatalf("only %d of %d children were killed", killed, children)
 			}
-			if Kill(t, Child(t, exec.Command(os.Args[0]), fmt.Sprint("train ", i), path), 1+rng.IntN(3), rng.IntN(5000)) {
+			if Kill(t, Child(t, fmt.Sprint("train ", i), path), 1+rng.IntN(3), rng.IntN(5000)) {
 				killed++
 				Value(Load(path))(t)
 				continue
@@ -112,7 +111,7 @@ func TestAKilledTrainingEndsWithTheSameBits(t *testing.T) {
 			finished(killed) // it was faster than the kill; the next one begins anew
 			NoError(t, errors.Join(os.Remove(path), os.Remove(path+".done")))
 		}
-		out, err := Child(t, exec.Command(os.Args[0]), fmt.Sprint("train ", i), path).CombinedOutput()
+		out, err := Child(t, fmt.Sprint("train ", i), path).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -126,7 +125,7 @@ func TestTwoProcessesWithOneCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	var processes sync.WaitGroup
 	for i := range 2 {
-		child := Child(t, exec.Command(os.Args[0]), "train 5", path)
+		child := Child(t, "train 5", path)
 		child.Env = append(child.Env, fmt.Sprint("BACKPROP_DONE=", path, i))
 		processes.Go(func() {
 			if out, err := child.CombinedOutput(); err != nil {

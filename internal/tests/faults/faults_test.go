@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,8 +74,8 @@ type call struct {
 func traced(t *testing.T, job, path string, options ...string) (out, log string, err error) {
 	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "log")
-	arguments := append([]string{"-f", "-y", "-o", logFile}, options...)
-	b, err := Child(t, exec.Command("strace", append(arguments, "--")...), job, path).CombinedOutput()
+	strace := slices.Concat([]string{"strace", "-f", "-y", "-o", logFile}, options, []string{"--"})
+	b, err := Child(t, job, path, strace...).CombinedOutput()
 	text, _ := os.ReadFile(logFile)
 	return string(b), string(text), err
 }

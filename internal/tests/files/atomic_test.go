@@ -39,8 +39,7 @@ func TestSaveOnAFullDiskKeepsTheOldFile(t *testing.T) {
 		t.Skip("no shell that limits the size of files")
 	}
 	path, old := OldFile(t)
-	limit := exec.Command("sh", "-c", `ulimit -f 16 && exec "$0" "$@"`)
-	out, err := Child(t, limit, "save once", path).CombinedOutput()
+	out, err := Child(t, "save once", path, "sh", "-c", `ulimit -f 16 && exec "$0" "$@"`).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "backprop: Save: "+path+": safetensors: writing failed after byte") || !strings.Contains(string(out), "file too large") {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -97,7 +96,7 @@ func TestProcessesThatSaveAtOnce(t *testing.T) {
 	whole := [][]byte{Value(os.ReadFile(path))(t), BytesOf(t, large(t, 0)), BytesOf(t, large(t, 1))}
 	var savers sync.WaitGroup
 	for range 3 {
-		child := Child(t, exec.Command(os.Args[0]), "save often", path)
+		child := Child(t, "save often", path)
 		savers.Go(func() {
 			if out, err := child.CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
@@ -164,8 +163,7 @@ func TestAKilledSaveLeavesAWholeFile(t *testing.T) {
 	whole := [][]byte{old, BytesOf(t, large(t, 0)), BytesOf(t, large(t, 1))}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range Kills() / 2 {
-		killed := exec.Command(os.Args[0])
-		if !Kill(t, Child(t, killed, "save", path), 1+rng.IntN(3), rng.IntN(20000)) {
+		if !Kill(t, Child(t, "save", path), 1+rng.IntN(3), rng.IntN(20000)) {
 			t.Fatal("the child has ended by itself")
 		}
 		got := Value(os.ReadFile(path))(t)

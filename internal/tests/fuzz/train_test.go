@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -23,17 +24,23 @@ import (
 // the same.
 func FuzzTrain(f *testing.F) {
 	rng := rand.New(rand.NewPCG(3, 3))
-	for range 200 {
+	for i := range 300 {
 		seed := make([]byte, 60)
 		for i := range seed {
 			seed[i] = byte(rng.Uint32())
+		}
+		if i >= 200 {
+			seed[1] = 0 // wide
 		}
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := &dice{data}
-		inputs := d.roll(4)
-		net, err := New(inputs, d.layers()...)
+		inputs, wide := d.roll(4), d.roll(8) == 1
+		if wide {
+			inputs = 16 * d.roll(6)
+		}
+		net, err := New(inputs, d.layers(wide)...)
 		if err != nil {
 			if net != nil || !strings.HasPrefix(err.Error(), "backprop: New: ") {
 				t.Fatal(net, err)
@@ -44,19 +51,31 @@ func FuzzTrain(f *testing.F) {
 		if i := d.roll(100); i < len(net.Params()) {
 			net.Params()[i] = d.finite()
 		}
-		x, y := d.matrix(d.roll(9), inputs), d.targets(outputs)
+		var x, y *mat.Dense
+		if wide {
+			x, y = d.wide(inputs, outputs)
+		} else {
+			x, y = d.matrix(d.roll(9), inputs), d.targets(outputs)
+		}
 		if RowsOf(y) > RowsOf(x) {
 			y = y.Slice(0, RowsOf(x), 0, outputs).(*mat.Dense)
 		} else {
 			y = y.Grow(RowsOf(x)-RowsOf(y), 0).(*mat.Dense)
 		}
 		config := d.config(x, y)
+		if wide {
+			config.BatchSize *= 40 // of up to 160 samples
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(d.roll(3)))
+		}
 		started, untrained := mustReadBack(t, net), mustReadBack(t, net)
 		h, err := trainAny(t, net, x, y, config)
 		if err == nil {
 			again := config
 			again.Optimizer = Fresh(config.Optimizer)
-			h2, err := trainAny(t, started, x, y, again) // the same bits once more, after loading
+			if wide {
+				runtime.GOMAXPROCS(d.roll(3))
+			}
+			h2, err := trainAny(t, started, x, y, again) // the same bits once more, after loading and with another crew
 			NoError(t, err)
 			SameHistory(t, h2, h)
 			StateOf(net).MustEqual(t, started)
@@ -146,6 +165,9 @@ func mustPredict(t *testing.T, net, same *Network, x, y *mat.Dense, l Loss) {
 	if v, g, err := net.Gradient(nil, x, y, l); err == nil {
 		NoNaN(t, "loss", []float64{v})
 		NoNaN(t, "gradient", g)
+		if len(g) > 1000 {
+			return // four losses a parameter
+		}
 		before := StateOf(net)
 		if _, err := net.CheckGradient(x, y, l); err != nil {
 			t.Error(err)
@@ -209,7 +231,13 @@ func (d *dice) activation() Activation {
 	}
 }
 
-func (d *dice) layers() (layers []Layer) {
+// layers are narrow, or mostly so wide that their products are shared and pass over zeros.
+func (d *dice) layers(wide bool) (layers []Layer) {
+	if wide {
+		for range d.roll(2) {
+			layers = append(layers, Dense{Units: 40 * d.roll(3), Activation: []Activation{ReLU, ReLU, ReLU, d.activation()}[d.roll(4)-1]})
+		}
+	}
 	for range d.roll(5) - 1 {
 		switch d.roll(9) {
 		case 1:
@@ -231,6 +259,21 @@ func (d *dice) matrix(rows, cols int) *mat.Dense {
 	m := mat.NewDense(rows, cols, nil)
 	m.Apply(func(i, j int, _ float64) float64 { return d.number() }, m)
 	return m
+}
+
+// wide is samples of which a third of the elements are zero, as in images, and some are anything.
+func (d *dice) wide(inputs, outputs int) (x, y *mat.Dense) {
+	x = Pattern(32*d.roll(5), inputs)
+	x.Apply(func(i, j int, v float64) float64 {
+		if math.Abs(v) < 1.0/3 {
+			return 0
+		}
+		return v
+	}, x)
+	for range d.roll(4) - 1 {
+		x.Set(d.roll(RowsOf(x))-1, d.roll(inputs)-1, d.number())
+	}
+	return x, Classes(RowsOf(x), outputs)
 }
 
 // targets suit every loss, mostly.

@@ -301,6 +301,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: a *backprop.SGD is nil, want a value"},
 		{"Momentum 1", train(func(c *TrainConfig) { c.Optimizer = &SGD{Momentum: 1} }),
 			"backprop: Train: SGD Momentum is 1, want 0 to 1, 1 not included"},
+		{"Nesterov without Momentum", train(func(c *TrainConfig) { c.Optimizer = &SGD{Nesterov: true} }),
+			"backprop: Train: SGD Nesterov is true, want a Momentum with it"},
 		{"RMSProp all wrong", train(func(c *TrainConfig) { c.Optimizer = &RMSProp{Alpha: 2, Epsilon: nan, Momentum: -1} }),
 			"backprop: Train: RMSProp Alpha is 2, want 0 to 1, 1 not included\n" +
 				"backprop: Train: RMSProp Momentum is -1, want 0 to 1, 1 not included\n" +

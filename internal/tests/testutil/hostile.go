@@ -50,9 +50,9 @@ var HostileFiles = []struct{ File, Want string }{
 	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense","units":1,"rank":1}]}`), `backprop.network: layer 0: json: unknown field "rank"`},
 	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense"}]}`), `backprop.network: layer 0: Dense Units is 0, want 1 to 1073741824`},
 	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense","units":-3}]}`), `backprop.network: layer 0: Dense Units is -3, want 1 to 1073741824`},
-	{NetworkFile(`{"inputs":4611686018427387904,"layers":[{"type":"Dense","units":1}]}`), `backprop.network: 4611686018427387904 inputs, want 1 to 1073741824`},
-	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense","units":4611686018427387904}]}`),
-		`backprop.network: layer 0: Dense Units is 4611686018427387904, want 1 to 1073741824`},
+	{NetworkFile(`{"inputs":2147483647,"layers":[{"type":"Dense","units":1}]}`), `backprop.network: 2147483647 inputs, want 1 to 1073741824`},
+	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense","units":2147483647}]}`),
+		`backprop.network: layer 0: Dense Units is 2147483647, want 1 to 1073741824`},
 	{NetworkFile(`{"inputs":1073741824,"layers":[{"type":"Dense","units":1073741824}]}`), // 2⁶⁰ weights, and in four such layers 2⁶²
 		`backprop.network: layer 0: its weight has shape [1073741824 1073741824], want 1 to 1073741824 elements`},
 	{NetworkFile(`{"inputs":1,"layers":[{"type":"Dense","units":1,"init":"Zero"}]}`), `backprop.network: layer 0: initializer "Zero" is not known`},

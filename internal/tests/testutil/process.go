@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -17,22 +20,36 @@ func Kills() int {
 	return 30
 }
 
-// Child makes the command of this test binary do a job of its TestChild….
-func Child(t *testing.T, c *exec.Cmd, job, path string) *exec.Cmd {
+// Child is a command by which this test binary does a job of its TestChild…, started by another
+// command if one is given, and by BACKPROP_EXEC, which is the -exec of go test.
+func Child(t *testing.T, job, path string, by ...string) *exec.Cmd {
 	t.Helper()
 	if runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
 		t.Skip("no processes")
 	}
-	if c.Path != os.Args[0] {
-		c.Args = append(c.Args, os.Args[0])
+	if err := startSelf(); err != nil {
+		if strings.Contains(err.Error(), "exec format error") {
+			t.Skip("an emulated program cannot start itself; with BACKPROP_EXEC=qemu-… it can")
+		}
+		t.Fatal(err)
 	}
-	c.Args = append(c.Args, "-test.run=^TestChild")
+	args := slices.Concat(by, self(), []string{"-test.run=^TestChild"})
+	c := exec.Command(args[0], args[1:]...)
 	c.Env = append(os.Environ(), "BACKPROP_CHILD="+job, "BACKPROP_PATH="+path)
 	return c
 }
 
-// Kill starts a command and kills it after it has written so many lines and some more time has
-// gone. It tells whether the command was still at work.
+// self is the command of this test binary.
+func self() []string { return append(strings.Fields(os.Getenv("BACKPROP_EXEC")), os.Args[0]) }
+
+// startSelf starts the test binary, which does nothing, once.
+var startSelf = sync.OnceValue(func() error {
+	args := append(self(), "-test.run=^$")
+	return exec.Command(args[0], args[1:]...).Run()
+})
+
+// Kill starts a command and kills it after it has written so many lines and
+// some more time has gone. It tells whether the command was still at work.
 func Kill(t *testing.T, c *exec.Cmd, lines, spin int) bool {
 	t.Helper()
 	out := Value(c.StdoutPipe())(t)
@@ -46,9 +63,10 @@ func Kill(t *testing.T, c *exec.Cmd, lines, spin int) bool {
 	for range spin {
 		runtime.Gosched()
 	}
-	c.Process.Kill()
+	killed := c.Process.Kill() == nil
 	err := c.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.Exited()) {
+	exited := func(e *exec.ExitError) bool { return e.Exited() && !(killed && runtime.GOOS == "windows") }
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exited(exit)) {
 		t.Fatal(err)
 	}
 	return err != nil
