@@ -21,6 +21,62 @@ import (
 // [Activate], a [Sequential] of layers, or one of the caller's own. It is a plain value of options
 // and keeps nothing: parameters and statistics belong to the network, the values of a batch to a
 // [Stage]. Its methods may be called from several goroutines at once.
+//
+// A whole one, which trains, is checked by [Network.CheckGradient] and, once registered with
+// [RegisterLayer], saved with its exported fields like those of the package:
+//
+//	// Scale multiplies each input by a weight of its own, which begins as Start.
+//	type Scale struct{ Start float64 }
+//
+//	func (l Scale) Shape(inputs int) (backprop.Shape, error) {
+//		weight := backprop.Tensor{Name: "weight", Shape: []int{inputs}}
+//		return backprop.Shape{Outputs: inputs, Params: []backprop.Tensor{weight}}, nil
+//	}
+//
+//	func (l Scale) Reset(at backprop.Place) {
+//		for j := range at.Inputs {
+//			at.Params[0].Set(0, j, l.Start)
+//		}
+//	}
+//
+//	func (l Scale) Stage(at backprop.Place) backprop.Stage { return &scaling{Place: at} }
+//
+//	type scaling struct {
+//		backprop.Place
+//		x *mat.Dense
+//		a mat.Dense
+//	}
+//
+//	func (s *scaling) Forward(x *mat.Dense) *mat.Dense {
+//		rows, cols := x.Dims()
+//		s.x = x
+//		a, w := backprop.Resize(&s.a, rows, cols), s.Params[0].RawRowView(0)
+//		for i := range rows {
+//			for j, v := range x.RawRowView(i) {
+//				a.Set(i, j, w[j]*v) // a = w ⊙ x
+//			}
+//		}
+//		return a
+//	}
+//
+//	func (s *scaling) Backward(da *mat.Dense) *mat.Dense {
+//		w, dw := s.Params[0].RawRowView(0), make([]float64, s.Inputs)
+//		if s.Grads != nil {
+//			dw = s.Grads[0].RawRowView(0)
+//			clear(dw)
+//		}
+//		for i := range da.RawMatrix().Rows {
+//			dx := da.RawRowView(i) // in place
+//			for j, v := range dx {
+//				dw[j] += v * s.x.At(i, j) // dw = Σ da ⊙ x
+//				dx[j] = v * w[j]          // dx = da ⊙ w
+//			}
+//		}
+//		if !s.NeedDX {
+//			return nil
+//		}
+//		return da
+//	}
 type Layer interface {
 	// Shape says what the layer needs in a place with so many inputs, or why it cannot stand there.
 	Shape(inputs int) (Shape, error)
@@ -524,6 +580,14 @@ var layerTypes = modelfile.NewTypes[Layer](nameInFile, activations.Find).With(ma
 	"Activate":    Activate{},
 	"Sequential":  Sequential{},
 })
+
+// RegisterLayer lets [Load] and [Read] find layers of the type of l, by a name of 1 to 50 bytes of
+// UTF-8. What is saved of a layer are its exported fields: booleans, numbers, strings, activations,
+// layers, and slices, arrays and structs of these; a field that is left out of a file has the value
+// that it has in l. A name or a type that is registered otherwise is an error.
+func RegisterLayer(name string, l Layer) error {
+	return door("RegisterLayer").wrap(layerTypes.Register(name, l))
+}
 
 // maxLayers bounds a network's number of layers, so that a file of nothing but layers is small
 // where it is read.

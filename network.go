@@ -94,7 +94,8 @@
 // judge it. [OneHot] makes targets for classes.
 //
 // [Network.Save] and [Load], or [Network.WriteTo] and [Read], keep it in a safetensors file that
-// PyTorch reads too. [RegisterActivation] lets Load find an activation of the caller's own.
+// PyTorch reads too. [RegisterActivation] and [RegisterLayer] let Load find what is of the caller's
+// own.
 //
 // [Network.Params] and [Network.Gradient] are what another optimizer or a training loop of one's
 // own needs. [Network.CheckGradient] compares backpropagation with central differences.
