@@ -36,7 +36,7 @@ func detect() []instructionSet {
 	}
 	list = append(list, avx2)
 	const all = bmi1 | avx512F | avx512DQ | avx512BW | avx512VL
-	if saved&zmm == zmm && extended&all == all {
+	if allowAVX512 && saved&zmm == zmm && extended&all == all {
 		list = append(list, avx512)
 	}
 	return list
