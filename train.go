@@ -879,7 +879,7 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 	case state.Initial, t.kept.digest(), t.best.digest():
 	default: // it may be where that training has left the network in the middle of an epoch
 		if t.keeper.Initial != t.net.ended || t.net.began != state.Initial {
-			return errors.New("it belongs to a training that began with other parameters")
+			return checkpoint.Another("a training that began with other parameters")
 		}
 	}
 	o := t.Optimizer.(Stateful)

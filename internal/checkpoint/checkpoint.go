@@ -52,6 +52,12 @@ func (s *State) AddTo(f *safetensors.File) {
 	}
 }
 
+// Another returns the error of a checkpoint that belongs to something else than the training that is
+// wanted.
+func Another(format string, args ...any) error {
+	return fmt.Errorf("it belongs to "+format+"; delete it or choose another path", args...)
+}
+
 // The names of the tensors.
 const (
 	historyName        = modelfile.CheckpointPrefix + "history"
@@ -97,7 +103,7 @@ func Read(r *modelfile.Reader, network []modelfile.Tensor, want Wanted) (*State,
 	}
 	own, _ := json.Marshal(want.Fingerprint)
 	if len(r.Checkpoint) > 2*len(own)+1<<16 { // not worth the memory
-		return nil, fmt.Errorf("it belongs to another configuration, of %d bytes, want some %d", len(r.Checkpoint), len(own))
+		return nil, Another("another configuration, of %d bytes, want some %d", len(r.Checkpoint), len(own))
 	}
 	s, err := parse(r.Checkpoint)
 	if err != nil {

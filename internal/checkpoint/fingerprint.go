@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -32,11 +31,11 @@ func (kept Fingerprint) check(wanted Fingerprint) error {
 	maps.Copy(names, wanted.Config)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if got, want := kept.Config[name], wanted.Config[name]; got != want {
-			return fmt.Errorf("it belongs to another configuration: its %.50s is %.1000q, want %.1000q", name, got, want)
+			return Another("another configuration: its %.50s is %.1000q, want %.1000q", name, got, want)
 		}
 	}
 	if kept.Data != wanted.Data {
-		return errors.New("it belongs to other data")
+		return Another("other data")
 	}
 	return nil
 }

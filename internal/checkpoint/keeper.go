@@ -50,7 +50,7 @@ func (k *Keeper) Write() error {
 func (k *Keeper) Resume(want Wanted) (state *State, err error) {
 	err = modelfile.Open(k.Path, func(file *modelfile.Reader) error {
 		if file.Description != k.Description {
-			return fmt.Errorf("it belongs to another network, %.400s, want %.400s", file.Description, k.Description)
+			return Another("another network, %.400s, want %.400s", file.Description, k.Description)
 		}
 		state, err = Read(file, k.Network, want)
 		return err

@@ -56,7 +56,7 @@ func TestACheckpointOfAnotherTrainingIsRefused(t *testing.T) {
 		t.Helper()
 		before := StateOf(net)
 		h, err := net.Train(t.Context(), x, y, c)
-		Fails(t, err, "backprop: Train: Checkpoint "+path+": it belongs to "+want)
+		Fails(t, err, "backprop: Train: Checkpoint "+path+": it belongs to "+want+"; delete it or choose another path")
 		if h != nil {
 			t.Error("a history beside the error")
 		}
