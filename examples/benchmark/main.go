@@ -1,14 +1,13 @@
-// Command benchmark measures the library, and beside it NumPy and PyTorch where
-// they are installed, on the same data, initial weights and batches.
+// Command benchmark measures the library, and beside it NumPy and PyTorch where they are installed,
+// on the same data, initial weights and batches.
 //
 //	go run ./examples/benchmark
 //	go run ./examples/benchmark -python /usr/bin/python3 -rounds 20
 //
-// Every side has one thread. The sides take turns of a tenth of a second or
-// more, and the fastest of all runs counts, so that whatever else the machine
-// does disturbs them alike.
-// Only the training or the prediction itself is timed, by the process that does
-// it. All sides must end on the same loss.
+// Every side has one thread. The sides take turns of a tenth of a second or more, and the fastest
+// of all runs counts, so that whatever else the machine does disturbs them alike. Only the training
+// or the prediction itself is timed, by the process that does it. All sides must end on the same
+// loss.
 package main
 
 import (
@@ -85,8 +84,8 @@ type bench struct {
 	rows   []*row
 }
 
-// A row is what has been measured of one workload: by us, the peers in their
-// order, and us with two workers. Seconds are the lowest of all rounds.
+// A row is what has been measured of one workload: by us, the peers in their order, and us with two
+// workers. Seconds are the lowest of all rounds.
 type row struct {
 	*workload
 	ours  result
@@ -179,8 +178,8 @@ func (b *bench) round(r *row) error {
 	return r.two.improve(r.run)
 }
 
-// turn is how long a side's turn takes at least: the first milliseconds after
-// the others' find cold caches and a slow clock.
+// turn is how long a side's turn takes at least: the first milliseconds after the others' find cold
+// caches and a slow clock.
 const turn = 100 * time.Millisecond
 
 // improve runs a workload again and again for a turn and keeps the fastest.

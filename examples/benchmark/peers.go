@@ -16,8 +16,8 @@ import (
 //go:embed peers.py
 var peersScript []byte
 
-// A peer is a Python process that runs the same workloads. It waits for
-// commands, so that starting it and loading data count in no measurement.
+// A peer is a Python process that runs the same workloads. It waits for commands, so that starting
+// it and loading data count in no measurement.
 type peer struct {
 	Name, Version string
 	process       *exec.Cmd
@@ -26,8 +26,8 @@ type peer struct {
 	stderr        bytes.Buffer
 }
 
-// startPeer starts the script for numpy or torch, with one thread. Its error
-// says why there is no such peer.
+// startPeer starts the script for numpy or torch, with one thread. Its error says why there is no
+// such peer.
 func startPeer(python, dir, name, module string) (*peer, error) {
 	script := filepath.Join(dir, "peers.py")
 	if err := os.WriteFile(script, peersScript, 0o600); err != nil {

@@ -14,8 +14,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A workload is a network and its training, or its prediction, on data drawn
-// from a fixed seed.
+// A workload is a network and its training, or its prediction, on data drawn from a fixed seed.
 type workload struct {
 	Name    string // also the name of its files
 	Title   string
@@ -100,8 +99,7 @@ func xor(*workload) (x, y *mat.Dense) {
 	return mat.NewDense(4, 2, []float64{0, 0, 0, 1, 1, 0, 1, 1}), mat.NewDense(4, 1, []float64{0, 1, 1, 0})
 }
 
-// clusters draws each sample from a normal distribution around the centre of
-// its class.
+// clusters draws each sample from a normal distribution around the centre of its class.
 func clusters(w *workload) (x, y *mat.Dense) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	classes := w.Layers[len(w.Layers)-1].Units
@@ -134,8 +132,8 @@ func (w *workload) prepare() error {
 	return nil
 }
 
-// loss is that of the training: the tutorial's XOR has squares, a classifier
-// what belongs to its softmax.
+// loss is that of the training: the tutorial's XOR has squares, a classifier what belongs to its
+// softmax.
 func (w *workload) loss() (name string, l backprop.Loss) {
 	if w.Layers[len(w.Layers)-1].Activation == backprop.Softmax {
 		return "CrossEntropy", backprop.CrossEntropy
@@ -185,8 +183,8 @@ func (w *workload) predict() (r result, err error) {
 	return r, err
 }
 
-// order is the order in which Train takes the samples in each epoch, with seed
-// 0. That the losses agree shows that it is.
+// order is the order in which Train takes the samples in each epoch, with seed 0. That the losses
+// agree shows that it is.
 func (w *workload) order() (order []int64) {
 	for epoch := range w.Epochs {
 		o := make([]int64, w.Rows)
@@ -200,9 +198,8 @@ func (w *workload) order() (order []int64) {
 	return order
 }
 
-// save writes what the peers need to dir, all in little-endian: NAME.x, NAME.y
-// and NAME.params as float64, NAME.order as int64. It returns the workload's
-// description.
+// save writes what the peers need to dir, all in little-endian: NAME.x, NAME.y and NAME.params as
+// float64, NAME.order as int64. It returns the workload's description.
 func (w *workload) save(dir string) (json.RawMessage, error) {
 	shuffle := w.Epochs > 0 && w.Batch < w.Rows
 	files := map[string]any{"x": w.x.RawMatrix().Data, "y": w.y.RawMatrix().Data, "params": w.params}

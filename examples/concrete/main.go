@@ -1,15 +1,12 @@
-// Command concrete learns the compressive strength of concrete from its mix
-// and age. It trains on a random nine tenths of the samples and tests on the
-// others, for 20 such splits:
+// Command concrete learns the compressive strength of concrete from its mix and age. It trains on a
+// random nine tenths of the samples and tests on the others, for 20 such splits:
 //
 //	go run ./examples/concrete
 //
-// concrete.txt is the "Concrete Compressive Strength" of the UCI Machine
-// Learning Repository, by I-C. Yeh (1998),
-// https://archive.ics.uci.edu/dataset/165, licensed under CC BY 4.0
-// (https://creativecommons.org/licenses/by/4.0/). Each line holds cement, slag,
-// fly ash, water, superplasticizer, coarse and fine aggregate in kg/m³, the age
-// in days, and the strength in MPa.
+// concrete.txt is the "Concrete Compressive Strength" of the UCI Machine Learning Repository, by
+// I-C. Yeh (1998), https://archive.ics.uci.edu/dataset/165, licensed under CC BY 4.0
+// (https://creativecommons.org/licenses/by/4.0/). Each line holds cement, slag, fly ash, water,
+// superplasticizer, coarse and fine aggregate in kg/m³, the age in days, and the strength in MPa.
 package main
 
 import (
@@ -66,9 +63,8 @@ func load() (*mat.Dense, error) {
 	return mat.NewDense(len(values)/(inputs+1), inputs+1, values), nil
 }
 
-// run trains a network on a random nine tenths of the samples and tests it on
-// the others. Its settings were chosen by validation within the training parts
-// of other splits.
+// run trains a network on a random nine tenths of the samples and tests it on the others. Its
+// settings were chosen by validation within the training parts of other splits.
 func run(data *mat.Dense, seed uint64) (rmse, r2 float64, err error) {
 	n, _ := data.Dims()
 	shuffled := mat.NewDense(n, inputs+1, nil)
@@ -79,8 +75,8 @@ func run(data *mat.Dense, seed uint64) (rmse, r2 float64, err error) {
 	testX, testY := shuffled.Slice(0, tests, 0, inputs), shuffled.Slice(0, tests, inputs, inputs+1)
 	trainX, trainY := shuffled.Slice(tests, n, 0, inputs), shuffled.Slice(tests, n, inputs, inputs+1)
 
-	// The network learns strengths scaled to mean 0 and deviation 1, both taken
-	// from the training part alone.
+	// The network learns strengths scaled to mean 0 and deviation 1, both taken from the training
+	// part alone.
 	var scaledY mat.Dense
 	mean, deviation := stat.MeanStdDev(mat.Col(nil, 0, trainY), nil)
 	scaledY.Apply(func(_, _ int, mpa float64) float64 { return (mpa - mean) / deviation }, trainY)

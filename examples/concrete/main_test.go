@@ -13,10 +13,10 @@ func TestLoadHoldsThePublishedSamples(t *testing.T) {
 	}
 }
 
-// Over 20 splits plain backpropagation is published at 5.98 MPa
-// (Hernández-Lobato and Adams 2015, table 2), and this example reaches 4.6 with
-// a deviation of 0.6 from split to split, so of 0.45 for the mean of two. R² is 0
-// for predicting the mean strength, and some 0.6 for linear regression.
+// Over 20 splits plain backpropagation is published at 5.98 MPa (Hernández-Lobato and Adams 2015,
+// table 2), and this example reaches 4.6 with a deviation of 0.6 from split to split, so of 0.45
+// for the mean of two. R² is 0 for predicting the mean strength, and some 0.6 for linear
+// regression.
 func TestHeldOutStrengthsArePredicted(t *testing.T) {
 	data, err := load()
 	if err != nil {

@@ -1,8 +1,7 @@
-// Command deep trains a plain dense network of 1000 hidden layers on
-// handwritten digits: nothing skips a layer, nothing is normalized; what makes
-// it trainable is that its weights begin orthogonal. First it shows the
-// gradient's norm layer by layer, for this beginning and for the ordinary ones,
-// from which the gradient vanishes or explodes.
+// Command deep trains a plain dense network of 1000 hidden layers on handwritten digits: nothing
+// skips a layer, nothing is normalized; what makes it trainable is that its weights begin
+// orthogonal. First it shows the gradient's norm layer by layer, for this beginning and for the
+// ordinary ones, from which the gradient vanishes or explodes.
 //
 //	go run ./examples/deep
 //	go run ./examples/deep -depth 300 -remedies
@@ -81,9 +80,9 @@ type beginning struct {
 func (b beginning) String() string { return fmt.Sprintf("%v %v", b.init, b.activation) }
 
 var (
-	// An orthogonal matrix keeps the length of what passes through, forwards and
-	// backwards. tanh takes the less away the smaller it is (Saxe et al. 2014;
-	// Pennington, Schoenholz and Ganguli 2017).
+	// An orthogonal matrix keeps the length of what passes through, forwards and backwards. tanh
+	// takes the less away the smaller it is (Saxe et al. 2014; Pennington, Schoenholz and Ganguli
+	// 2017).
 	orthogonal = beginning{init: backprop.Orthogonal, activation: backprop.Tanh}
 	glorot     = beginning{init: backprop.GlorotUniform, activation: backprop.Tanh}
 	normalized = beginning{init: backprop.GlorotUniform, activation: backprop.Tanh, batchNorm: true}
@@ -111,8 +110,8 @@ func plain(depth int, b beginning) (*backprop.Network, error) {
 	return backprop.New(pixels, append(layers, backprop.Dense{Units: classes, Activation: backprop.Softmax})...)
 }
 
-// config is how the orthogonal beginning is trained. The more layers act one
-// after another, the smaller the step that each may take.
+// config is how the orthogonal beginning is trained. The more layers act one after another, the
+// smaller the step that each may take.
 func config(depth, epochs int) backprop.TrainConfig {
 	return backprop.TrainConfig{
 		LearningRate: 0.02 / float64(depth),
@@ -124,8 +123,7 @@ func config(depth, epochs int) backprop.TrainConfig {
 	}
 }
 
-// compareNorms prints the gradient's norm in some ten layers, one column a
-// beginning.
+// compareNorms prints the gradient's norm in some ten layers, one column a beginning.
 func compareNorms(w io.Writer, depth int, s set) error {
 	norms := make([][]float64, len(beginnings))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -154,8 +152,8 @@ func compareNorms(w io.Writer, depth int, s set) error {
 	return t.Flush()
 }
 
-// gradientNorms is the norm of the loss's gradient by the weights and biases of
-// each layer, over 64 samples.
+// gradientNorms is the norm of the loss's gradient by the weights and biases of each layer, over 64
+// samples.
 func gradientNorms(net *backprop.Network, s set) ([]float64, error) {
 	_, grad, err := net.Gradient(nil, s.x.Slice(0, 64, 0, pixels), s.y.Slice(0, 64, 0, classes), nil)
 	if err != nil {
@@ -171,10 +169,9 @@ func gradientNorms(net *backprop.Network, s set) ([]float64, error) {
 	return norms, nil
 }
 
-// compareRemedies trains from an ordinary beginning with each remedy and with
-// all of them, and then from the orthogonal one with fewer and fewer. Each η is
-// the best of three for 300 layers: 1e-3, 1e-2 and 1e-1 for gradient descent,
-// 2e-5, 1e-4 and 1e-3 for Adam.
+// compareRemedies trains from an ordinary beginning with each remedy and with all of them, and then
+// from the orthogonal one with fewer and fewer. Each η is the best of three for 300 layers: 1e-3,
+// 1e-2 and 1e-1 for gradient descent, 2e-5, 1e-4 and 1e-3 for Adam.
 func compareRemedies(w io.Writer, depth int, train, test set) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%d hidden layers\ttraining\tη\ttest accuracy\n", depth)
@@ -211,8 +208,8 @@ func compareRemedies(w io.Writer, depth int, train, test set) error {
 	return t.Flush()
 }
 
-// A set is a number of images, one a row, and the digits they show, each as a 1
-// in one of ten columns.
+// A set is a number of images, one a row, and the digits they show, each as a 1 in one of ten
+// columns.
 type set struct{ x, y *mat.Dense }
 
 // load holds out a random quarter of the digits. Pixels are 0 to 1.
@@ -242,8 +239,7 @@ func (s set) pick(rows []int) set {
 	return p
 }
 
-// fit trains the network and returns the share of the test images that it
-// reads.
+// fit trains the network and returns the share of the test images that it reads.
 func fit(net *backprop.Network, train, test set, c backprop.TrainConfig) (accuracy float64, err error) {
 	if _, err := net.Train(context.Background(), train.x, train.y, c); err != nil {
 		return 0, err

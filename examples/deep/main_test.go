@@ -2,8 +2,8 @@ package main
 
 import "testing"
 
-// With 150 hidden layers one epoch suffices for some 80 % from the orthogonal
-// beginning, while from Glorot's the network stays near chance, 10 %.
+// With 150 hidden layers one epoch suffices for some 80 % from the orthogonal beginning, while from
+// Glorot's the network stays near chance, 10 %.
 func TestOrthogonalBeginningTrainsWhereGlorotDoesNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("minutes where a processor is emulated")

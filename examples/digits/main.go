@@ -1,11 +1,11 @@
-// Command digits learns to read 8×8 images of handwritten digits. A random
-// quarter of them is held out to test what it has learnt.
+// Command digits learns to read 8×8 images of handwritten digits. A random quarter of them is held
+// out to test what it has learnt.
 //
 //	go run ./examples/digits -save digits.safetensors
 //	go run ./examples/digits -runs 10
 //
-// The second gives the mean accuracy over ten random quarters, each with
-// initial weights of its own.
+// The second gives the mean accuracy over ten random quarters, each with initial weights of its
+// own.
 package main
 
 import (
@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// run trains networks, shows their accuracies and how the last one errs, and
-// saves that one if it is given a file.
+// run trains networks, shows their accuracies and how the last one errs, and saves that one if it
+// is given a file.
 func run(w io.Writer, seed uint64, runs int, save string) error {
 	if runs < 1 {
 		return fmt.Errorf("-runs is %d, want 1 or more", runs)
@@ -98,8 +98,8 @@ func split(seed uint64) (training, test backprop.Data, err error) {
 	return training, test, nil
 }
 
-// train trains a network. Its settings were chosen by validation within the
-// training parts of other splits.
+// train trains a network. Its settings were chosen by validation within the training parts of other
+// splits.
 func train(data backprop.Data, seed uint64, progress io.Writer) (*backprop.Network, error) {
 	net, err := backprop.New(64,
 		backprop.Standardize{},

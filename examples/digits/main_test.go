@@ -14,9 +14,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// On this split twelve initializations read 97.6 to 99.1 % of the digits. Where
-// the hidden layer is not trained, or its f′ is forgotten, this seed reads
-// 97.1 %. The mean images of the digits are what can be had without training.
+// On this split twelve initializations read 97.6 to 99.1 % of the digits. Where the hidden layer is
+// not trained, or its f′ is forgotten, this seed reads 97.1 %. The mean images of the digits are
+// what can be had without training.
 func TestSavedNetworkReadsHeldOutDigits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digits.safetensors")
 	var out bytes.Buffer
@@ -52,8 +52,8 @@ func TestSavedNetworkReadsHeldOutDigits(t *testing.T) {
 	}
 }
 
-// nearestMean is the accuracy of reading each test image as the digit whose
-// mean image, over all digits, is nearest.
+// nearestMean is the accuracy of reading each test image as the digit whose mean image, over all
+// digits, is nearest.
 func nearestMean(t *testing.T, test backprop.Data) float64 {
 	x, labels, err := digits.Load()
 	if err != nil {
@@ -69,8 +69,7 @@ func nearestMean(t *testing.T, test backprop.Data) float64 {
 		row := means.RowView(digit).(*mat.VecDense)
 		row.ScaleVec(1/mat.Sum(y.ColView(digit)), row)
 	}
-	// |x−m|² = |x|² − 2·(x·m − |m|²/2), so the nearest mean has the largest
-	// x·m − |m|²/2.
+	// |x−m|² = |x|² − 2·(x·m − |m|²/2), so the nearest mean has the largest x·m − |m|²/2.
 	p.Mul(test.X, means.T())
 	p.Apply(func(_, digit int, v float64) float64 {
 		m := means.RowView(digit)

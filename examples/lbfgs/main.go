@@ -1,11 +1,9 @@
-// Command lbfgs trains a network with L-BFGS, of gonum/optimize, in place of
-// gradient descent. Any optimizer that asks for a function and its gradient is
-// put to work the same way.
+// Command lbfgs trains a network with L-BFGS, of gonum/optimize, in place of gradient descent. Any
+// optimizer that asks for a function and its gradient is put to work the same way.
 //
 //	cd examples/lbfgs && go run .
 //
-// It is a module of its own, because gonum/optimize requires one that the
-// library does not.
+// It is a module of its own, because gonum/optimize requires one that the library does not.
 package main
 
 import (

@@ -28,9 +28,8 @@ const (
 	maxImages = 1 << 20 // MNIST has 60,000
 )
 
-// load reads the training and the test set from the four files in dir: in each
-// row of X the pixels of an image, from 0 to 1, in Y the digit it shows, as a 1
-// in one of ten columns.
+// load reads the training and the test set from the four files in dir: in each row of X the pixels
+// of an image, from 0 to 1, in Y the digit it shows, as a 1 in one of ten columns.
 func load(dir string) (train, test backprop.Data, err error) {
 	names := []string{
 		"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
@@ -94,10 +93,9 @@ func readSet(images, labels string) (backprop.Data, error) {
 	return backprop.Data{X: x, Y: y}, nil
 }
 
-// readIDX reads a file of bytes in the IDX format, plain or gzipped, that holds
-// any number of items of the given shape. Numbers are of four bytes, the most
-// significant first: 0x08 for bytes and the number of dimensions; the number of
-// items; their shape. Behind them stands the data.
+// readIDX reads a file of bytes in the IDX format, plain or gzipped, that holds any number of items
+// of the given shape. Numbers are of four bytes, the most significant first: 0x08 for bytes and the
+// number of dimensions; the number of items; their shape. Behind them stands the data.
 func readIDX(path string, shape ...int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

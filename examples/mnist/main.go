@@ -1,12 +1,11 @@
-// Command mnist learns to read the handwritten digits of MNIST (Y. LeCun,
-// C. Cortes and C. Burges).
+// Command mnist learns to read the handwritten digits of MNIST (Y. LeCun, C. Cortes and C. Burges).
 //
 //	go run ./examples/mnist -data DIR
 //	go run ./examples/mnist -data DIR -best
 //
-// DIR holds the four files of MNIST, plain or gzipped. The first is a hidden
-// layer of 128 units and reads 97.5 % of the test images after five epochs, the
-// second two of 512 and 98.6 % after twenty. The pixels take 0.5 GB of memory.
+// DIR holds the four files of MNIST, plain or gzipped. The first is a hidden layer of 128 units and
+// reads 97.5 % of the test images after five epochs, the second two of 512 and 98.6 % after twenty.
+// The pixels take 0.5 GB of memory.
 package main
 
 import (
@@ -52,8 +51,8 @@ func plain() ([]backprop.Layer, backprop.TrainConfig) {
 		}
 }
 
-// bestKnown was chosen by what networks trained on the first 50,000 training
-// images read of the last 10,000. Adam with WeightDecay is AdamW.
+// bestKnown was chosen by what networks trained on the first 50,000 training images read of the
+// last 10,000. Adam with WeightDecay is AdamW.
 func bestKnown() ([]backprop.Layer, backprop.TrainConfig) {
 	return []backprop.Layer{
 			backprop.Dense{Units: 512, NoBias: true},
@@ -73,8 +72,7 @@ func bestKnown() ([]backprop.Layer, backprop.TrainConfig) {
 		}
 }
 
-// run trains a network on the data in dir and tells which share of the test
-// images it reads.
+// run trains a network on the data in dir and tells which share of the test images it reads.
 func run(w io.Writer, dir string, layers []backprop.Layer, config backprop.TrainConfig) (accuracy float64, err error) {
 	train, test, err := load(dir)
 	if err != nil {

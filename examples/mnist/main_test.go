@@ -15,8 +15,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// On 600 images of MNIST seeds give 84 % to 88 % for the plain one, and 40 % to
-// 53 % with the hidden layer left as it was drawn.
+// On 600 images of MNIST seeds give 84 % to 88 % for the plain one, and 40 % to 53 % with the
+// hidden layer left as it was drawn.
 func TestBothConfigurationsLearnToReadDigits(t *testing.T) {
 	for name, configuration := range map[string]func() ([]backprop.Layer, backprop.TrainConfig){
 		"plain": plain, "best": bestKnown,
@@ -170,8 +170,7 @@ func TestHugeCountAllocatesNothingAhead(t *testing.T) {
 	}
 }
 
-// testFiles is a folder of files without fault: three images to train on, and
-// the same to test on.
+// testFiles is a folder of files without fault: three images to train on, and the same to test on.
 func testFiles(t *testing.T) string {
 	dir := t.TempDir()
 	for _, name := range []string{"train", "t10k"} {

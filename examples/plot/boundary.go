@@ -17,8 +17,8 @@ import (
 	"gonum.org/v1/plot/vg/recorder"
 )
 
-// spirals are the 194 points of two intertwined spirals, three turns each
-// (Lang and Witbrock 1988, "Learning to tell two spirals apart").
+// spirals are the 194 points of two intertwined spirals, three turns each (Lang and Witbrock 1988,
+// "Learning to tell two spirals apart").
 func spirals() (x, y *mat.Dense) {
 	const points = 97 // a spiral
 	x, y = mat.NewDense(2*points, 2, nil), mat.NewDense(2*points, 1, nil)
@@ -69,8 +69,8 @@ func spiralsBoundary(effort) (picture, string, error) {
 
 func learnSpirals(x, y mat.Matrix) (*backprop.Network, error) { return learn(x, y, 64, 1500) }
 
-// learn trains a network of two hidden layers to tell two classes apart. SiLU
-// and decaying weights make the boundary smooth.
+// learn trains a network of two hidden layers to tell two classes apart. SiLU and decaying weights
+// make the boundary smooth.
 func learn(x, y mat.Matrix, units, epochs int) (*backprop.Network, error) {
 	net, err := backprop.New(2,
 		backprop.Dense{Units: units, Activation: backprop.SiLU},
@@ -87,8 +87,8 @@ func learn(x, y mat.Matrix, units, epochs int) (*backprop.Network, error) {
 	return net, err
 }
 
-// boundary draws the samples of two classes, what the network takes the plane
-// around them for, as shades of grey, and the line where it is undecided.
+// boundary draws the samples of two classes, what the network takes the plane around them for, as
+// shades of grey, and the line where it is undecided.
 func boundary(name, title string, net *backprop.Network, x, y *mat.Dense, margin float64) (picture, string, error) {
 	predicted, err := net.Predict(x)
 	if err != nil {
@@ -172,8 +172,8 @@ func (f field) Z(column, row int) float64 { return f.p.At(row, column) }
 func (f field) X(column int) float64      { return f.xs[column] }
 func (f field) Y(row int) float64         { return f.ys[row] }
 
-// image is the field in shades of grey, dark where class 1 is predicted, none
-// so dark or light that a marker would not be seen on it.
+// image is the field in shades of grey, dark where class 1 is predicted, none so dark or light that
+// a marker would not be seen on it.
 func (f field) image() image.Image {
 	const shades, dark, light = 5, 153, 238
 	img := image.NewGray(image.Rect(0, 0, len(f.xs), len(f.ys)))

@@ -14,8 +14,8 @@ import (
 // vanished is the norm below which a line ends.
 const vanished = 1e-8
 
-// gradientNorms draws ‖∂L/∂W‖ of every hidden layer of deep networks before
-// training, their weights drawn in different ways.
+// gradientNorms draws ‖∂L/∂W‖ of every hidden layer of deep networks before training, their weights
+// drawn in different ways.
 func gradientNorms(e effort) (picture, string, error) {
 	data, _, err := splitDigits()
 	if err != nil {

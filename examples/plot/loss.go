@@ -13,8 +13,8 @@ import (
 	vgdraw "gonum.org/v1/plot/vg/draw"
 )
 
-// lossCurves draws the training loss and the validation loss of a network
-// that learns the digits, 64-64-10, epoch by epoch.
+// lossCurves draws the training loss and the validation loss of a network that learns the digits,
+// 64-64-10, epoch by epoch.
 func lossCurves(e effort) (picture, string, error) {
 	train, valid, err := splitDigits()
 	if err != nil {

@@ -1,11 +1,11 @@
-// Command plot draws how networks learn, as PNG and SVG: the loss of a run,
-// the decision boundary on two moons and on two spirals, the weights of a
-// network that reads digits, and the gradient's norm through hundreds of layers.
+// Command plot draws how networks learn, as PNG and SVG: the loss of a run, the decision boundary
+// on two moons and on two spirals, the weights of a network that reads digits, and the gradient's
+// norm through hundreds of layers.
 //
 //	cd examples/plot && go run . -out DIR
 //
-// It is a module of its own, so that the library does not depend on
-// gonum.org/v1/plot. Its spirals.png and loss.png are two of what it draws.
+// It is a module of its own, so that the library does not depend on gonum.org/v1/plot. Its
+// spirals.png and loss.png are two of what it draws.
 package main
 
 import (

@@ -67,9 +67,8 @@ func TestAllSpiralPointsAreLearnt(t *testing.T) {
 	}
 }
 
-// The formula's own figures: the outermost point is 6.5 from the middle, a
-// quarter turn takes eight points, and the spirals are each other turned by
-// half a turn.
+// The formula's own figures: the outermost point is 6.5 from the middle, a quarter turn takes eight
+// points, and the spirals are each other turned by half a turn.
 func TestTheSpiralsAreTheClassicOnes(t *testing.T) {
 	x, y := spirals()
 	if n, _ := x.Dims(); n != 194 {

@@ -52,8 +52,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, dashes []vg.Length) 
 	return nil
 }
 
-// addMarkers adds markers without a line; an empty name has no entry in the
-// legend.
+// addMarkers adds markers without a line; an empty name has no entry in the legend.
 func addMarkers(p *plot.Plot, name string, points plotter.XYs, shape draw.GlyphDrawer, radius vg.Length) error {
 	markers, err := plotter.NewScatter(points)
 	if err != nil {
@@ -77,8 +76,8 @@ func (whiteDisc) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	draw.RingGlyph{}.DrawGlyph(c, s, at)
 }
 
-// logAxis makes an axis logarithmic, from a power of ten to another, with a
-// label at every so many of them.
+// logAxis makes an axis logarithmic, from a power of ten to another, with a label at every so many
+// of them.
 func logAxis(a *plot.Axis, every int) {
 	a.Min = math.Pow(10, math.Floor(math.Log10(a.Min)))
 	a.Max = math.Pow(10, math.Ceil(math.Log10(a.Max)))

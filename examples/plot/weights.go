@@ -24,8 +24,8 @@ const (
 	zoom        = 8 // image points a pixel, so that pixels stay squares when they are scaled
 )
 
-// firstWeights draws the weights of the first layer of a network that has
-// learnt the digits, each unit's as the 8×8 image that the unit looks for.
+// firstWeights draws the weights of the first layer of a network that has learnt the digits, each
+// unit's as the 8×8 image that the unit looks for.
 func firstWeights(e effort) (picture, string, error) {
 	train, valid, err := splitDigits()
 	if err != nil {

@@ -1,5 +1,4 @@
-// Command pytorch takes networks to PyTorch and back, together with
-// backprop.py in its folder.
+// Command pytorch takes networks to PyTorch and back, together with backprop.py in its folder.
 //
 //	go run ./examples/pytorch make net.safetensors net.json    train a network here, for PyTorch
 //	go run ./examples/pytorch check net.safetensors net.json   predict with a network from PyTorch
@@ -87,8 +86,7 @@ func write(net *backprop.Network, x mat.Matrix, networkPath, predictionsPath str
 	return os.WriteFile(predictionsPath, text, 0o666)
 }
 
-// check prints the largest relative difference between PyTorch's predictions
-// and those made here.
+// check prints the largest relative difference between PyTorch's predictions and those made here.
 func check(w io.Writer, networkPath, predictionsPath string) error {
 	net, err := backprop.Load(networkPath)
 	if err != nil {

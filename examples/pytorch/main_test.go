@@ -28,8 +28,8 @@ func TestMakeLeavesWhatCheckTakes(t *testing.T) {
 	}
 }
 
-// Every kind of layer with every activation, trained and not. PyTorch loads
-// each strictly and agrees to 1e-12.
+// Every kind of layer with every activation, trained and not. PyTorch loads each strictly and
+// agrees to 1e-12.
 func TestPyTorchPredictsTheSame(t *testing.T) {
 	folder := t.TempDir()
 	for i, f := range activations {
@@ -76,8 +76,8 @@ for i in range(int(sys.argv[2])):
 `, folder, fmt.Sprint(len(activations)))
 }
 
-// The way back: models of every module in float32 and float64, written by save
-// and, where it is installed, by the package safetensors.
+// The way back: models of every module in float32 and float64, written by save and, where it is
+// installed, by the package safetensors.
 func TestGoPredictsWhatPyTorchDoes(t *testing.T) {
 	folder := t.TempDir()
 	python(t, `

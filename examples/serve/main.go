@@ -1,14 +1,13 @@
-// Command serve answers, over HTTP, which digits images show. The network is
-// one that examples/digits has saved:
+// Command serve answers, over HTTP, which digits images show. The network is one that
+// examples/digits has saved:
 //
 //	go run ./examples/digits -save digits.safetensors
 //	go run ./examples/serve -model digits.safetensors
 //	curl localhost:8080/predict -d '{"pixels":[0,0,5,13,9,1,0,0, 0,0,13,15,10,15,5,0, 0,3,15,2,0,11,8,0, 0,4,12,0,0,8,8,0, 0,5,8,0,0,9,8,0, 0,4,11,0,1,12,7,0, 0,2,14,5,10,12,0,0, 0,0,6,13,10,0,0,0]}'
 //
-// An image is an 8×8 image's pixels, from 0 (background) to 16, row by row.
-// The answer is {"digit":0,"probabilities":[…]}; to a JSON array of images it is
-// the array of their answers. Input that cannot be used is answered with a
-// status of 4xx and {"error":"…"}.
+// An image is an 8×8 image's pixels, from 0 (background) to 16, row by row. The answer is
+// {"digit":0,"probabilities":[…]}; to a JSON array of images it is the array of their answers.
+// Input that cannot be used is answered with a status of 4xx and {"error":"…"}.
 package main
 
 import (
@@ -87,8 +86,7 @@ func load(path string) (*backprop.Network, error) {
 	return network, nil
 }
 
-// newServer is a server with limits on what a client may send and on how long
-// it may take.
+// newServer is a server with limits on what a client may send and on how long it may take.
 func newServer(network *backprop.Network) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/predict", &predictor{network})

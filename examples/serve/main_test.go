@@ -260,8 +260,8 @@ func TestOnlyANetworkForDigitsIsServed(t *testing.T) {
 // slowBody is a good request's body.
 var slowBody = `{"pixels":[` + strings.Repeat("0,", pixels-1) + `0]}`
 
-// begin sends the header of a request with slowBody, and returns when the
-// handler waits for the body.
+// begin sends the header of a request with slowBody, and returns when the handler waits for the
+// body.
 func begin(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	host := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/predict")

@@ -1,9 +1,9 @@
-// Package digits holds 1797 handwritten digits for the examples: 8×8 grey
-// pixels from 0 to 16, and the digit that each image shows.
+// Package digits holds 1797 handwritten digits for the examples: 8×8 grey pixels from 0 to 16, and
+// the digit that each image shows.
 //
-// digits.csv.gz is the test part of the "Optical Recognition of Handwritten
-// Digits" of the UCI Machine Learning Repository, by E. Alpaydin and C. Kaynak
-// (1998), https://archive.ics.uci.edu/dataset/80, licensed under CC BY 4.0
+// digits.csv.gz is the test part of the "Optical Recognition of Handwritten Digits" of the UCI
+// Machine Learning Repository, by E. Alpaydin and C. Kaynak (1998),
+// https://archive.ics.uci.edu/dataset/80, licensed under CC BY 4.0
 // (https://creativecommons.org/licenses/by/4.0/).
 package digits
 
@@ -23,8 +23,8 @@ const pixels = 64
 //go:embed digits.csv.gz
 var file []byte
 
-// Load returns one image in each row of x, 1797×64, top row of pixels first,
-// and its digit in labels.
+// Load returns one image in each row of x, 1797×64, top row of pixels first, and its digit in
+// labels.
 func Load() (x *mat.Dense, labels []int, err error) {
 	r, err := gzip.NewReader(bytes.NewReader(file))
 	if err != nil {
