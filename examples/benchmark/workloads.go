@@ -163,9 +163,7 @@ func (w *workload) run() (r result, err error) {
 	if err != nil {
 		return r, err
 	}
-	for _, e := range h.Epochs {
-		r.Seconds += e.Elapsed.Seconds()
-	}
+	r.Seconds = h.Elapsed.Seconds()
 	r.First, r.Last = h.Epochs[0].Loss, h.Epochs[w.Epochs-1].Loss
 	return r, nil
 }
