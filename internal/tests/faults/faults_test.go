@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,6 +191,27 @@ func TestSaveOutlivesEveryFault(t *testing.T) {
 			t.Errorf("%s: the next Save leaves %v", fault, left)
 		}
 	})
+}
+
+// A name must not last longer than what it names, nor a file be removed before another has its name.
+func TestSaveSyncsTheFileThenRenamesItThenSyncsTheFolder(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip(err)
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	NoError(t, os.WriteFile(path, nil, 0o666))
+	var order []string
+	for _, c := range callsOf(t, "save", path) {
+		switch {
+		case c.name == "write" || c.name == "fsync" || c.name == "unlinkat":
+			order = append(order, c.name)
+		case strings.HasPrefix(c.name, "rename"):
+			order = append(order, "rename")
+		}
+	}
+	if want := []string{"write", "fsync", "rename", "fsync"}; !slices.Equal(slices.Compact(order), want) {
+		t.Errorf("%v, want %v", order, want)
+	}
 }
 
 // A folder that cannot be synced is reported, unless its file system cannot do it.
