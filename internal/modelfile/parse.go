@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"example.com/backprop/internal/strictjson"
 )
@@ -15,7 +16,7 @@ import (
 // wrong or one more than maxLayers, nested ones counted, so that memory stays within a small
 // multiple of the text.
 func (t *Types[L, F]) Parse(text string, maxLayers int) (Description[L], error) {
-	r := reader[L, F]{Parser: strictjson.New(text, 0), types: t, max: maxLayers}
+	r := reader[L, F]{Parser: strictjson.New(text, 0), types: t, max: maxLayers, names: map[int]string{}}
 	var d Description[L]
 	r.Object(func(key string) {
 		switch key {
@@ -40,7 +41,8 @@ func (t *Types[L, F]) Parse(text string, maxLayers int) (Description[L], error) 
 type reader[L, F any] struct {
 	*strictjson.Parser
 	types       *Types[L, F]
-	layers, max int // read, and allowed
+	layers, max int            // read, and allowed
+	names       map[int]string // of types that were seen by looking ahead, by where their objects begin
 }
 
 func (r *reader[L, F]) unknown(key string) { r.Stop(fmt.Errorf("json: unknown field %.50q", key)) }
@@ -164,27 +166,49 @@ func (r *reader[L, F]) layer(v reflect.Value, depth int) {
 }
 
 // typeName returns the type in the object that comes next, wherever it stands there. What else is
-// wrong with the object shows when it is read.
+// wrong with the object shows when it is read. The types of objects in it are noted on the way, so
+// that no part of the text is looked through for each layer around it.
 func (r *reader[L, F]) typeName() string {
 	before := r.Token()
 	if before != "{" {
 		r.Fail("expected {, got %s", strictjson.Show(before))
 	}
-	for depth := 1; depth > 0 && before != ""; {
+	if name, ok := r.names[r.Offset()]; ok {
+		return name
+	}
+	open := []int{r.Offset()} // where each object or array begins that has not ended; −1 for an array
+	for len(open) > 0 && before != "" && r.Err() == nil {
 		token := r.Token()
-		switch token {
-		case "{", "[":
-			depth++
+		switch last := len(open) - 1; token {
+		case "{":
+			open = append(open, r.Offset())
+		case "[":
+			open = append(open, -1)
 		case "}", "]":
-			depth--
+			open = open[:last]
 		case ":":
-			if depth == 1 && before == `"`+typeKey+`"` {
+			if before == `"`+typeKey+`"` && last == 0 {
 				return r.Text()
+			} else if before == `"`+typeKey+`"` && open[last] >= 0 {
+				r.note(open[last])
 			}
+		}
+		if len(open) > 2*maxDepth {
+			r.Stop(errDeep)
 		}
 		before = token
 	}
 	return ""
+}
+
+// note takes the name of the type of the object that begins at the given place, which need not be
+// a layer.
+func (r *reader[L, F]) note(object int) {
+	var next string
+	r.Ahead(func() { next = r.Token() })
+	if _, twice := r.names[object]; !twice && len(r.names) < r.max && strings.HasPrefix(next, `"`) {
+		r.names[object] = r.Text()
+	}
 }
 
 // field reads the field of v, a struct, that has the key.

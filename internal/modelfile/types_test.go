@@ -252,7 +252,7 @@ var strange = []struct{ text, want string }{
 	{`{"layers":[null]}`, "byte 11: layer 0: expected {, got null"},
 	{`{"layers":[{"type":"Dense"},[[[[]]]]]}`, "byte 28: layer 1: expected {, got ["},
 	{`{"layers":[` + strings.Repeat("[", 100000), "byte 11: layer 0: expected {, got ["},
-	{`{"layers":[{"a":` + strings.Repeat("[", 100000), `layer 0: layer type "" is not known`},
+	{`{"layers":[{"a":` + strings.Repeat("[", 100000), `layer 0: nested deeper than 64`},
 	{`{"layers":[{"type":"Conv"}]}`, `layer 0: layer type "Conv" is not known`},
 	{`{"layers":[{"type":"modelfile.dense"}]}`, `layer 0: layer type "modelfile.dense" is not known`},
 	{`{"layers":[{"type":"` + strings.Repeat("é", 100) + `"}]}`, `layer 0: layer type "` + strings.Repeat("é", 50) + `" is not known`},
@@ -434,4 +434,31 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v: %s, from %s", err, again, text)
 		}
 	})
+}
+
+// A writer that sorts the keys puts the type behind the layers; those in there are not looked
+// through once more for each layer around them. What is called type need not be a layer's.
+func TestTheTypeMayComeLast(t *testing.T) {
+	types := newTypes(t)
+	text := `{"units":3,"type":"Dense"}`
+	for range 25 {
+		text = `{"layers":[` + text + `,{"rate":0.5,"type":"Dropout"}],"type":"Sequential"}`
+	}
+	d, err := types.Parse(`{"inputs":2,"layers":[`+text+`]}`, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, err := types.Describe(d)
+	if err != nil || strings.Count(inside, `{"type":"Sequential","layers":[`) != 25 || strings.Count(inside, `{"type":"Dropout"`) != 25 {
+		t.Error(inside, err)
+	}
+	for text, want := range map[string]string{
+		`{"layers":[{"layers":[{"type":7}],"type":"Sequential"}]}`:              "expected a string, got 7",
+		`{"layers":[{"parts":[{"type":[7]}],"type":"Wide"}]}`:                   `json: unknown field "type"`,
+		`{"layers":[{"layers":[{"type":"x","type":"y"}],"type":"Sequential"}]}`: `layer type "x" is not known`,
+	} {
+		if _, err := types.Parse(text, 100); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 }

@@ -21,12 +21,12 @@ func move(file *os.File, to string) error {
 		return err
 	}
 	const sharingViolation = syscall.Errno(32)
-	for wait := time.Millisecond; ; wait *= 2 {
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		err := os.Rename(file.Name(), to)
-		if !errors.Is(err, syscall.ERROR_ACCESS_DENIED) && !errors.Is(err, sharingViolation) || wait > time.Second {
+		busy := errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, sharingViolation)
+		if !busy || time.Since(start) > 2*time.Second {
 			return err
 		}
-		time.Sleep(wait)
 	}
 }
 

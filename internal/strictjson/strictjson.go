@@ -46,6 +46,9 @@ func (p *Parser) Stop(err error) {
 	}
 }
 
+// Offset is where the last token begins in the text.
+func (p *Parser) Offset() int { return p.start }
+
 // Ahead lets f read on, and then goes back.
 func (p *Parser) Ahead(f func()) {
 	start, i := p.start, p.i

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -284,7 +285,11 @@ func TestAFailingCheckpointLeavesTheNetwork(t *testing.T) {
 
 func TestACheckpointIsAFileThatCanBeRead(t *testing.T) {
 	path, old := OldFile(t)
-	for _, checkpoint := range []string{filepath.Join(path, "below"), filepath.Dir(path), path} {
+	paths := []string{filepath.Dir(path), path}
+	if runtime.GOOS != "windows" { // where it is the path of a file that is not there yet
+		paths = append(paths, filepath.Join(path, "below"))
+	}
+	for _, checkpoint := range paths {
 		net, x, y, c := Training(t, 5)
 		c.Checkpoint = checkpoint
 		before := StateOf(net)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -111,20 +112,57 @@ func TestProcessesThatSaveAtOnce(t *testing.T) {
 			more = false
 		default:
 		}
-		got, err := os.ReadFile(path)
-		if err != nil && runtime.GOOS != "windows" { // where a file that is just being replaced cannot be opened
-			t.Fatal(err)
+		if runtime.GOOS == "windows" { // where a file that is always open to be read cannot be replaced
+			<-done
 		}
-		if err == nil && !slices.ContainsFunc(whole, func(w []byte) bool { return bytes.Equal(got, w) }) {
+		got := Value(os.ReadFile(path))(t)
+		if !slices.ContainsFunc(whole, func(w []byte) bool { return bytes.Equal(got, w) }) {
 			t.Fatalf("%d bytes that are no network", len(got))
 		}
 	}
 	MustHold(t, path, Value(os.ReadFile(path))(t))
 }
 
+// Who reads the file goes on reading the old one, or, on Windows, keeps it from being replaced.
+func TestSaveOverAFileThatIsBeingRead(t *testing.T) {
+	path, old := OldFile(t)
+	reader := Value(os.Open(path))(t)
+	defer reader.Close()
+	net := NewNetwork(t, 3, Dense{Units: 2})
+	err := net.Save(path)
+	if got := Value(io.ReadAll(reader))(t); !bytes.Equal(got, old) {
+		t.Error("the reader sees another file")
+	}
+	if runtime.GOOS != "windows" {
+		NoError(t, err)
+		MustHold(t, path, BytesOf(t, net))
+		return
+	}
+	if err == nil || strings.Contains(err.Error(), "saving") {
+		t.Error(err)
+	}
+	MustHold(t, path, old)
+	NoError(t, errors.Join(reader.Close(), net.Save(path)))
+	MustHold(t, path, BytesOf(t, net))
+}
+
+func TestDevicesOfWindowsAreNoFiles(t *testing.T) {
+	if runtime.GOOS != "windows" {
+		t.Skip("their names are names of files here")
+	}
+	for _, name := range []string{"NUL", "CON", "COM1", filepath.Join(t.TempDir(), "nul")} {
+		if err := NewNetwork(t, 3, Dense{Units: 2}).Save(name); err == nil {
+			t.Errorf("saved to %s", name)
+		}
+		if _, err := Load(name); err == nil {
+			t.Errorf("loaded from %s", name)
+		}
+	}
+}
+
 func TestConcurrentSavesLeaveAWholeFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a file that is just being replaced cannot be opened")
+		t.Skip("a file that is always open to be read cannot be replaced")
 	}
 	path, _ := OldFile(t)
 	nets := [2]*Network{}
