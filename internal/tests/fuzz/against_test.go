@@ -18,12 +18,7 @@ import (
 // much is seen from the naive training itself, begun beside its beginning by as many roundings: a
 // hundred times that is allowed. Where it leaves fewer than six digits, nothing is compared.
 func FuzzAgainstNaive(f *testing.F) {
-	rng := rand.New(rand.NewPCG(4, 4))
-	for range 300 {
-		seed := make([]byte, 60)
-		for i := range seed {
-			seed[i] = byte(rng.Uint32())
-		}
+	for _, seed := range seeds(300, 4) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
