@@ -24,7 +24,7 @@ func TestATensorThatIsNotWantedCostsNothing(t *testing.T) {
 		"1.weight":              `tensor "1.weight" belongs to no layer`,
 		"0.weight":              "", // it comes twice
 	} {
-		path := Hollow(t, one, name, 2<<30)
+		path := Hollow(t, one, name, 2e9)
 		var err error
 		if n := BytesAllocated(func() { _, err = Load(path) }); n > overhead {
 			t.Errorf("%s: %d bytes allocated", name, n)
