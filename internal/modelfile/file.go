@@ -78,7 +78,7 @@ const maxCheckpoint = 64
 // that belong to no network: but for those of a checkpoint and PyTorch's count of batches beside a
 // running mean. Data is not looked at. Nothing is kept of a file that is not fine.
 func (r *Reader) Check(tensors []Tensor) error {
-	wanted := make(map[string]bool)
+	wanted := make(map[string]bool, len(tensors))
 	for _, w := range tensors {
 		wanted[w.Name] = true
 		if module, ok := strings.CutSuffix(w.Name, ".running_mean"); ok {

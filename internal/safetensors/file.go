@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -27,7 +27,7 @@ import (
 // one of them is the last to rename its own. What a killed process has left is removed by the next
 // Replace of the same path: a writer holds a lock on its file, which ends with its process, and
 // where there are no locks a file is a dead process's when nothing was written to it for a day.
-func (f *File) Replace(path string) (err error) {
+func (f *File) Replace(path string) error {
 	target, mode, err := resolve(path)
 	if err != nil {
 		return cause(err)
@@ -126,7 +126,8 @@ const digits = 16 // hexadecimal, behind the prefix
 // create makes a file for the time of writing, with a name of its own, and locks it.
 func create(prefix string, mode fs.FileMode) (*os.File, error) {
 	for range 100 {
-		file, err := os.OpenFile(fmt.Sprintf("%s%0*x", prefix, digits, rand.Uint64()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		number := maphash.String(maphash.MakeSeed(), "") // by chance, but nothing of math/rand, which is the program's
+		file, err := os.OpenFile(fmt.Sprintf("%s%0*x", prefix, digits, number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if err != nil {
 			return nil, err
 		}

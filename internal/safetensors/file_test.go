@@ -102,6 +102,12 @@ func TestReplaceTouchesNothingElse(t *testing.T) {
 	if got := names(t, folder); len(got) != len(others)+2 {
 		t.Error(got)
 	}
+	link := filepath.Join(folder, "f.saving-00000000000000fe")
+	mustLink(t, "f.tmp", link)
+	if err := small().Replace(path); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, link, []byte("f.tmp"))
 }
 
 // A writer that lives holds a lock or, where there are none, has written not long ago.

@@ -24,6 +24,7 @@ func (h header) metadata(keys []string) (map[string]string, error) {
 	var metadata map[string]string
 	err := h.parse(func(p *strictjson.Parser) {
 		if metadata != nil {
+			p.In = ""
 			p.Duplicate(metadataKey)
 		}
 		metadata = parseMetadata(p, keys)
@@ -37,7 +38,7 @@ func (h header) entries(wanted func(name string) bool) (entries []entry, err err
 	seen := map[string]bool{}
 	err = h.parse(func(p *strictjson.Parser) { parseMetadata(p, nil) }, func(p *strictjson.Parser, e entry) {
 		if seen[e.Name] {
-			p.In = ""
+			p.In, p.Name = "", nil
 			p.Duplicate(e.Name)
 		} else if !wanted(e.Name) {
 			p.Stop(errors.New("is not wanted"))
@@ -51,13 +52,20 @@ func (h header) entries(wanted func(name string) bool) (entries []entry, err err
 // parse calls metadata to take what belongs to the reserved name, and tensor after each entry.
 func (h header) parse(metadata func(*strictjson.Parser), tensor func(*strictjson.Parser, entry)) error {
 	p := strictjson.New(string(h), lengthSize)
-	p.Members(func(name string) {
-		if name == metadataKey {
+	var e entry
+	name := func() string { return e.Name }
+	p.Members(func(key string) {
+		if key == metadataKey {
+			p.In = metadataKey + ": "
 			metadata(p)
-		} else if e := parseEntry(p, name); p.Err() == nil {
-			tensor(p, e)
+		} else {
+			p.In, p.Name = "tensor ", name
+			e = entry{Tensor: Tensor{Name: key}}
+			if parseEntry(p, &e); p.Err() == nil {
+				tensor(p, e)
+			}
 		}
-		p.In = ""
+		p.In, p.Name = "", nil
 	})
 	p.End()
 	if err := p.Err(); err != nil {
@@ -69,7 +77,6 @@ func (h header) parse(metadata func(*strictjson.Parser), tensor func(*strictjson
 // parseMetadata returns what has the given keys. Other keys may come twice: nobody reads them, and
 // there may be millions.
 func parseMetadata(p *strictjson.Parser, keys []string) map[string]string {
-	p.In = metadataKey + ": "
 	kept := make(map[string]string)
 	p.Members(func(key string) {
 		if !slices.Contains(keys, key) {
@@ -84,13 +91,13 @@ func parseMetadata(p *strictjson.Parser, keys []string) map[string]string {
 	return kept
 }
 
-func parseEntry(p *strictjson.Parser, name string) entry {
-	p.In = "tensor " + strictjson.Quote(name) + ": "
-	e := entry{Tensor: Tensor{Name: name}}
-	keys := []string{"dtype", "shape", "data_offsets"}
+var entryKeys = []string{"dtype", "shape", "data_offsets"}
+
+// parseEntry fills all of an entry but its name.
+func parseEntry(p *strictjson.Parser, e *entry) {
 	var seen [3]bool
 	p.Members(func(key string) {
-		i := slices.Index(keys, key)
+		i := slices.Index(entryKeys, key)
 		if i < 0 {
 			p.Fail("unknown key %s", strictjson.Quote(key))
 			return
@@ -113,9 +120,8 @@ func parseEntry(p *strictjson.Parser, name string) entry {
 		}
 	})
 	if i := slices.Index(seen[:], false); i >= 0 {
-		p.Fail("missing key %q", keys[i])
+		p.Fail("missing key %q", entryKeys[i])
 	}
-	return e
 }
 
 // parseSizes returns the numbers in an array, but no more than tell that there are too many.

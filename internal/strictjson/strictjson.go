@@ -16,7 +16,8 @@ import (
 // what comes next, after it what they return means nothing. No nesting is taken that the caller
 // does not ask for, so a bound on it is the caller's.
 type Parser struct {
-	In string // the part of the text being read, such as "layer 3: ", for errors
+	In   string        // the part of the text being read, such as "layer 3: ", for errors
+	Name func() string // of that part, which is quoted behind In; nil if there is none
 
 	text     string
 	offset   int // where the text begins in its file
@@ -35,15 +36,22 @@ func (p *Parser) Err() error { return p.err }
 // Fail keeps an error of the last token, with that token's place in the file.
 func (p *Parser) Fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = fmt.Errorf("byte %d: %s%s", p.offset+p.start, p.In, fmt.Sprintf(format, args...))
+		p.err = fmt.Errorf("byte %d: %s%s", p.offset+p.start, p.in(), fmt.Sprintf(format, args...))
 	}
 }
 
 // Stop keeps an error of what the text says, rather than of how it is written.
 func (p *Parser) Stop(err error) {
 	if p.err == nil && err != nil {
-		p.err = fmt.Errorf("%s%w", p.In, err)
+		p.err = fmt.Errorf("%s%w", p.in(), err)
 	}
+}
+
+func (p *Parser) in() string {
+	if p.Name == nil {
+		return p.In
+	}
+	return p.In + Quote(p.Name()) + ": "
 }
 
 // Offset is where the last token begins in the text.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -130,6 +131,10 @@ func faults() []string {
 func eachFault(t *testing.T, job string, prepare func(path string), check func(t *testing.T, path, fault, out string)) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip(err)
+	}
+	info, _ := debug.ReadBuildInfo()
+	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("some hundred processes start slowly under the race detector")
 	}
 	path := filepath.Join(t.TempDir(), "file")
 	prepare(path)
