@@ -222,7 +222,7 @@ func TestSameSeedSameBitsForAnyNumberOfProcessors(t *testing.T) {
 		return bits
 	}
 	want := train(1)
-	for _, processors := range []int{1, 2, 3, 8} {
+	for _, processors := range append(severalProcessors(), 1) {
 		SameBits(t, fmt.Sprintf("GOMAXPROCS %d", processors), train(processors), want)
 	}
 }
@@ -259,11 +259,19 @@ func TestEveryConfigurationGivesTheSameBitsForAnyNumberOfProcessors(t *testing.T
 	} {
 		for _, o := range c.optimizers {
 			want := train(o, c.config, 1)
-			for _, processors := range []int{2, 3, 8} {
+			for _, processors := range severalProcessors() {
 				SameBits(t, fmt.Sprintf("%T, %+v, GOMAXPROCS %d", o, c.config, processors), train(o, c.config, processors), want)
 			}
 		}
 	}
+}
+
+// severalProcessors are numbers of them, with -short one: an emulated processor is slow.
+func severalProcessors() []int {
+	if testing.Short() {
+		return []int{2}
+	}
+	return []int{2, 3, 8}
 }
 
 func TestSeedMattersOnlyWhereSomethingIsDrawn(t *testing.T) {
