@@ -886,9 +886,6 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 	before, err := o.State(), o.SetState(state.Optimizer)
 	if r, ok := o.(rule); ok && err == nil {
 		err = checkMemory(r, len(t.net.params))
-		if _, slices := r.remembered(); len(state.Optimizer) == 0 && slices > 0 && state.Best >= 0 {
-			err = errors.New("its optimizer's state is missing")
-		}
 	}
 	if err != nil {
 		return errors.Join(err, o.SetState(before))
