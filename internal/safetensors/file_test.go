@@ -421,6 +421,26 @@ func TestAFileOfAnotherSizeIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// seeker is a file that must not be read.
+type seeker struct {
+	t  *testing.T
+	at int64
+}
+
+func (s *seeker) Read([]byte) (int, error) { s.t.Error("it is read"); return 0, io.EOF }
+func (s *seeker) Seek(offset int64, whence int) (int64, error) {
+	s.at += offset
+	return s.at, nil
+}
+
+func TestWhatIsPassedOverInAFileIsNotRead(t *testing.T) {
+	s := &seeker{t: t}
+	in := &input{r: s, size: 1 << 40, buf: make([]byte, chunkSize)}
+	if err := in.skip(1 << 30); err != nil || s.at != 1<<30 || in.at != 1<<30 {
+		t.Error(s.at, in.at, err)
+	}
+}
+
 // age makes a file one that nobody has written to for long.
 func age(t *testing.T, path string) {
 	t.Helper()

@@ -13,8 +13,8 @@ const nonblock = syscall.O_NONBLOCK
 // errLocked is lockFile's error for a file that a living process has locked.
 const errLocked = syscall.EWOULDBLOCK
 
-// lockFile locks a file until it is closed, if nobody else has. Another error than errLocked means that
-// its file system knows no locks.
+// lockFile locks a file until it is closed, if nobody else has. Another error than errLocked means
+// that its file system knows no locks.
 func lockFile(file *os.File) error {
 	for {
 		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EINTR {
