@@ -1,0 +1,3 @@
+extern int PrintResults(void);
+
+int main(void) { return PrintResults(); }
