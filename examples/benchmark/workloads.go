@@ -60,7 +60,7 @@ var workloads = []*workload{
 	},
 	{
 		Name: "deep", Title: "1024×64, 100 hidden layers of 64 tanh, batch 32, gradient descent: an epoch",
-		Inputs: 64, Layers: classifier(backprop.Tanh, backprop.Orthogonal, repeat(64, 100)...), Rows: 1024, Batch: 32, Epochs: 2, Rate: 1e-2, Draw: clusters,
+		Inputs: 64, Layers: classifier(backprop.Tanh, backprop.Orthogonal, repeat(64, 100)...), Rows: 1024, Batch: 32, Epochs: 10, Rate: 1e-2, Draw: clusters,
 	},
 	{
 		Name: "one", Title: "forward of 1 sample, 784-128(ReLU)-10",
