@@ -18,7 +18,7 @@ func (x double) add(y double) double {
 }
 
 func (x double) mul(y double) double {
-	p := x.hi * y.hi
+	p := float64(x.hi * y.hi) // rounded, on machines that would fuse it with the sums, too
 	e := math.FMA(x.hi, y.hi, -p) + x.hi*y.lo + x.lo*y.hi
 	return double{p + e, e - (p + e - p)}
 }
@@ -124,11 +124,12 @@ func TestExpSigmoidTanhAreWithinTheirBounds(t *testing.T) {
 		name      string
 		f         func(dst, src []float64)
 		reference func(double) reference
-		bound     float64
+		bound     float64 // in ulp, for the assembly
+		goBound   float64
 	}{
-		{"Exp", Exp, refExp, 1.1},
-		{"Sigmoid", Sigmoid, refSigmoid, 2.3},
-		{"Tanh", Tanh, refTanh, 2.5},
+		{"Exp", Exp, refExp, 1.1, 2.2},
+		{"Sigmoid", Sigmoid, refSigmoid, 2.3, 2.3},
+		{"Tanh", Tanh, refTanh, 2.5, 3}, // s390x has a tanh of its own in package math
 	}
 	x := points()
 	for _, f := range functions {
@@ -155,7 +156,7 @@ func TestExpSigmoidTanhAreWithinTheirBounds(t *testing.T) {
 				t.Logf("at most %.3f ulp, at %v", worst, at)
 				bound := f.bound
 				if active == generic {
-					bound = max(bound, 2.2)
+					bound = f.goBound
 				}
 				if !(worst <= bound) {
 					t.Errorf("off by %.3f ulp at %v, want at most %v", worst, at, bound)
@@ -347,7 +348,8 @@ func TestDerivativesAreAccurateWhereTheFunctionSaturates(t *testing.T) {
 			f.f(a, z)
 			f.backward(dz, da, z, a)
 			for i, got := range dz {
-				e := math.Exp(-f.factor * math.Abs(z[i]))
+				root := math.Exp(-f.factor / 2 * math.Abs(z[i]))
+				e := root * root // math.Exp's smallest numbers are zero on arm64
 				want := f.factor * f.factor * e / ((1 + e) * (1 + e))
 				if math.Abs(got-want) > 0x1p-39*want+0x1p-1073 {
 					t.Fatalf("%s at %v gives %v, want %v", f.name, z[i], got, want)
@@ -464,8 +466,7 @@ func TestDotIsTheSameEverywhere(t *testing.T) {
 			}
 			sums := make([]float64, count)
 			for i := range x {
-				product := x[i] * y[i]
-				sums[i%count] += product
+				sums[i%count] += float64(x[i] * y[i]) // not fused
 			}
 			for half := count / 2; half > 0; half /= 2 {
 				for i := range half {

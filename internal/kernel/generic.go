@@ -86,12 +86,18 @@ func expGeneric(dst, src []float64) {
 	}
 }
 
-// expOf is math.Exp, which on some machines is infinite already a little before it should be.
+// expOf is math.Exp, which on some machines is infinite already a little before it should be, and
+// on arm64 zero where it should be the smallest number.
 func expOf(x float64) float64 {
-	if x > 709 {
+	const e64 = 0x1.969d47321e4ccp-93 // e⁻⁶⁴
+	switch {
+	case x > 709:
 		return math.Exp(x-1) * math.E
+	case x < -744:
+		return math.Exp(x+64) * e64
+	default:
+		return math.Exp(x)
 	}
-	return math.Exp(x)
 }
 
 func sigmoidGeneric(a, z []float64) {
