@@ -39,6 +39,7 @@ func (k *Keeper) Write() error {
 		return file.Replace(k.Path)
 	})
 	if err != nil {
+		//lint:ignore ST1005 it begins with the name of a field
 		return fmt.Errorf("Checkpoint %s: %w", k.Path, err)
 	}
 	k.pending = false
