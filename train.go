@@ -738,7 +738,7 @@ func (t *trainer) beginsBest(loss float64) bool {
 	switch {
 	case t.validX.Data != nil: // noteBest keeps those after the epoch
 		return false
-	case t.batches == 1 || n == 0:
+	case t.batches == 1:
 		return loss <= t.lowest
 	}
 	return t.history.Best == n-1 && loss <= t.history.Epochs[0].Loss
