@@ -81,6 +81,8 @@ func TestTheLayerOfTheDocumentationIsThisOne(t *testing.T) {
 	}
 }
 
+type unregistered struct{ Scale }
+
 func TestALayerOfOnesOwnStandsAnywhere(t *testing.T) {
 	layers := []backprop.Layer{
 		backprop.Standardize{}, Scale{2}, backprop.Dense{Units: 5, Activation: backprop.Tanh}, Scale{0.5}, backprop.Dropout{Rate: 0.2},
@@ -97,9 +99,8 @@ func TestALayerOfOnesOwnStandsAnywhere(t *testing.T) {
 	if first, last := h.Epochs[0].Loss, h.Epochs[199].Loss; !(last < first/2) {
 		t.Errorf("the loss goes from %v to %v", first, last)
 	}
-	var file bytes.Buffer
-	_, err := net.WriteTo(&file)
-	testutil.Fails(t, err, "backprop: WriteTo: layer 1: layer type custom_test.Scale is not known; register it with RegisterLayer")
+	_, err := testutil.NewNetwork(t, 4, backprop.Dense{Units: 1}, unregistered{}).WriteTo(new(bytes.Buffer))
+	testutil.Fails(t, err, "backprop: WriteTo: layer 1: layer type custom_test.unregistered is not known; register it with RegisterLayer")
 	for range 2 { // the same again is no error
 		testutil.NoError(t, backprop.RegisterLayer("custom.Scale", Scale{Start: 1}))
 	}

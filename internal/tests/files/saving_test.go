@@ -5,9 +5,11 @@ package files_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -143,10 +145,11 @@ func TestReadTakesAnyReader(t *testing.T) {
 }
 
 func TestUserMadeActivationComesBackByItsName(t *testing.T) {
-	f := Sine{Named: "saved sine"}
+	name := fmt.Sprint("saved sine ", rand.Uint64()) // new when the test runs again
+	f := Sine{Named: Named(name)}
 	net := NewNetwork(t, 2, Dense{Units: 3}, Dense{Units: 1, Activation: f})
 	_, err := Read(bytes.NewReader(BytesOf(t, net)))
-	Fails(t, err, `backprop: Read: backprop.network: layer 1: activation "saved sine" is not known; register it with RegisterActivation`)
+	Fails(t, err, fmt.Sprintf("backprop: Read: backprop.network: layer 1: activation %q is not known; register it with RegisterActivation", name))
 	NoError(t, RegisterActivation(f))
 	MustComeBack(t, net, Pattern(5, 2))
 }

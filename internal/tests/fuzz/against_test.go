@@ -109,9 +109,11 @@ func (c benign) naive(start []float64, off float64, rng *rand.Rand) (values [3][
 	for _, l := range c.layers {
 		inputs = n.add(l, inputs, &params)
 	}
-	x := listed(c.x)
+	x, columns := listed(c.x), moved(slices.Repeat([]float64{1}, c.inputs))
 	for i := range x {
-		x[i] = moved(x[i])
+		for j := range x[i] {
+			x[i][j] *= columns[j] // a constant column stays one
+		}
 	}
 	n.train(x, listed(c.y), listed(c.config.Validation.X), listed(c.config.Validation.Y))
 	values[0], values[1], values[2] = n.values()
