@@ -637,8 +637,8 @@ func (n *Network) checkRows(where door, rows int) error {
 type GradientError struct {
 	MaxRelative       float64 // the relative difference of the two, see CheckGradient
 	Analytic, Numeric float64 // by backpropagation, and by central differences
-	Layer             int     // the parameter's layer, as given to New
-	Index             int     // its place in Params
+	Layer             int     // the parameter's layer, as given to New; -1 of a network without any
+	Index             int     // its place in Params; -1 of a network without any
 }
 
 // CheckGradient compares every element of the gradient with a central difference, extrapolated from
@@ -674,7 +674,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	for _, g := range grad {
 		largest = max(largest, math.Abs(g))
 	}
-	worst := GradientError{MaxRelative: -1}
+	worst := GradientError{Layer: -1, Index: -1}
 	for i, analytic := range grad {
 		h := 1e-3 * max(1, math.Abs(c.params[i]))
 		central := func(h float64) float64 {
@@ -686,7 +686,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 		if numeric != analytic {
 			relative = math.Abs(numeric-analytic) / max(math.Abs(numeric), math.Abs(analytic), largest/1000)
 		}
-		if !(relative <= worst.MaxRelative) { // a NaN is worse than anything
+		if i == 0 || !(relative <= worst.MaxRelative) { // a NaN is worse than anything
 			worst = GradientError{relative, analytic, numeric, n.layerOf(i), i}
 		}
 	}

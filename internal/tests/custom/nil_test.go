@@ -23,3 +23,12 @@ func TestANilPointerToALayerOfOnesOwnIsAnError(t *testing.T) {
 	Fails(t, err, "backprop: New: layer 0: a *custom_test.sized is nil, want a value")
 	NewNetwork(t, 2, &sized{3}, Dense{Units: 1})
 }
+
+func TestCheckGradientOfNoParametersFindsNothing(t *testing.T) {
+	net := NewNetwork(t, 2, Activate{F: Tanh})
+	c, err := net.CheckGradient(Pattern(3, 2), Pattern(3, 2), MSE)
+	NoError(t, err)
+	if c != (GradientError{Layer: -1, Index: -1}) {
+		t.Errorf("%+v, want none", c)
+	}
+}
