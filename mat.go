@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -151,20 +150,6 @@ func orthonormalize(m matrix) {
 	}
 }
 
-// duplicate copies src to dst, piece by piece: the garbage collector would have to wait for the end
-// of a single copy, however long.
-func duplicate(dst, src []float64) {
-	const piece = 1 << 16
-	for len(src) > piece {
-		duplicatePiece(dst[:piece], src[:piece])
-		dst, src = dst[piece:], src[piece:]
-	}
-	copy(dst, src)
-}
-
-//go:noinline
-func duplicatePiece(dst, src []float64) { copy(dst, src) }
-
 func fill(x []float64, v float64) {
 	for i := range x {
 		x[i] = v
@@ -183,15 +168,6 @@ func clamp(x []float64, c float64) {
 	for i, v := range x {
 		x[i] = max(-c, min(c, v))
 	}
-}
-
-// norm2 is the Euclidean norm of x. The squares are summed as they are, or scaled first where they
-// would leave the range of a float64.
-func norm2(x []float64) float64 {
-	if sum := kernel.Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
-		return math.Sqrt(sum)
-	}
-	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
 }
 
 func isFinite(v float64) bool { return v-v == 0 }
@@ -321,15 +297,6 @@ func (d door) checkFinite(name string, m matrix) error {
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)
 	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
-}
-
-// shareMemory reports whether two slices have an element in common.
-func shareMemory(a, b []float64) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
-	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
 }
 
 // checkFields returns an error if an activation, a loss, an optimizer or a schedule is a nil

@@ -441,10 +441,10 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	if err != nil {
 		return err
 	}
-	if shareMemory(out.Data, n.params) {
+	if kernel.Overlap(out.Data, n.params) {
 		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
-	if shareMemory(out.Data, xm.Data) {
+	if kernel.Overlap(out.Data, xm.Data) {
 		own := newBuffer(xm.Rows, xm.Cols)
 		copyRows(own.matrix, xm)
 		xm = own.matrix
@@ -601,7 +601,7 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	if len(dst) != len(n.params) {
 		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
-	if shareMemory(dst, n.params) || shareMemory(dst, xm.Data) || shareMemory(dst, ym.Data) {
+	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, xm.Data) || kernel.Overlap(dst, ym.Data) {
 		return 0, nil, where.errorf("dst overlaps the network's Params, x or y, want other memory")
 	}
 	if err := n.checkRows(where, xm.Rows); err != nil {
@@ -610,14 +610,14 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	p := take(&n.gradients, xm.Rows, n.newGradient)
 	defer n.gradients.Put(p)
 	p.use(l)
-	duplicate(p.statistics, n.statistics)
+	kernel.Copy(p.statistics, n.statistics)
 	p.forward(&xm)
 	value = p.value(&ym)
 	p.backward()
 	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
 		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
 	}
-	duplicate(dst, p.grad)
+	kernel.Copy(dst, p.grad)
 	return value, dst, nil
 }
 
@@ -711,8 +711,8 @@ func (n *Network) clone() *Network {
 
 // become takes over all that training changes from another network of the same layers.
 func (n *Network) become(m *Network) {
-	duplicate(n.params, m.params)
-	duplicate(n.statistics, m.statistics)
+	kernel.Copy(n.params, m.params)
+	kernel.Copy(n.statistics, m.statistics)
 }
 
 // digest is a fingerprint of all that training changes.

@@ -338,7 +338,7 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 		}
 	}
 	if t.ClipNorm != 0 || b == t.batches-1 {
-		if norm = norm2(grad); !isFinite(norm) {
+		if norm = kernel.Norm2(grad); !isFinite(norm) {
 			return loss, norm
 		}
 	}
@@ -925,7 +925,7 @@ func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig
 	if err := t.checkConfig(); err != nil {
 		return nil, err
 	}
-	if shareMemory(t.x.Data, n.params) || shareMemory(t.y.Data, n.params) {
+	if kernel.Overlap(t.x.Data, n.params) || kernel.Overlap(t.y.Data, n.params) {
 		return nil, where.errorf("x or y overlaps the network's Params, want a copy")
 	}
 	if c.Validation != (Data{}) {

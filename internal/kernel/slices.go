@@ -1,0 +1,40 @@
+package kernel
+
+import (
+	"math"
+	"unsafe"
+
+	"gonum.org/v1/gonum/blas/blas64"
+)
+
+// Copy copies src to dst, piece by piece: the garbage collector would have to wait for the end of a
+// single copy, however long.
+func Copy(dst, src []float64) {
+	const piece = 1 << 16
+	for len(src) > piece {
+		copyPiece(dst[:piece], src[:piece])
+		dst, src = dst[piece:], src[piece:]
+	}
+	copy(dst, src)
+}
+
+//go:noinline
+func copyPiece(dst, src []float64) { copy(dst, src) }
+
+// Norm2 is the Euclidean norm of x. The squares are summed as they are, or scaled first where they
+// would leave the range of a float64.
+func Norm2(x []float64) float64 {
+	if sum := Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
+		return math.Sqrt(sum)
+	}
+	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
+}
+
+// Overlap reports whether two slices have an element in common.
+func Overlap(a, b []float64) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
+	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
+}
