@@ -15,6 +15,7 @@ import (
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 // A Layer is a part of a network: a [Dense], a [BatchNorm], a [Dropout], a [Standardize], an
@@ -118,8 +119,8 @@ type Shape struct {
 	// PyTorch's nn.Sequential. nil means Identity.
 	Activation Activation
 
-	mustBeFirst, mustNotBeLast bool
-	modules                    int // in files; 0 means 1, or 2 with an Activation
+	mustBeFirst, mustBeLast, mustNotBeLast bool
+	modules                                int // in files; 0 means 1, or 2 with an Activation
 }
 
 // A Tensor is a parameter or a statistic, by its name and its shape in files. As a matrix it has
@@ -129,7 +130,9 @@ type Shape struct {
 type Tensor struct {
 	Name  string
 	Shape []int
-	least *float64 // the least that an element may be; nil means any
+
+	least  *float64 // the least that an element may be; nil means any
+	learnt bool     // by a learner
 }
 
 // A Place is where a layer works.
@@ -143,6 +146,7 @@ type Place struct {
 	NeedDX     bool         // Backward is to return dx
 	Rand       *rand.Rand   // the source of chance; nil where there is to be none
 	crew       *crew.Crew   // who shares large products
+	frozen     []int        // layers of the network that training leaves as they are
 }
 
 // Dense is a fully connected layer: z = W·x + b and a = f(z), with W of shape Units×inputs and b of
@@ -323,7 +327,7 @@ func (b BatchNorm) Shape(inputs int) (Shape, error) {
 func (b BatchNorm) Reset(at Place) {
 	fill(dataOf(at.Params[0]), 1)
 	at.Params[1].Zero()
-	resetMoments(at)
+	resetMoments(at, 0)
 }
 
 // Stage computes Z = γ ⊙ X̂ + β, and A = f(Z) in a stage behind it.
@@ -417,8 +421,8 @@ func moments(inputs int, least float64) []Tensor {
 	return []Tensor{{Name: "running_mean", Shape: []int{inputs}}, {Name: "running_var", Shape: []int{inputs}, least: &least}}
 }
 
-func resetMoments(at Place) {
-	at.Statistics[0].Zero()
+func resetMoments(at Place, mean float64) {
+	fill(dataOf(at.Statistics[0]), mean)
 	fill(dataOf(at.Statistics[1]), 1)
 }
 
@@ -487,13 +491,21 @@ func (Standardize) String() string { return "Standardize" }
 
 // Shape is that of the inputs, and their mean and variance.
 func (Standardize) Shape(inputs int) (Shape, error) {
-	// Nothing is added to the variance that it divides by.
-	statistics := moments(inputs, math.SmallestNonzeroFloat64)
-	return Shape{Outputs: inputs, Statistics: statistics, mustBeFirst: true, mustNotBeLast: true}, nil
+	return Shape{Outputs: inputs, Statistics: learntMoments(inputs), mustBeFirst: true, mustNotBeLast: true}, nil
 }
 
-// Reset makes the mean 0 and the variance 1.
-func (Standardize) Reset(at Place) { resetMoments(at) }
+// Reset makes the mean −0, which stands for one that is still to be learnt, and the variance 1.
+func (Standardize) Reset(at Place) { resetMoments(at, unlearnt) }
+
+// unlearnt is the mean of a layer that has still to learn: −0, which changes no x and no file.
+var unlearnt = math.Copysign(0, -1)
+
+// learntMoments are the moments of a learner. It divides by the variance as it is.
+func learntMoments(inputs int) []Tensor {
+	list := moments(inputs, math.SmallestNonzeroFloat64)
+	list[0].learnt = true
+	return list
+}
 
 // Stage computes A = (X−μ)/σ.
 func (Standardize) Stage(at Place) Stage {
@@ -528,24 +540,113 @@ func (s *standardizeStage) Backward(da *mat.Dense) *mat.Dense {
 	return da
 }
 
+func (l Standardize) learn(at Place, s *samples) error { return s.learn(l, at, "x") }
+
+// Unstandardize takes outputs of mean 0 and variance 1 to the targets' units, a = z·σ + μ. It
+// stands last in a network. μ and the population variance σ² of each column of the targets are
+// learnt and kept as those of the inputs by [Standardize]. The network is trained on standardized
+// targets: every loss, in a history or by [Network.Loss], and with it every gradient, is one of
+// (y−μ)/σ, while [Network.Predict], and what is measured of its results, is in the units of y.
+type Unstandardize struct{}
+
+// String is the layer in a network's table.
+func (Unstandardize) String() string { return "Unstandardize" }
+
+// Shape is that of the inputs, and the targets' mean and variance.
+func (Unstandardize) Shape(inputs int) (Shape, error) {
+	return Shape{Outputs: inputs, Statistics: learntMoments(inputs), mustBeLast: true}, nil
+}
+
+// Reset makes the mean −0, which stands for one that is still to be learnt, and the variance 1.
+func (Unstandardize) Reset(at Place) { resetMoments(at, unlearnt) }
+
+func (l Unstandardize) learn(at Place, s *samples) error { return s.learn(l, at, "y") }
+
+// Stage computes A = Z·σ + μ.
+func (Unstandardize) Stage(at Place) Stage {
+	return &unstandardizeStage{dataOf(at.Statistics[0]), dataOf(at.Statistics[1]), newBuffer(at.Rows, at.Inputs), newBuffer(at.Rows, at.Inputs)}
+}
+
+type unstandardizeStage struct {
+	mean, variance []float64
+	a, y           *buffer // N×out; y are standardized targets
+}
+
+func (s *unstandardizeStage) Forward(in *mat.Dense) *mat.Dense {
+	z := viewOf(in)
+	s.a.resize(z.Rows)
+	for i := range z.Rows {
+		a := s.a.Row(i)
+		for j, v := range z.Row(i) {
+			a[j] = v*math.Sqrt(s.variance[j]) + s.mean[j]
+		}
+	}
+	return &s.a.dense
+}
+
+// Backward computes dz = da·σ, in place.
+func (s *unstandardizeStage) Backward(da *mat.Dense) *mat.Dense {
+	dz := viewOf(da)
+	for i := range dz.Rows {
+		for j := range dz.Row(i) {
+			dz.Row(i)[j] *= math.Sqrt(s.variance[j])
+		}
+	}
+	return da
+}
+
+// standardized are the targets as the loss sees them.
+func (s *unstandardizeStage) standardized(y *buffer) *buffer {
+	s.y.resize(y.Rows)
+	for i := range y.Rows {
+		for j, v := range y.Row(i) {
+			s.y.Row(i)[j] = (v - s.mean[j]) / math.Sqrt(s.variance[j])
+		}
+	}
+	return s.y
+}
+
 // smallestNormal is the smallest float64 with all its digits.
 const smallestNormal = 0x1p-1022
 
-// learn computes the statistics of the training data.
-func (Standardize) learn(at Place, x *matrix) error {
-	mean, variance := make([]float64, x.Cols), make([]float64, x.Cols)
-	columnMoments(mean, variance, x)
-	for j := range mean {
-		if c := columnOf(*x, j); slices.Min(c) == slices.Max(c) {
-			mean[j], variance[j] = c[0], 1
-		} else if !isFinite(mean[j]) || !isFinite(variance[j]) {
-			return fmt.Errorf("column %d of x is too large to standardize: its variance is not finite", j)
-		} else if variance[j] < smallestNormal {
-			return fmt.Errorf("column %d of x is too small to standardize: its variance underflows", j)
-		}
+// learn makes the mean and variance of the columns of x or y the statistics of a layer that has not
+// learnt yet. A column of equal values gets variance 1. Samples of weight 0 are not looked at.
+func (s *samples) learn(l Layer, at Place, name string) error {
+	if mean := at.Statistics[0].At(0, 0); mean != 0 || !math.Signbit(mean) {
+		return nil
 	}
-	copy(dataOf(at.Statistics[0]), mean)
-	copy(dataOf(at.Statistics[1]), variance)
+	if s == nil {
+		return fmt.Errorf("a %s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
+	}
+	m := s.x
+	if name == "y" {
+		m = s.y
+	}
+	if m.Data == nil {
+		return fmt.Errorf("a %s learns of %s, which is nil, want a matrix", kindOf(l), name)
+	}
+	for j := range m.Cols {
+		column, weights := columnOf(m, j), []float64(nil)
+		if s.weights.Data != nil {
+			column, weights = column[:0], make([]float64, 0, m.Rows)
+			for i, w := range s.weights.Data {
+				if w > 0 {
+					column, weights = append(column, m.Row(i)[j]), append(weights, w)
+				}
+			}
+		}
+		mean, variance := stat.PopMeanVariance(column, weights)
+		switch {
+		case slices.Min(column) == slices.Max(column):
+			mean, variance = column[0], 1
+		case !isFinite(mean) || !isFinite(variance):
+			return fmt.Errorf("column %d of %s is too large to standardize: its variance is not finite", j, name)
+		case variance < smallestNormal:
+			return fmt.Errorf("column %d of %s is too small to standardize: its variance underflows", j, name)
+		}
+		at.Statistics[0].Set(0, j, mean+0) // not −0
+		at.Statistics[1].Set(0, j, variance)
+	}
 	return nil
 }
 
@@ -573,12 +674,13 @@ func (l Activate) Stage(at Place) Stage {
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.
 var layerTypes = modelfile.NewTypes[Layer](nameInFile, activations.Find).With(map[string]Layer{
-	"Dense":       Dense{},
-	"BatchNorm":   BatchNorm{},
-	"Dropout":     Dropout{Rate: 0.5},
-	"Standardize": Standardize{},
-	"Activate":    Activate{},
-	"Sequential":  Sequential{},
+	"Dense":         Dense{},
+	"BatchNorm":     BatchNorm{},
+	"Dropout":       Dropout{Rate: 0.5},
+	"Standardize":   Standardize{},
+	"Unstandardize": Unstandardize{},
+	"Activate":      Activate{},
+	"Sequential":    Sequential{},
 })
 
 // RegisterLayer lets [Load] and [Read] find layers of the type of l, by a name of 1 to 50 bytes of
@@ -622,6 +724,8 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 		s, err := shapeOf(l, all.Outputs)
 		if s.mustBeFirst && i > 0 {
 			err = fmt.Errorf("a %s stands behind another layer, want it first", kindOf(l))
+		} else if s.mustBeLast && i < len(q)-1 {
+			err = fmt.Errorf("a %s stands before another layer, want it last", kindOf(l))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
@@ -639,7 +743,7 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 			module++
 		}
 		all.Outputs, all.Activation, all.MinRows = s.Outputs, s.Activation, max(all.MinRows, s.MinRows)
-		all.mustBeFirst, all.mustNotBeLast = all.mustBeFirst || s.mustBeFirst, s.mustNotBeLast
+		all.mustBeFirst, all.mustBeLast, all.mustNotBeLast = all.mustBeFirst || s.mustBeFirst, s.mustBeLast, s.mustNotBeLast
 	}
 	if len(q) == 0 {
 		errs = append(errs, errors.New("no layers, want at least one"))
@@ -672,8 +776,10 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 			}
 		}
 	}
-	if _, ok := l.(learner); s.mustBeFirst && !ok {
+	if _, ok := l.(learner); !ok && s.mustBeFirst {
 		return s, errors.New("a Standardize within it could not learn, want it first in the network")
+	} else if !ok && s.mustBeLast {
+		return s, errors.New("an Unstandardize within it could not learn, want it last in the network")
 	}
 	if s.Activation == Softmax && s.Outputs == 1 {
 		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
@@ -747,9 +853,12 @@ func (q Sequential) slots(at Place) []slot {
 		if at.Grads != nil {
 			inner.Grads, at.Grads = at.Grads[:len(shape.Params)], at.Grads[len(shape.Params):]
 		}
+		if inner.frozen = nil; slices.Contains(at.frozen, i) { // works as in inference
+			inner.Grads, inner.Training, inner.Rand = nil, false, nil
+		}
 		inner.NeedDX = trained // by a layer before
 		trained = trained || len(inner.Grads) > 0
-		list[i] = slot{l, shape, inner}
+		list[i] = slot{Layer: l, shape: shape, at: inner}
 		at.Inputs = shape.Outputs
 	}
 	return list
@@ -766,26 +875,25 @@ func (q Sequential) Reset(at Place) {
 func (q Sequential) Stage(at Place) Stage {
 	stages := chain{}
 	for _, s := range q.slots(at) {
-		switch stage := s.Stage(s.at).(type) {
-		case chain:
-			stages = append(stages, stage...)
-		default:
-			stages = append(stages, stage)
-		}
+		stages = append(stages, guarded(s, s.Stage(s.at))...)
 	}
 	return stages
 }
 
-// A learner learns its statistics from the training data before training.
+// A learner learns its statistics from the data before training, if it has not done so before. With
+// no samples that it has still to learn is an error.
 type learner interface {
-	learn(at Place, x *matrix) error
+	learn(at Place, s *samples) error
 }
 
-// learn lets the layer that stands first learn from the training data, if it does that.
-func (q Sequential) learn(at Place, x *matrix) error {
-	first := q.slots(at)[0]
-	if l, ok := first.Layer.(learner); ok {
-		return l.learn(first.at, x)
+// learn lets the layers learn that do that, but for frozen ones.
+func (q Sequential) learn(at Place, s *samples) error {
+	for i, slot := range q.slots(at) {
+		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
+			if err := l.learn(slot.at, s); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -806,6 +914,59 @@ func (c chain) Backward(da *mat.Dense) *mat.Dense {
 		da = c[i].Backward(da)
 	}
 	return da
+}
+
+// guarded is the chain of a slot's stage, watched if the layer is not the package's: what it returns
+// in a wrong shape would be read beyond its end. An activation at its end stays apart, for the loss.
+func guarded(s slot, stage Stage) chain {
+	c, ok := stage.(chain)
+	if !ok {
+		c = chain{stage}
+	}
+	if isNil(stage) {
+		panic(fmt.Sprintf("backprop: Stage of a %T returned nil", s.Layer))
+	}
+	if isOurs(s.Layer) {
+		return c
+	}
+	inner, end := c, chain(nil)
+	if last := len(c) - 1; last >= 0 {
+		if _, ok := c[last].(*activationStage); ok {
+			inner, end = c[:last:last], c[last:]
+		}
+	}
+	return append(chain{&guard{Stage: inner, slot: s}}, end...)
+}
+
+type guard struct {
+	Stage
+	slot slot
+	rows int
+}
+
+func (g *guard) Forward(x *mat.Dense) *mat.Dense {
+	g.rows = x.RawMatrix().Rows
+	return g.checked("Forward", g.Stage.Forward(x), g.slot.shape.Outputs)
+}
+
+func (g *guard) Backward(da *mat.Dense) *mat.Dense {
+	dx := g.Stage.Backward(da)
+	if !g.slot.at.NeedDX {
+		return nil
+	}
+	return g.checked("Backward", dx, g.slot.at.Inputs)
+}
+
+// checked is m, or a panic if it is not what the method promises.
+func (g *guard) checked(method string, m *mat.Dense, cols int) *mat.Dense {
+	if m == nil {
+		m = new(mat.Dense)
+	}
+	if r := m.RawMatrix(); r.Rows != g.rows || r.Cols != cols || r.Stride != cols {
+		panic(fmt.Sprintf("backprop: %s of a %T returned %d×%d with stride %d, want %d×%d without gaps",
+			method, g.slot.Layer, r.Rows, r.Cols, r.Stride, g.rows, cols))
+	}
+	return m
 }
 
 // An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the

@@ -10,6 +10,7 @@ import (
 
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -291,6 +292,25 @@ func (d door) checkFinite(name string, m matrix) error {
 		}
 	}
 	return nil
+}
+
+// checkWeights views the weights of so many samples as a column. There may be none.
+func (d door) checkWeights(name string, w []float64, rows int) (matrix, error) {
+	if w == nil {
+		return matrix{}, nil
+	}
+	if len(w) != rows {
+		return matrix{}, &ShapeError{string(d), name, len(w), 1, rows, 1}
+	}
+	for i, v := range w {
+		if !isFinite(v) || v < 0 {
+			return matrix{}, &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
+		}
+	}
+	if sum := floats.Sum(w); sum == 0 || !isFinite(sum) {
+		return matrix{}, d.errorf("%s sum to %v, want a finite number above 0", name, sum)
+	}
+	return matrixOf(w, rows, 1), nil
 }
 
 // isNil reports whether v is nil or holds a nil pointer.

@@ -121,14 +121,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A Network is a stack of layers with their parameters. [New], [Load] and [Read] make one.
+// A Network is a stack of layers with their parameters. [New], [Load] and [Read] make one, and
+// [Network.Slice] and [Network.Clone] make one of another.
 //
 // Its parameters are one flat slice, layer by layer as given to New: W (row-major, out×in), then b;
 // for batch norm γ, then β.
 //
-// Predict, PredictTo, Loss, Gradient, CheckGradient and String may be called from several
-// goroutines at once, as long as nothing changes the parameters meanwhile: Train, Init or the
-// caller.
+// Predict, PredictTo, Loss, Gradient, InputGradient, CheckGradient, Clone and String may be called
+// from several goroutines at once, as long as nothing changes the parameters or the statistics
+// meanwhile: Train, TrainingGradient, Adapt, Init or the caller.
 type Network struct {
 	layers     Sequential
 	shape      Shape     // of all layers
@@ -136,14 +137,13 @@ type Network struct {
 	slots      []slot    // the layers in their places
 	params     []float64 // of all layers, one behind the other
 	statistics []float64
-	fitted     bool // Standardize has learnt its statistics
 
 	// Fingerprints of the parameters with which the last training that kept a checkpoint began and
 	// ended, so that it can be taken up in the same program.
 	began, ended string
 
-	inference, gradients sync.Pool // of *pass
-	training             atomic.Bool
+	inference, gradients, steps sync.Pool    // of *pass
+	training                    *atomic.Bool // of all networks that share parameters
 }
 
 // New makes a network for samples of the given number of inputs, 1 or more. The last layer, a
@@ -175,16 +175,78 @@ func newNetwork(inputs int, layers Sequential) (*Network, error) {
 		err = errors.Join(err, fmt.Errorf("layer %d: a %s cannot be the last layer, want a Dense or a BatchNorm",
 			last, kindOf(layers[last])))
 	}
-	n := &Network{layers: slices.Clone(layers), shape: shape, place: Place{Inputs: inputs}}
+	n := &Network{layers: slices.Clone(layers), shape: shape, place: Place{Inputs: inputs}, training: new(atomic.Bool)}
 	return n, err
 }
 
 // allocate takes the memory for the parameters and the statistics.
 func (n *Network) allocate() {
-	n.params = make([]float64, sizeOf(n.shape.Params, 0))
-	n.statistics = make([]float64, sizeOf(n.shape.Statistics, 0))
+	n.bind(make([]float64, sizeOf(n.shape.Params, 0)), make([]float64, sizeOf(n.shape.Statistics, 0)))
+}
+
+// bind makes the beginning of two slices the parameters and the statistics.
+func (n *Network) bind(params, statistics []float64) {
+	p, s := sizeOf(n.shape.Params, 0), sizeOf(n.shape.Statistics, 0)
+	n.params, n.statistics = params[:p:p], statistics[:s:s]
 	n.place.Params, n.place.Statistics = views(n.shape.Params, n.params), views(n.shape.Statistics, n.statistics)
 	n.slots = n.layers.slots(n.place)
+}
+
+// Slice is layers lo to hi, hi not included, as a network of its own: an encoder, a head, what a
+// hidden layer gives. It shares parameters and statistics with n, as a slice of a gonum matrix
+// shares its elements, so that training one changes the other; [Network.Clone] parts them. Layers
+// that cannot stand alone, such as a Dropout at the end, are an error.
+func (n *Network) Slice(lo, hi int) (*Network, error) {
+	const where = door("Slice")
+	if err := n.checkMade(); err != nil {
+		return nil, where.wrap(err)
+	}
+	if lo < 0 || hi > len(n.layers) || lo >= hi {
+		return nil, where.errorf("layers %d to %d of %d, want 0 ≤ lo < hi ≤ %[3]d", lo, hi, len(n.layers))
+	}
+	part, err := newNetwork(n.slots[lo].at.Inputs, n.layers[lo:hi])
+	if err != nil {
+		return nil, where.wrap(err)
+	}
+	before, _ := n.layers[:lo].Shape(n.place.Inputs) // no error when n was made, but that they may be none
+	part.bind(n.params[sizeOf(before.Params, 0):], n.statistics[sizeOf(before.Statistics, 0):])
+	part.training = n.training
+	return part, nil
+}
+
+// Clone is a copy of the network that shares nothing with it.
+func (n *Network) Clone() *Network {
+	if n.checkMade() != nil {
+		return &Network{}
+	}
+	c := &Network{layers: n.layers, shape: n.shape, place: n.place, training: new(atomic.Bool)}
+	c.allocate()
+	c.become(n)
+	return c
+}
+
+// Layers are the layers as given to [New].
+func (n *Network) Layers() []Layer {
+	if n == nil {
+		return nil
+	}
+	return slices.Clone(n.layers)
+}
+
+// Inputs is the number of columns that the network takes.
+func (n *Network) Inputs() int {
+	if n == nil {
+		return 0
+	}
+	return n.place.Inputs
+}
+
+// Outputs is the number of columns that the network gives.
+func (n *Network) Outputs() int {
+	if n == nil {
+		return 0
+	}
+	return n.shape.Outputs
 }
 
 // Init draws fresh parameters from the seed and forgets what the layers have learnt of the data:
@@ -196,7 +258,54 @@ func (n *Network) Init(seed uint64) {
 	at := n.place
 	at.Rand = rand.New(rand.NewPCG(seed, 0))
 	n.layers.Reset(at)
-	n.fitted = false
+}
+
+// learn lets the layers that have learnt nothing of the data yet do so: all of them or, where that
+// is an error, none.
+func (n *Network) learn(s *samples, frozen []int) error {
+	before, at := slices.Clone(n.statistics), n.place
+	at.frozen = frozen
+	err := n.layers.learn(at, s)
+	if err != nil {
+		copy(n.statistics, before)
+	}
+	return err
+}
+
+// unlearn makes them forget it.
+func (n *Network) unlearn() {
+	for i, t := range n.shape.Statistics {
+		if t.learnt {
+			fill(dataOf(n.place.Statistics[i]), unlearnt)
+		}
+	}
+}
+
+// Adapt lets a [Standardize] learn its statistics of data.X and an [Unstandardize] of data.Y, anew
+// if they have learnt before. [Network.Train] does it by itself when it first starts; a training
+// from batches or by a loop of one's own is preceded by Adapt, with the data or, where these are
+// too many, with a sample of them. Y may be nil where there is no Unstandardize.
+func (n *Network) Adapt(data Data) (err error) {
+	const where = door("Adapt")
+	var s samples
+	if s.x, err = n.checkInput(where, "X", data.X); err != nil {
+		return err
+	}
+	if data.Y != nil {
+		if s.y, err = n.checkOutput(where, "Y", data.Y, s.x.Rows); err != nil {
+			return err
+		}
+	}
+	if s.weights, err = where.checkWeights("SampleWeights", data.SampleWeights, s.x.Rows); err != nil {
+		return err
+	}
+	c := n.Clone()
+	c.unlearn()
+	if err := c.learn(&s, nil); err != nil {
+		return where.wrap(err)
+	}
+	copy(n.statistics, c.statistics)
+	return nil
 }
 
 // Params is a live view of all parameters, layer by layer as [Network] says: writing to it changes
@@ -237,14 +346,35 @@ func (n *Network) Statistics(i int) (mean, variance []float64) {
 }
 
 // matrices are the parts of flat, as long as the parameters, that L2 and WeightDecay act on: those
-// of parameters of two dimensions or more.
-func (n *Network) matrices(flat []float64) (list [][]float64) {
-	for i, m := range views(n.shape.Params, flat) {
-		if len(n.shape.Params[i].Shape) > 1 {
-			list = append(list, dataOf(m))
+// of parameters of two dimensions or more, of layers that are not frozen.
+func (n *Network) matrices(flat []float64, frozen []int) (list [][]float64) {
+	all := views(n.shape.Params, flat)
+	for i, s := range n.slots {
+		for k, t := range s.shape.Params {
+			if len(t.Shape) > 1 && !slices.Contains(frozen, i) {
+				list = append(list, dataOf(all[k]))
+			}
 		}
+		all = all[len(s.shape.Params):]
 	}
 	return list
+}
+
+// moving are the parts of the parameters, from where to where, of layers that are not frozen.
+func (n *Network) moving(frozen []int) (parts [][2]int) {
+	end := 0
+	for i, s := range n.slots {
+		begin, last := end, len(parts)-1
+		end += sizeOf(s.shape.Params, 0)
+		switch {
+		case begin == end || slices.Contains(frozen, i):
+		case last >= 0 && parts[last][1] == begin:
+			parts[last][1] = end
+		default:
+			parts = append(parts, [2]int{begin, end})
+		}
+	}
+	return parts
 }
 
 // tensor is the parameter or statistic of that name of layer i, or nil.
@@ -282,19 +412,24 @@ func (n *Network) String() string {
 type pass struct {
 	rows       int
 	body       chain     // the stages
-	head       Stage     // the last one, apart from the others, if the loss has a closed form in its input
+	head       Stage     // the last one, apart from the others, if the loss is one of its input
 	grad       []float64 // what backward fills, as long as the parameters; nil in inference
 	statistics []float64 // of a gradient, which moves no others
+	chance     *chance   // what its Rand draws from, if it has one that can be exchanged
 	samples    batch
 	targets    batch
-	y          *buffer // N×outputs
-	z, a       matrix  // N×outputs: what goes into the head, and what comes out in the end
-	da         *buffer // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
+	y          *buffer   // N×outputs
+	weights    []float64 // of the samples; nil means 1 each
+	z, a, out  matrix    // N×outputs: what goes into the head, what the loss sees, and what comes out in the end
+	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
 	loss        Loss
-	closed      logitLoss // the loss, if there is a head
+	closed      logitLoss // the loss, if it has a closed form in the head's input
 	elementwise bool      // the loss can take a batch in one call
 }
+
+// A chance draws from a Rand that can be exchanged for another one.
+type chance struct{ *rand.Rand }
 
 // newPass makes a pass for inference or, in a place with Training, for training.
 func (n *Network) newPass(at Place) *pass {
@@ -302,6 +437,8 @@ func (n *Network) newPass(at Place) *pass {
 	if at.Training {
 		p.grad = make([]float64, len(n.params))
 		at.Grads = views(n.shape.Params, p.grad)
+	}
+	if at.Training || at.NeedDX {
 		p.da = newBuffer(at.Rows, n.shape.Outputs)
 	}
 	p.body = n.layers.Stage(at).(chain)
@@ -316,11 +453,19 @@ func (n *Network) newInference(rows int) *pass {
 
 // newGradient makes a pass with the batch's own statistics and without chance, that leaves the
 // running statistics as they are.
-func (n *Network) newGradient(rows int) *pass {
+func (n *Network) newGradient(rows int) *pass { return n.newChanceGradient(rows, nil) }
+
+// newStep makes one with chance.
+func (n *Network) newStep(rows int) *pass { return n.newChanceGradient(rows, &chance{}) }
+
+func (n *Network) newChanceGradient(rows int, c *chance) *pass {
 	at, statistics := n.place, make([]float64, len(n.statistics))
 	at.Rows, at.Training, at.Statistics = rows, true, views(n.shape.Statistics, statistics)
+	if c != nil {
+		at.Rand = rand.New(c)
+	}
 	p := n.newPass(at)
-	p.statistics = statistics
+	p.statistics, p.chance = statistics, c
 	return p
 }
 
@@ -337,51 +482,75 @@ func (p *pass) use(l Loss) {
 	if p.head != nil {
 		p.body, p.head = append(p.body, p.head), nil
 	}
-	p.loss, p.elementwise = l, isElementwise(l)
-	closed, ok := l.(logitLoss)
-	if !ok || len(p.body) == 0 {
+	p.loss, p.closed, p.elementwise = l, nil, isElementwise(l)
+	last := len(p.body) - 1
+	if last < 0 {
 		return
 	}
-	last := len(p.body) - 1
-	if s, ok := p.body[last].(*activationStage); ok && s.f == closed.output() {
-		p.body, p.head, p.closed = p.body[:last], s, closed
+	switch s := p.body[last].(type) {
+	case *activationStage:
+		if closed, ok := l.(logitLoss); ok && s.f == closed.output() {
+			p.head, p.closed = s, closed
+		}
+	case *unstandardizeStage:
+		p.head = s // the loss is one of standardized targets
+	}
+	if p.head != nil {
+		p.body = p.body[:last]
 	}
 }
 
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
-func (p *pass) forward(x *matrix) (a *matrix) {
+func (p *pass) forward(x *matrix) (out *matrix) {
 	z := p.body.Forward(&p.samples.show(x).dense)
-	if p.head == nil {
-		p.a = viewOf(z)
-	} else {
-		p.z, p.a = viewOf(z), viewOf(p.head.Forward(z))
+	p.z = viewOf(z)
+	p.a, p.out = p.z, p.z
+	if p.head != nil {
+		p.out = viewOf(p.head.Forward(z))
 	}
-	return &p.a
+	if p.closed != nil {
+		p.a = p.out
+	}
+	return &p.out
 }
 
-// value is the mean loss over the batch that went forward last, which has the targets y.
-func (p *pass) value(y *matrix) float64 {
-	p.y = p.targets.show(y)
+// value is the mean loss over the batch that went forward last, each sample's times its weight.
+func (p *pass) value(s *samples) float64 {
+	p.y, p.weights = p.targets.show(&s.y), s.weights.Data
+	if u, ok := p.head.(*unstandardizeStage); ok {
+		p.y = u.standardized(p.y)
+	}
 	switch {
-	case p.head != nil:
+	case p.weights != nil:
+	case p.closed != nil:
 		return p.closed.valueZ(p.z.Data, p.a.Data, p.y.Data, p.y.Cols)
 	case p.elementwise:
 		return p.loss.Value(p.a.Data, p.y.Data)
 	}
 	sum := 0.0
-	for i := range y.Rows {
-		sum += p.loss.Value(p.a.Row(i), p.y.Row(i))
+	for i := range p.y.Rows {
+		w, value := 1.0, 0.0
+		if p.weights != nil {
+			w = p.weights[i]
+		}
+		if p.closed != nil {
+			value = p.closed.valueZ(p.z.Row(i), p.a.Row(i), p.y.Row(i), p.y.Cols)
+		} else {
+			value = p.loss.Value(p.a.Row(i), p.y.Row(i))
+		}
+		sum += w * value
 	}
-	return sum / float64(y.Rows)
+	return sum / float64(p.y.Rows)
 }
 
-// backward computes the gradient of the mean loss of which the value was computed last.
-func (p *pass) backward() {
+// backward computes the gradient of the mean loss of which the value was computed last, and its
+// derivative by the inputs where the pass needs that.
+func (p *pass) backward() (dx *mat.Dense) {
 	rows, cols := p.y.Rows, p.y.Cols
 	p.da.resize(rows)
 	switch {
-	case p.head != nil:
+	case p.closed != nil:
 		factor := 1 / float64(p.closed.terms(rows, cols))
 		for i, y := range p.y.Data {
 			p.da.Data[i] = (p.a.Data[i] - y) * factor // dZ = (A − Y)/terms
@@ -394,7 +563,10 @@ func (p *pass) backward() {
 		}
 		scale(1/float64(rows), p.da.Data)
 	}
-	p.body.Backward(&p.da.dense)
+	for i, w := range p.weights {
+		scale(w, p.da.Row(i))
+	}
+	return p.body.Backward(&p.da.dense)
 }
 
 // inferenceRows is how many of so many samples are predicted at a time, so that the memory of a
@@ -482,42 +654,69 @@ func (n *Network) checkMade() error {
 
 // Data is a set of N samples: the inputs in the rows of X, N×inputs, and their targets in the rows
 // of Y, N×outputs. The zero Data is none.
-type Data struct{ X, Y mat.Matrix }
-
-// checkBatch views samples and their targets and checks the loss, which by default is what belongs
-// to the output's activation.
-func (n *Network) checkBatch(where door, x, y mat.Matrix, l Loss) (xm, ym matrix, _ Loss, err error) {
-	if xm, err = n.checkInput(where, "x", x); err != nil {
-		return xm, ym, l, err
-	}
-	if l == nil {
-		l = defaultLoss(n.shape.Activation)
-	}
-	if err := checkFields(l); err != nil {
-		return xm, ym, l, where.wrap(err)
-	}
-	if isOurs(n.layers[len(n.layers)-1]) {
-		if err := checkOutput(l, n.shape.Activation); err != nil {
-			return xm, ym, l, where.wrap(err)
-		}
-	}
-	ym, err = n.checkTargets(where, "y", y, xm.Rows, l)
-	return xm, ym, l, err
+//
+// SampleWeights are N weights of 0 or more that the samples have in the loss, or nil where all
+// count alike. Where the set is known they are scaled to a mean of 1, so that a weight of 2 is the
+// row twice, and 0 the row absent; in a batch of [Network.TrainBatches] or
+// [Network.TrainingGradient] they count as they are. Batch norm does not look at them.
+type Data struct {
+	X, Y          mat.Matrix
+	SampleWeights []float64
 }
 
-// checkTargets views the targets of rows samples.
-func (n *Network) checkTargets(where door, name string, y mat.Matrix, rows int, l Loss) (matrix, error) {
+// samples are Data as the kernels see them, the weights as a column, which is empty if there are
+// none.
+type samples struct{ x, y, weights matrix }
+
+// slice views the samples lo to hi.
+func (s *samples) slice(lo, hi int) samples {
+	part := samples{x: s.x.Slice(lo, hi), y: s.y.Slice(lo, hi)}
+	if s.weights.Data != nil {
+		part.weights = s.weights.Slice(lo, hi)
+	}
+	return part
+}
+
+// checkData views samples, whose names begin with name, and checks the loss, which by default is
+// what belongs to the output's activation.
+func (n *Network) checkData(where door, name string, d Data, l *Loss) (s samples, err error) {
+	x, y := name+"X", name+"Y"
+	if name == "" {
+		x, y = "x", "y"
+	}
+	if s.x, err = n.checkInput(where, x, d.X); err != nil {
+		return s, err
+	}
+	if *l == nil {
+		*l = defaultLoss(n.shape.Activation)
+	}
+	if err := checkFields(*l); err != nil {
+		return s, where.wrap(err)
+	}
+	if isOurs(n.layers[len(n.layers)-1]) {
+		if err := checkOutput(*l, n.shape.Activation); err != nil {
+			return s, where.wrap(err)
+		}
+	}
+	if s.y, err = n.checkOutput(where, y, d.Y, s.x.Rows); err != nil {
+		return s, err
+	}
+	if c, ok := (*l).(logitLoss); ok {
+		if err := c.checkTargets(where, y, s.y); err != nil {
+			return s, err
+		}
+	}
+	s.weights, err = where.checkWeights(name+"SampleWeights", d.SampleWeights, s.x.Rows)
+	return s, err
+}
+
+// checkOutput views the targets of so many samples.
+func (n *Network) checkOutput(where door, name string, y mat.Matrix, rows int) (matrix, error) {
 	ym, err := where.view(name, y, rows, n.shape.Outputs)
 	if err != nil {
 		return ym, err
 	}
-	if err := where.checkFinite(name, ym); err != nil {
-		return ym, err
-	}
-	if c, ok := l.(logitLoss); ok {
-		return ym, c.checkTargets(where, name, ym)
-	}
-	return ym, nil
+	return ym, where.checkFinite(name, ym)
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
@@ -525,37 +724,37 @@ func (n *Network) checkTargets(where door, name string, y mat.Matrix, rows int, 
 // for Softmax, BinaryCrossEntropy for Sigmoid, MSE for any other. A loss that is not finite is an
 // error that wraps [ErrDiverged].
 func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
-	xm, ym, l, err := n.checkBatch("Loss", x, y, l)
+	const where = door("Loss")
+	s, err := n.checkData(where, "", Data{X: x, Y: y}, &l)
 	if err != nil {
 		return 0, err
 	}
-	value, err := n.meanLoss(context.Background(), xm, ym, l)
+	value, err := n.meanLoss(context.Background(), &s, l)
 	if err != nil {
 		return 0, err
 	}
 	if !isFinite(value) {
-		return 0, door("Loss").errorf("%w: it is %v", ErrDiverged, value)
+		return 0, where.errorf("%w: it is %v", ErrDiverged, value)
 	}
 	return value, nil
 }
 
 // meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
-func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, error) {
-	step := n.inferenceRows(x.Rows)
+func (n *Network) meanLoss(ctx context.Context, s *samples, l Loss) (float64, error) {
+	rows, sum := s.x.Rows, 0.0
+	step := n.inferenceRows(rows)
 	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
 	p.use(l)
-	sum := 0.0
-	for lo := 0; lo < x.Rows; lo += step {
+	for lo := 0; lo < rows; lo += step {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		hi := min(lo+step, x.Rows)
-		xPart, yPart := x.Slice(lo, hi), y.Slice(lo, hi)
-		p.forward(&xPart)
-		sum += p.value(&yPart) * float64(hi-lo)
+		part := s.slice(lo, min(lo+step, rows))
+		p.forward(&part.x)
+		sum += p.value(&part) * float64(part.x.Rows)
 	}
-	return sum / float64(x.Rows), nil
+	return sum / float64(rows), nil
 }
 
 // Gradient returns the mean loss over the samples in the rows of x, with the targets in the rows of
@@ -587,11 +786,38 @@ func (n *Network) meanLoss(ctx context.Context, x, y matrix, l Loss) (float64, e
 //		copy(net.Params(), result.X)
 //	}
 func (n *Network) Gradient(dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
-	return n.gradient("Gradient", dst, x, y, l)
+	return n.gradient("Gradient", dst, Data{X: x, Y: y}, l, nil)
 }
 
-func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (value float64, grad []float64, err error) {
-	xm, ym, l, err := n.checkBatch(where, x, y, l)
+// TrainingGradient is [Network.Gradient] as [Network.Train] computes it, for a training loop of
+// one's own: each sample has its weight, as it is, dropout draws from rng, and batch norm's running
+// statistics move. A layer that has still to learn of the data is an error that says how.
+//
+// With rand.New(rand.NewPCG(seed, ^n)) for the rng of epoch n, TrainConfig's Seed being seed, a
+// loop over the same batches gives Train's bits:
+//
+//	for n := range uint64(epochs) {
+//		rng := rand.New(rand.NewPCG(seed, ^n))
+//		for _, batch := range batches {
+//			loss, grad, err = net.TrainingGradient(grad, batch, nil, rng)
+//			if err != nil {
+//				return err
+//			}
+//			backprop.ClipNorm(grad, 1)
+//			optimizer.Step(net.Params(), grad, 0.01)
+//		}
+//	}
+func (n *Network) TrainingGradient(dst []float64, batch Data, l Loss, rng *rand.Rand) (value float64, grad []float64, err error) {
+	const where = door("TrainingGradient")
+	if rng == nil {
+		return 0, nil, where.errorf("rng is nil, want rand.New(rand.NewPCG(seed, epoch))")
+	}
+	return n.gradient(where, dst, batch, l, rng)
+}
+
+// gradient is that of Gradient, or with an rng that of TrainingGradient.
+func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *rand.Rand) (value float64, grad []float64, err error) {
+	s, err := n.checkData(where, "", data, &l)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -601,33 +827,79 @@ func (n *Network) gradient(where door, dst []float64, x, y mat.Matrix, l Loss) (
 	if len(dst) != len(n.params) {
 		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
-	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, xm.Data) || kernel.Overlap(dst, ym.Data) {
+	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, s.x.Data) || kernel.Overlap(dst, s.y.Data) {
 		return 0, nil, where.errorf("dst overlaps the network's Params, x or y, want other memory")
 	}
-	if err := n.checkRows(where, xm.Rows); err != nil {
+	if err := n.checkRows(where, s.x.Rows, nil); err != nil {
 		return 0, nil, err
 	}
-	p := take(&n.gradients, xm.Rows, n.newGradient)
-	defer n.gradients.Put(p)
+	pool, newPass := &n.gradients, n.newGradient
+	if rng != nil {
+		if err := n.learn(nil, nil); err != nil {
+			return 0, nil, where.wrap(err)
+		}
+		pool, newPass = &n.steps, n.newStep
+	}
+	p := take(pool, s.x.Rows, newPass)
+	defer pool.Put(p)
+	if rng != nil {
+		p.chance.Rand = rng
+	}
 	p.use(l)
 	kernel.Copy(p.statistics, n.statistics)
-	p.forward(&xm)
-	value = p.value(&ym)
+	p.forward(&s.x)
+	value = p.value(&s)
 	p.backward()
 	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
 		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
+	}
+	if rng != nil {
+		kernel.Copy(n.statistics, p.statistics)
 	}
 	kernel.Copy(dst, p.grad)
 	return value, dst, nil
 }
 
-// checkRows returns an error if a batch of so many samples is too small to train a layer.
-func (n *Network) checkRows(where door, rows int) error {
+// InputGradient returns the derivatives of the mean loss over the samples in the rows of x, with
+// the targets in the rows of y, by their inputs: N×inputs, in memory of the caller's own. It is
+// inference, as in [Network.Loss], by which a nil l is chosen. The derivatives tell which inputs an
+// output goes by (saliency), lead to adversarial examples, and are the dA of a network that
+// computes x. What is not finite is an error that wraps [ErrDiverged].
+func (n *Network) InputGradient(x, y mat.Matrix, l Loss) (*mat.Dense, error) {
+	const where = door("InputGradient")
+	s, err := n.checkData(where, "", Data{X: x, Y: y}, &l)
+	if err != nil {
+		return nil, err
+	}
+	at := n.place
+	at.Rows, at.NeedDX = s.x.Rows, true
+	p := n.newPass(at)
+	p.use(l)
+	p.forward(&s.x)
+	value := p.value(&s)
+	dx := p.backward()
+	if !isFinite(value) || !kernel.Finite(dataOf(dx)) {
+		return nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
+	}
+	return mat.DenseCopyOf(dx), nil
+}
+
+// minRows is the fewest samples of a batch in training, and the layer that asks for so many. Frozen
+// layers ask for none.
+func (n *Network) minRows(frozen []int) (rows, layer int) {
 	for i, s := range n.slots {
-		if rows < s.shape.MinRows {
-			return where.errorf("a batch of %d sample is too small for layer %d, a %s, want %d or more",
-				rows, i, kindOf(s.Layer), s.shape.MinRows)
+		if s.shape.MinRows > rows && !slices.Contains(frozen, i) {
+			rows, layer = s.shape.MinRows, i
 		}
+	}
+	return rows, layer
+}
+
+// checkRows returns an error if a batch of so many samples is too small to train a layer.
+func (n *Network) checkRows(where door, rows int, frozen []int) error {
+	if least, i := n.minRows(frozen); rows < least {
+		return where.errorf("a batch of %d sample is too small for layer %d, a %s, want %d or more",
+			rows, i, kindOf(n.layers[i]), least)
 	}
 	return nil
 }
@@ -651,24 +923,22 @@ type GradientError struct {
 // at 0. The cost is four losses a parameter. Arguments are as for [Network.Gradient]; the network
 // is not changed.
 func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) {
-	_, grad, err := n.gradient("CheckGradient", nil, x, y, l)
+	const where = door("CheckGradient")
+	_, grad, err := n.gradient(where, nil, Data{X: x, Y: y}, l, nil)
 	if err != nil {
 		return GradientError{}, err
 	}
-	xm, ym, l, err := n.checkBatch("CheckGradient", x, y, l)
-	if err != nil {
-		return GradientError{}, err
-	}
-	c := n.clone()
-	p := c.newGradient(xm.Rows)
+	s, _ := n.checkData(where, "", Data{X: x, Y: y}, &l) // no error in gradient
+	c := n.Clone()
+	p := c.newGradient(s.x.Rows)
 	copy(p.statistics, c.statistics)
 	p.use(l)
 	lossAt := func(i int, v float64) float64 {
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
-		p.forward(&xm)
-		return p.value(&ym)
+		p.forward(&s.x)
+		return p.value(&s)
 	}
 	largest := 0.0
 	for _, g := range grad {
@@ -699,14 +969,6 @@ func (n *Network) layerOf(i int) int {
 		i -= sizeOf(s.shape.Params, 0)
 		return i < 0
 	})
-}
-
-// clone copies the network.
-func (n *Network) clone() *Network {
-	c := &Network{layers: n.layers, shape: n.shape, place: n.place, fitted: n.fitted}
-	c.allocate()
-	c.become(n)
-	return c
 }
 
 // become takes over all that training changes from another network of the same layers.
@@ -794,7 +1056,7 @@ func (n *Network) file() (*safetensors.File, error) {
 	if err := n.checkMade(); err != nil {
 		return nil, err
 	}
-	text, err := n.describe(n.fitted)
+	text, err := n.describe(n.learn(nil, nil) == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -843,9 +1105,11 @@ func readNetwork(file *modelfile.Reader) (*Network, error) {
 		return nil, err
 	}
 	n.allocate()
-	n.fitted = d.Fitted
 	if err := file.Read(n.tensors()); err != nil {
 		return nil, err
+	}
+	if !d.Fitted {
+		n.unlearn()
 	}
 	return n, nil
 }

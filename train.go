@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/progress"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -34,6 +36,9 @@ type TrainConfig struct {
 	WeightDecay float64 // λ: multiplies every W by 1 − ηλ before each step (decoupled; Adam with it is AdamW)
 	ClipNorm    float64 // c: scales the gradient by min(1, c/‖g‖), L2 included; 0 means no clipping
 	ClipValue   float64 // c: clamps each component of the gradient to ±c, L2 included; 0 means no clipping
+
+	SampleWeights []float64 // N weights of the samples in the loss, as in Data; nil means all count alike
+	Freeze        []int     // layers, as given to New, that keep parameters and statistics and work as in inference
 
 	Validation Data    // held-out samples whose loss is taken after every epoch; none by default
 	Patience   int     // ends training after so many epochs without a new lowest validation loss; 0 means never
@@ -108,19 +113,47 @@ const (
 // which spin for some 75 µs after each before they sleep. None outlives the call. During Train
 // nothing else may use the network, but for OnEpoch; another Train of it is an error.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
-	if err := n.checkMade(); err != nil {
-		return nil, door("Train").wrap(err)
+	data := Data{X: x, Y: y, SampleWeights: config.SampleWeights}
+	return (&trainer{TrainConfig: config, where: "Train", ctx: ctx, net: n}).train(data)
+}
+
+// Batches gives the batches of an epoch, whose number counts from 0.
+type Batches func(epoch int) iter.Seq2[Data, error]
+
+// TrainBatches is [Network.Train] on batches from a sequence, which is asked for anew at the
+// beginning of every epoch: of data larger than memory, of an endless stream that is cut into
+// epochs, of samples that are distorted by chance. Order and sizes are the sequence's, so BatchSize
+// and SampleWeights are to be left out; a batch's weights count as they are. The sequence may use
+// the memory of a batch again for the next one. Its error ends training, and is wrapped; the
+// network keeps what it has learnt.
+//
+// The same batches give the same bits as Train with NoShuffle. Where they depend on nothing but the
+// epoch's number, so does a training that is taken up from its Checkpoint, which compares the
+// configuration, but not what the sequence gives. A [Standardize] or an [Unstandardize] must have
+// learnt before, by [Network.Adapt] say.
+func (n *Network) TrainBatches(ctx context.Context, batches Batches, config TrainConfig) (*History, error) {
+	t := &trainer{TrainConfig: config, where: "TrainBatches", ctx: ctx, net: n, sequence: batches}
+	if batches == nil {
+		return nil, t.where.errorf("batches is nil, want a function")
 	}
-	if !n.training.CompareAndSwap(false, true) {
-		return nil, door("Train").errorf("another Train of this network is under way, want one at a time or a network each")
+	return t.train(Data{})
+}
+
+// train checks everything and trains.
+func (t *trainer) train(data Data) (*History, error) {
+	if err := t.net.checkMade(); err != nil {
+		return nil, t.where.wrap(err)
 	}
-	defer func() { n.training.Store(false) }()
-	t, err := n.newTrainer(ctx, x, y, config)
-	if err != nil {
+	if !t.net.training.CompareAndSwap(false, true) {
+		return nil, t.where.errorf("another Train of this network is under way, want one at a time or a network each")
+	}
+	defer func() { t.net.training.Store(false) }()
+	t.history, t.lowest = History{Best: -1}, math.Inf(1)
+	if err := t.check(data); err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	err = t.run(ctx)
+	err := t.run()
 	t.history.Elapsed = time.Since(start)
 	return &t.history, err
 }
@@ -128,33 +161,41 @@ func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig
 // A trainer is a training under way.
 type trainer struct {
 	TrainConfig
-	net            *Network
-	history        History
-	x, y           matrix
-	validX, validY matrix
-	batches        int        // an epoch
-	capacity       int        // samples of the largest batch
-	order          []int      // the epoch's order of samples; nil as they lie
-	shuffled       [2]*buffer // the samples and targets of a batch in that order
-	part           [2]matrix  // or as they lie
-	pcg            *rand.PCG  // reseeded for every epoch
-	rng            *rand.Rand
-	crew           *crew.Crew
-	pass           *pass
-	weights        [][]float64 // every W, without biases, γ and β
-	weightGrads    [][]float64
-	rule           rule     // the optimizer, if it is one of the package's
-	eta            float64  // of the step
-	best           *Network // as in the best epoch so far
-	lowest         float64  // its loss
-	plateau        plateau
-	progress       *progress.Line
-	keeper         *checkpoint.Keeper // nil for none
-	kept           *Network           // the copy that it writes
+	where       door
+	ctx         context.Context
+	net         *Network
+	history     History
+	data        samples    // in memory
+	sequence    Batches    // or not
+	validation  samples    // none without
+	batches     int        // an epoch; 0 of a sequence
+	capacity    int        // samples of the largest batch
+	order       []int      // the epoch's order of samples; nil as they lie
+	shuffled    [3]*buffer // x, y and the weights of a batch in that order
+	part        samples    // the batch
+	e           *Epoch     // under way
+	b, seen     int        // its batches and samples so far
+	pcg         *rand.PCG  // reseeded for every epoch
+	rng         *rand.Rand
+	crew        *crew.Crew
+	pass        *pass
+	weights     [][]float64 // every W, without biases, γ and β
+	weightGrads [][]float64
+	moving      [][2]int  // from where to where parameters are not frozen
+	fixed       []float64 // the parameters, if an optimizer may change frozen ones
+	rule        rule      // the optimizer, if it is one of the package's
+	eta         float64   // of the step
+	from        int       // where the parameters begin that it updates
+	best        *Network  // as in the best epoch so far
+	lowest      float64   // its loss
+	plateau     plateau
+	progress    *progress.Line
+	keeper      *checkpoint.Keeper // nil for none
+	kept        *Network           // the copy that it writes
 }
 
 // run trains epoch by epoch.
-func (t *trainer) run(ctx context.Context) error {
+func (t *trainer) run() error {
 	defer func() { t.crew.Dismiss() }()
 	t.prepare()
 	defer t.progress.End()
@@ -163,7 +204,7 @@ func (t *trainer) run(ctx context.Context) error {
 	}
 	t.capture()
 	if len(t.history.Epochs) == 0 { // so that a path that cannot be written is found before any work is
-		if err := door("Train").wrap(t.keeper.Write()); err != nil {
+		if err := t.where.wrap(t.keeper.Write()); err != nil {
 			t.history.Stopped = StopFailed
 			return err
 		}
@@ -172,7 +213,7 @@ func (t *trainer) run(ctx context.Context) error {
 		t.history.Epochs = append(t.history.Epochs, Epoch{})
 		e := &t.history.Epochs[n] // filled where it lies: a copy of what was just written is slow
 		e.N, e.ValidationLoss = n, math.NaN()
-		if err := t.epoch(ctx, e); err != nil {
+		if err := t.epoch(e); err != nil {
 			t.history.Epochs = t.history.Epochs[:n]
 			t.history.Stopped = cmp.Or(t.history.Stopped, StopFailed)
 			return err
@@ -185,7 +226,7 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 		t.capture()
 		if stop != "" || t.keeper.Due() {
-			err = errors.Join(err, door("Train").wrap(t.keeper.Write()))
+			err = errors.Join(err, t.where.wrap(t.keeper.Write()))
 		}
 		if err != nil {
 			t.history.Stopped = cmp.Or(stop, StopFailed)
@@ -200,65 +241,128 @@ func (t *trainer) run(ctx context.Context) error {
 
 // prepare takes the memory for training.
 func (t *trainer) prepare() {
-	t.weights = t.net.matrices(t.net.params)
-	largest := 0 // product
-	for _, w := range t.weights {
-		largest = max(largest, t.capacity*len(w))
-	}
-	t.crew = crew.New(largest)
+	t.weights, t.moving = t.net.matrices(t.net.params, t.Freeze), t.net.moving(t.Freeze)
 	t.pcg = rand.NewPCG(0, 0)
 	t.rng = rand.New(t.pcg)
-	at := t.net.place
-	at.Rows, at.Training, at.Rand, at.crew = t.capacity, true, t.rng, t.crew
-	t.pass = t.net.newPass(at)
-	t.pass.use(t.Loss)
-	t.weightGrads = t.net.matrices(t.pass.grad)
+	t.reserve(t.capacity)
 	switch o := t.Optimizer.(type) {
 	case *SGD, *AdaGrad, *RMSProp, *Adam: // not an optimizer that embeds one of these
 		t.rule = o.(rule)
+	default:
+		if len(t.Freeze) > 0 {
+			t.fixed = slices.Clone(t.net.params)
+		}
 	}
 	if t.batches > 1 && !t.NoShuffle {
-		t.order = make([]int, t.x.Rows)
-		t.shuffled = [2]*buffer{newBuffer(t.capacity, t.x.Cols), newBuffer(t.capacity, t.y.Cols)}
+		t.order = make([]int, t.data.x.Rows)
+		t.shuffled = [3]*buffer{newBuffer(t.capacity, t.data.x.Cols), newBuffer(t.capacity, t.data.y.Cols), newBuffer(t.capacity, 1)}
 	}
 	if t.best == nil {
-		t.best = t.net.clone()
+		t.best = t.net.Clone()
 	}
 	t.history.Epochs = slices.Grow(t.history.Epochs, min(t.Epochs, 1<<16)) // grown beyond
 }
 
+// reserve takes the memory for batches of so many samples.
+func (t *trainer) reserve(rows int) {
+	if t.pass != nil && rows <= t.pass.rows || rows == 0 {
+		return
+	}
+	largest := 0 // product
+	for _, w := range t.net.matrices(t.net.params, nil) {
+		largest = max(largest, rows*len(w))
+	}
+	t.crew.Dismiss()
+	t.crew = crew.New(largest)
+	at := t.net.place
+	at.Rows, at.Training, at.Rand, at.crew, at.frozen = rows, true, t.rng, t.crew, t.Freeze
+	t.pass = t.net.newPass(at)
+	t.pass.use(t.Loss)
+	t.weightGrads = t.net.matrices(t.pass.grad, t.Freeze)
+}
+
 // epoch goes once over the data and fills in e.
-func (t *trainer) epoch(ctx context.Context, e *Epoch) (err error) {
+func (t *trainer) epoch(e *Epoch) (err error) {
 	if t.OnEpoch != nil || t.Progress != nil || t.Schedule != nil {
 		defer func(start time.Time) { e.Elapsed = time.Since(start) }(time.Now())
 	}
 	if e.LearningRate, err = t.learningRate(e.N); err != nil {
 		return err
 	}
-	t.shuffle(e.N)
+	t.e, t.b, t.seen = e, 0, 0
+	t.shuffle()
+	if t.sequence != nil {
+		err = t.fromSequence()
+	} else {
+		err = t.inMemory()
+	}
+	if err != nil {
+		return err
+	}
+	if t.validation.x.Data != nil {
+		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, &t.validation, t.Loss); err != nil {
+			return t.cancelled(err)
+		}
+	}
+	if t.validation.x.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
+		return t.diverged(t.b - 1)
+	}
+	return nil
+}
+
+// inMemory trains on the batches of an epoch.
+func (t *trainer) inMemory() error {
 	for b := range t.batches {
-		if err := ctx.Err(); err != nil {
-			return t.cancelled(e.N, err)
-		}
-		x, y := t.batch(b)
-		loss, norm := t.step(b, x, y, e.LearningRate)
-		if !isFinite(loss) || !isFinite(norm) {
-			return t.diverged(e.N, b)
-		}
-		e.Loss += loss * (float64(y.Rows) / float64(t.y.Rows))
-		e.GradNorm = norm
-		if t.progress != nil {
-			t.progress.Batch(e.N, b, t.batches, e.Loss*float64(t.batches)/float64(b+1))
+		if err := t.on(t.batch(b)); err != nil {
+			return err
 		}
 	}
-	if t.validX.Data != nil {
-		if e.ValidationLoss, err = t.net.meanLoss(ctx, t.validX, t.validY, t.Loss); err != nil {
-			return t.cancelled(e.N, err)
+	return nil
+}
+
+// fromSequence trains on the batches that the sequence gives for an epoch.
+func (t *trainer) fromSequence() error {
+	for data, err := range t.sequence(t.e.N) {
+		if t.ctx.Err() != nil { // and not a sequence's error that says the same
+			return t.cancelled(t.ctx.Err())
+		}
+		where := door(fmt.Sprintf("%s: epoch %d, batch %d", t.where, t.e.N, t.b))
+		if err != nil {
+			return where.wrap(err)
+		}
+		if t.part, err = t.net.checkData(where, "", data, &t.Loss); err != nil {
+			return err
+		}
+		if err := t.net.checkRows(where, t.part.x.Rows, t.Freeze); err != nil {
+			return err
+		}
+		t.reserve(t.part.x.Rows)
+		if err := t.on(&t.part); err != nil {
+			return err
 		}
 	}
-	if t.validX.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
-		return t.diverged(e.N, t.batches-1)
+	if t.b == 0 {
+		return t.where.errorf("epoch %d: the sequence has no batches", t.e.N)
 	}
+	return nil
+}
+
+// on trains on the next batch of the epoch.
+func (t *trainer) on(s *samples) error {
+	if err := t.ctx.Err(); err != nil {
+		return t.cancelled(err)
+	}
+	loss, norm := t.step(s)
+	if !isFinite(loss) || !isFinite(norm) {
+		return t.diverged(t.b)
+	}
+	t.seen += s.x.Rows
+	t.e.Loss += (loss - t.e.Loss) * (float64(s.x.Rows) / float64(t.seen)) // the mean so far
+	t.e.GradNorm = norm
+	if t.progress != nil {
+		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
+	}
+	t.b++
 	return nil
 }
 
@@ -272,7 +376,7 @@ func (t *trainer) learningRate(n int) (float64, error) {
 			return eta, nil
 		}
 	}
-	return 0, door("Train").errorf("Schedule gives η = %v for epoch %d, want %s", eta, n, want)
+	return 0, t.where.errorf("Schedule gives η = %v for epoch %d, want %s", eta, n, want)
 }
 
 // rate is what a schedule gives, nil for a constant one.
@@ -286,48 +390,58 @@ func rate(s Schedule, base float64, history []Epoch, p *plateau) float64 {
 	return s.Rate(base, history)
 }
 
-// shuffle draws epoch n's order of samples. Order and dropout depend on the seed and the epoch
-// alone, so that training can be taken up at any epoch.
-func (t *trainer) shuffle(n int) {
-	t.pcg.Seed(t.Seed, uint64(n))
+// shuffle draws the epoch's order of samples. Order and dropout depend on the seed and the epoch's
+// number alone, so that training can be taken up at any epoch.
+func (t *trainer) shuffle() {
+	n := uint64(t.e.N)
+	t.pcg.Seed(t.Seed, n)
 	for i := range t.order {
 		t.order[i] = i
 	}
 	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
 	// Dropout draws from a stream of its own: the one above has drawn the weights too, if Init was
 	// given the same seed, and would drop units by their weights.
-	t.pcg.Seed(t.Seed, ^uint64(n))
+	t.pcg.Seed(t.Seed, ^n)
 }
 
 // batch is batch b of the epoch.
-func (t *trainer) batch(b int) (x, y *matrix) {
+func (t *trainer) batch(b int) *samples {
 	if t.batches == 1 {
-		return &t.x, &t.y
+		return &t.data
 	}
 	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
 	if b == t.batches-1 {
-		hi = t.x.Rows
+		hi = t.data.x.Rows
 	}
 	if t.order == nil {
-		t.part = [2]matrix{t.x.Slice(lo, hi), t.y.Slice(lo, hi)}
-		return &t.part[0], &t.part[1]
+		t.part = t.data.slice(lo, hi)
+		return &t.part
 	}
-	for i, from := range []*matrix{&t.x, &t.y} {
-		t.shuffled[i].resize(hi - lo)
-		t.crew.Gather(&t.shuffled[i].matrix, from, t.order[lo:hi])
-	}
-	return &t.shuffled[0].matrix, &t.shuffled[1].matrix
+	t.part.x = t.gather(0, &t.data.x, t.order[lo:hi])
+	t.part.y = t.gather(1, &t.data.y, t.order[lo:hi])
+	t.part.weights = t.gather(2, &t.data.weights, t.order[lo:hi])
+	return &t.part
 }
 
-// step trains on batch b: forward, loss, backward, penalty, clipping, decay, update. It returns the
+// gather copies rows of one part of the samples.
+func (t *trainer) gather(part int, from *matrix, rows []int) matrix {
+	if from.Data == nil {
+		return matrix{}
+	}
+	t.shuffled[part].resize(len(rows))
+	t.crew.Gather(&t.shuffled[part].matrix, from, rows)
+	return t.shuffled[part].matrix
+}
+
+// step trains on a batch: forward, loss, backward, penalty, clipping, decay, update. It returns the
 // mean loss before the update and the gradient's norm where that is asked for: for clipping, and of
-// the last batch.
-func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
-	t.pass.forward(x)
-	if loss = t.pass.value(y); !isFinite(loss) {
+// what may be the last batch.
+func (t *trainer) step(s *samples) (loss, norm float64) {
+	t.pass.forward(&s.x)
+	if loss = t.pass.value(s); !isFinite(loss) {
 		return loss, 0
 	}
-	if b == 0 && t.beginsBest(loss) {
+	if t.b == 0 && t.beginsBest(loss) {
 		t.best.become(t.net)
 	}
 	t.pass.backward() // fills the gradient
@@ -337,24 +451,33 @@ func (t *trainer) step(b int, x, y *matrix, eta float64) (loss, norm float64) {
 			kernel.Axpy(t.L2, w, t.weightGrads[i]) // dW ← dW + λ·W
 		}
 	}
-	if t.ClipNorm != 0 || b == t.batches-1 {
-		if norm = kernel.Norm2(grad); !isFinite(norm) {
-			return loss, norm
-		}
+	if t.ClipNorm != 0 {
+		norm = ClipNorm(grad, t.ClipNorm)
+	} else if t.b == t.batches-1 || t.batches == 0 {
+		norm = kernel.Norm2(grad)
 	}
-	if t.ClipNorm != 0 && norm > t.ClipNorm {
-		scale(t.ClipNorm/norm, grad) // g ← g·c/‖g‖
+	if !isFinite(norm) {
+		return loss, norm
 	}
 	if t.ClipValue != 0 {
 		clamp(grad, t.ClipValue)
 	}
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
-			scale(1-eta*t.WeightDecay, w) // W ← (1 − ηλ)·W
+			scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
 		}
 	}
-	t.update(eta) // θ ← θ − η·g, or as the optimizer has it
+	t.update(t.e.LearningRate) // θ ← θ − η·g, or as the optimizer has it
 	return loss, norm
+}
+
+// ClipNorm scales a gradient by min(1, c/‖g‖) and returns ‖g‖, as TrainConfig's ClipNorm, for a
+// training loop of one's own (PyTorch's clip_grad_norm_).
+func ClipNorm(grad []float64, c float64) (norm float64) {
+	if norm = kernel.Norm2(grad); norm > c && isFinite(norm) {
+		scale(c/norm, grad) // g ← g·c/‖g‖
+	}
+	return norm
 }
 
 // An Optimizer updates the parameters. Step changes params, given the gradient of the same length
@@ -426,17 +549,27 @@ type rule interface {
 // update takes a step of the optimizer, shared by goroutines if it is one of the package's.
 func (t *trainer) update(eta float64) {
 	params, grad := t.net.params, t.pass.grad
-	if t.rule == nil {
-		t.Optimizer.Step(params, grad, eta)
+	if t.rule != nil {
+		count(t.rule, params, grad)
+		t.eta = eta
+		for _, part := range t.moving {
+			t.from = part[0]
+			t.crew.Share(t, part[1]-part[0], 16*(part[1]-part[0])) // a parameter costs some 16 multiplications
+		}
 		return
 	}
-	count(t.rule, params, grad)
-	t.eta = eta
-	t.crew.Share(t, len(params), 16*len(params)) // a parameter costs some 16 multiplications
+	t.Optimizer.Step(params, grad, eta)
+	if t.fixed != nil {
+		for _, part := range t.moving {
+			copy(t.fixed[part[0]:part[1]], params[part[0]:part[1]])
+		}
+		copy(params, t.fixed)
+	}
 }
 
-// Part updates the parameters from lo to hi.
+// Part updates the parameters from lo to hi of a part.
 func (t *trainer) Part(lo, hi int) {
+	lo, hi = t.from+lo, t.from+hi
 	t.rule.part(t.net.params[lo:hi], t.pass.grad[lo:hi], t.eta, lo)
 }
 
@@ -736,7 +869,7 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 func (t *trainer) beginsBest(loss float64) bool {
 	n := len(t.history.Epochs) - 1
 	switch {
-	case t.validX.Data != nil: // noteBest keeps those after the epoch
+	case t.validation.x.Data != nil: // noteBest keeps those after the epoch
 		return false
 	case t.batches == 1:
 		return loss <= t.lowest
@@ -748,7 +881,7 @@ func (t *trainer) beginsBest(loss float64) bool {
 func (t *trainer) noteBest(e *Epoch) {
 	if loss := e.watched(); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss
-		if t.validX.Data != nil {
+		if t.validation.x.Data != nil {
 			t.best.become(t.net)
 		}
 	}
@@ -773,7 +906,7 @@ func (t *trainer) stop(e *Epoch) (StopReason, error) {
 	case errors.Is(err, ErrStop):
 		return StopOnEpoch, nil
 	default:
-		return StopOnEpoch, door("Train").errorf("OnEpoch failed after epoch %d: %w", e.N, err)
+		return StopOnEpoch, t.where.errorf("OnEpoch failed after epoch %d: %w", e.N, err)
 	}
 }
 
@@ -790,33 +923,31 @@ func (t *trainer) done(e *Epoch) StopReason {
 	return ""
 }
 
-func (t *trainer) cancelled(n int, err error) error {
+func (t *trainer) cancelled(err error) error {
 	t.history.Stopped = StopCancelled
 	if !t.net.isFinite() {
 		t.net.become(t.best)
 	}
-	err = door("Train").errorf("cancelled in epoch %d: %w", n, err)
-	return errors.Join(err, door("Train").wrap(t.keeper.Write()))
+	err = t.where.errorf("cancelled in epoch %d: %w", t.e.N, err)
+	return errors.Join(err, t.where.wrap(t.keeper.Write()))
 }
 
-func (t *trainer) diverged(n, b int) error {
+func (t *trainer) diverged(b int) error {
 	t.history.Stopped = StopDiverged
 	t.net.become(t.best)
 	if o, ok := t.Optimizer.(Stateful); ok {
 		o.SetState(nil) // an empty state is always taken
 	}
-	remedies, largest := "a smaller LearningRate, ClipNorm", 0.0
+	remedies := "a smaller LearningRate, ClipNorm"
 	if !t.net.shape.mustBeFirst {
 		remedies += ", Standardize"
 	}
-	for i := range t.y.Rows {
-		largest = max(largest, slices.Max(t.y.Row(i)), -slices.Min(t.y.Row(i)))
+	largest := max(slices.Max(t.pass.y.Data), -slices.Min(t.pass.y.Data))
+	if largest > 10 && !t.net.shape.mustBeLast {
+		remedies += fmt.Sprintf(", Unstandardize (targets reach %.3g)", largest)
 	}
-	if largest > 10 {
-		remedies += fmt.Sprintf(", targets of a scale of 1 (they reach %.3g)", largest)
-	}
-	return door("Train").errorf("epoch %d, batch %d: %w; the network holds the parameters of its best epoch so far; "+
-		"try %s or BatchNorm", n, b, ErrDiverged, remedies)
+	return t.where.errorf("epoch %d, batch %d: %w; the network holds the parameters of its best epoch so far; "+
+		"try %s or BatchNorm", t.e.N, b, ErrDiverged, remedies)
 }
 
 // capture hands what the training is at the end of an epoch to the keeper of the checkpoint.
@@ -847,11 +978,12 @@ func (t *trainer) keep() error {
 	if _, err := layerTypes.Parse(text, maxLayers); err != nil {
 		return fmt.Errorf("it could not be taken up: %w", err)
 	}
-	t.kept = t.net.clone()
+	t.kept = t.net.Clone()
 	t.keeper = &checkpoint.Keeper{Path: t.Checkpoint, Description: text, Network: t.kept.tensors()}
 	t.keeper.Fingerprint = checkpoint.Fingerprint{
-		Config:  checkpoint.Describe(t.TrainConfig, "Epochs", "Validation", "OnEpoch", "Progress", "Checkpoint"),
-		Data:    checkpoint.Digest(&t.x, &t.y, &t.validX, &t.validY),
+		Config: checkpoint.Describe(t.TrainConfig, "Epochs", "SampleWeights", "Validation", "OnEpoch", "Progress", "Checkpoint"),
+		Data: checkpoint.Digest(&t.data.x, &t.data.y, &t.data.weights,
+			&t.validation.x, &t.validation.y, &t.validation.weights),
 		Initial: t.net.digest(),
 	}
 	want := checkpoint.Wanted{
@@ -872,7 +1004,7 @@ func (t *trainer) keep() error {
 
 // takeUp goes on from a checkpoint, if its training began as this one does.
 func (t *trainer) takeUp(state *checkpoint.State) error {
-	t.best = t.kept.clone()
+	t.best = t.kept.Clone()
 	copy(t.best.params, state.BestParams) // empty if no epoch is done
 	copy(t.best.statistics, state.BestStatistics)
 	switch t.keeper.Initial {
@@ -891,7 +1023,7 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 		return errors.Join(err, o.SetState(before))
 	}
 	t.net.become(t.kept)
-	t.net.fitted, t.keeper.State = true, *state
+	t.keeper.State = *state
 	h := &t.history
 	h.Best, h.Stopped = state.Best, StopReason(state.Stopped)
 	for r := range slices.Chunk(state.History, checkpoint.Columns) {
@@ -908,63 +1040,73 @@ func (t *trainer) takeUp(state *checkpoint.State) error {
 	return nil
 }
 
-// newTrainer checks everything before the first step, and takes up a training that was interrupted.
-func (n *Network) newTrainer(ctx context.Context, x, y mat.Matrix, c TrainConfig) (*trainer, error) {
-	const where = door("Train")
-	if ctx == nil {
-		return nil, where.errorf("ctx is nil, want a context")
+// check checks everything before the first step, and takes up a training that was interrupted.
+func (t *trainer) check(data Data) (err error) {
+	if t.ctx == nil {
+		return t.where.errorf("ctx is nil, want a context")
 	}
-	t := &trainer{net: n, TrainConfig: c, history: History{Best: -1}, lowest: math.Inf(1)}
-	var err error
-	if t.x, t.y, t.Loss, err = n.checkBatch(where, x, y, c.Loss); err != nil {
-		return nil, err
+	if t.sequence == nil {
+		if t.data, err = t.checkSet("", data); err != nil {
+			return err
+		}
 	}
 	if t.Optimizer == nil {
 		t.Optimizer = &SGD{}
 	}
 	if err := t.checkConfig(); err != nil {
-		return nil, err
+		return err
 	}
-	if kernel.Overlap(t.x.Data, n.params) || kernel.Overlap(t.y.Data, n.params) {
-		return nil, where.errorf("x or y overlaps the network's Params, want a copy")
-	}
-	if c.Validation != (Data{}) {
-		if t.validX, err = n.checkInput(where, "Validation.X", c.Validation.X); err != nil {
-			return nil, err
-		}
-		if t.validY, err = n.checkTargets(where, "Validation.Y", c.Validation.Y, t.validX.Rows, t.Loss); err != nil {
-			return nil, err
+	if t.Validation.X != nil || t.Validation.Y != nil {
+		if t.validation, err = t.checkSet("Validation.", t.Validation); err != nil {
+			return err
 		}
 	}
 	if err := t.divide(); err != nil {
-		return nil, err
+		return err
 	}
-	if c.Checkpoint != "" {
+	if t.Checkpoint != "" {
 		if err := t.keep(); err != nil {
-			return nil, where.errorf("Checkpoint %s: %w", c.Checkpoint, err)
+			return t.where.errorf("Checkpoint %s: %w", t.Checkpoint, err)
 		}
 	}
-	if !n.fitted {
-		if err := n.layers.learn(n.place, &t.x); err != nil {
-			return nil, where.wrap(err)
-		}
-		n.fitted = true
+	if t.sequence != nil {
+		err = t.net.learn(nil, t.Freeze)
+	} else {
+		err = t.net.learn(&t.data, t.Freeze)
 	}
-	t.progress = progress.New(c.Progress, len(t.history.Epochs), c.Epochs)
-	return t, nil
+	t.progress = progress.New(t.Progress, len(t.history.Epochs), t.Epochs)
+	return t.where.wrap(err)
 }
 
-// divide divides the samples into batches.
+// checkSet views a whole set of samples.
+func (t *trainer) checkSet(name string, d Data) (s samples, err error) {
+	if s, err = t.net.checkData(t.where, name, d, &t.Loss); err != nil {
+		return s, err
+	}
+	if kernel.Overlap(s.x.Data, t.net.params) || kernel.Overlap(s.y.Data, t.net.params) {
+		return s, t.where.errorf("%sx or y overlaps the network's Params, want a copy", name)
+	}
+	if n := len(s.weights.Data); n > 0 {
+		s.weights.Data = floats.ScaleTo(make([]float64, n), float64(n)/floats.Sum(s.weights.Data), s.weights.Data)
+	}
+	return s, nil
+}
+
+// divide divides the samples in memory into batches.
 func (t *trainer) divide() error {
-	rows := t.x.Rows
+	if t.sequence != nil {
+		return nil
+	}
+	rows := t.data.x.Rows
 	if t.BatchSize == 0 || t.BatchSize > rows {
 		t.BatchSize = rows
 	}
-	if err := t.net.checkRows("Train", t.BatchSize); err != nil {
+	if err := t.net.checkRows(t.where, t.BatchSize, t.Freeze); err != nil {
 		return err
 	}
 	t.batches, t.capacity = (rows+t.BatchSize-1)/t.BatchSize, t.BatchSize
-	if left := rows % t.BatchSize; left > 0 && left < t.net.shape.MinRows {
+	least, _ := t.net.minRows(t.Freeze)
+	if left := rows % t.BatchSize; left > 0 && left < least {
 		t.batches-- // those left over join the batch before them
 		t.capacity += left
 	}
@@ -979,15 +1121,22 @@ func (t *trainer) checkConfig() error {
 		checkEpochs("Epochs", t.Epochs),
 		check(t.BatchSize >= 0, "BatchSize", t.BatchSize, "0 (all samples) or more"),
 		check(t.Patience >= 0, "Patience", t.Patience, "0 (none) or more"),
-		check(t.Patience == 0 || t.Validation != (Data{}), "Patience", t.Patience, "Validation data with it"),
+		check(t.Patience == 0 || t.Validation.X != nil, "Patience", t.Patience, "Validation data with it"),
+		check(t.sequence == nil || t.BatchSize == 0, "BatchSize", t.BatchSize, "0, as the sequence has its own"),
+		check(t.sequence == nil || t.SampleWeights == nil, "SampleWeights", "given", "those of each batch's Data"),
+		check(len(t.Freeze) == 0 || len(t.net.moving(t.Freeze)) > 0, "Freeze", t.Freeze, "a layer with parameters left to train"),
 		checkPenalty("L2", t.L2), checkPenalty("WeightDecay", t.WeightDecay),
 		checkPenalty("ClipNorm", t.ClipNorm), checkPenalty("ClipValue", t.ClipValue), checkPenalty("TargetLoss", t.TargetLoss),
 		check(!(t.LearningRate*t.WeightDecay >= 1), "LearningRate·WeightDecay", t.LearningRate*t.WeightDecay, "less than 1"),
 		checkFields(t.Optimizer), checkFields(t.Schedule),
 		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),
 	)
+	for i, layer := range t.Freeze {
+		err = errors.Join(err, check(layer >= 0 && layer < len(t.net.layers), fmt.Sprintf("Freeze[%d]", i), layer,
+			fmt.Sprintf("0 to %d", len(t.net.layers)-1)))
+	}
 	if o, ok := t.Optimizer.(rule); ok && err == nil {
 		err = checkMemory(o, len(t.net.params))
 	}
-	return door("Train").wrap(err)
+	return t.where.wrap(err)
 }

@@ -148,7 +148,8 @@ func TestDivergenceSaysWhatMayHelp(t *testing.T) {
 		{[]Layer{Dense{Units: 1}}, 1, "a smaller LearningRate, ClipNorm, Standardize or BatchNorm"},
 		{[]Layer{Standardize{}, Dense{Units: 1}}, 1, "a smaller LearningRate, ClipNorm or BatchNorm"},
 		{[]Layer{Standardize{}, Dense{Units: 1}}, -4e5,
-			"a smaller LearningRate, ClipNorm, targets of a scale of 1 (they reach 4e+05) or BatchNorm"},
+			"a smaller LearningRate, ClipNorm, Unstandardize (targets reach 4e+05) or BatchNorm"},
+		{[]Layer{Dense{Units: 1}, Unstandardize{}}, -4e5, "a smaller LearningRate, ClipNorm, Standardize or BatchNorm"},
 	} {
 		_, err := NewNetwork(t, 2, c.layers...).Train(t.Context(), Pattern(9, 2), ScaledMatrix(mat.NewDense(9, 1, []float64{1, 1, 1, 1, 1, 1, 1, 1, 1}), c.y),
 			TrainConfig{LearningRate: 1e100, Epochs: 100})
@@ -254,7 +255,7 @@ func TestADivergedNetworkIsNoWorseThanAtItsBest(t *testing.T) {
 		if !(loss < first) {
 			t.Errorf("%+v: a loss of %v, at the beginning it was %v", c, loss, first)
 		}
-		if c.BatchSize == 0 && c.Validation == (Data{}) && math.Abs(loss-h.Epochs[h.Best].Loss) > 1e-12*loss {
+		if c.BatchSize == 0 && c.Validation.X == nil && math.Abs(loss-h.Epochs[h.Best].Loss) > 1e-12*loss {
 			t.Errorf("a loss of %v, the best epoch had %v", loss, h.Epochs[h.Best].Loss)
 		}
 	}
