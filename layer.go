@@ -12,10 +12,11 @@ import (
 	"strings"
 
 	"example.com/backprop/internal/crew"
+	"example.com/backprop/internal/dataset"
+	"example.com/backprop/internal/guard"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/stat"
 )
 
 // A Layer is a part of a network: a [Dense], a [BatchNorm], a [Dropout], a [Standardize], an
@@ -540,7 +541,7 @@ func (s *standardizeStage) Backward(da *mat.Dense) *mat.Dense {
 	return da
 }
 
-func (l Standardize) learn(at Place, s *samples) error { return s.learn(l, at, "x") }
+func (l Standardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, s, "x") }
 
 // Unstandardize takes outputs of mean 0 and variance 1 to the targets' units, a = z·σ + μ. It
 // stands last in a network. μ and the population variance σ² of each column of the targets are
@@ -560,7 +561,7 @@ func (Unstandardize) Shape(inputs int) (Shape, error) {
 // Reset makes the mean −0, which stands for one that is still to be learnt, and the variance 1.
 func (Unstandardize) Reset(at Place) { resetMoments(at, unlearnt) }
 
-func (l Unstandardize) learn(at Place, s *samples) error { return s.learn(l, at, "y") }
+func (l Unstandardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, s, "y") }
 
 // Stage computes A = Z·σ + μ.
 func (Unstandardize) Stage(at Place) Stage {
@@ -606,45 +607,25 @@ func (s *unstandardizeStage) standardized(y *buffer) *buffer {
 	return s.y
 }
 
-// smallestNormal is the smallest float64 with all its digits.
-const smallestNormal = 0x1p-1022
-
-// learn makes the mean and variance of the columns of x or y the statistics of a layer that has not
-// learnt yet. A column of equal values gets variance 1. Samples of weight 0 are not looked at.
-func (s *samples) learn(l Layer, at Place, name string) error {
+// learnColumns makes the moments of the columns of the samples' X or Y, as name says, the
+// statistics of a layer that has still to learn.
+func learnColumns(l Layer, at Place, s *dataset.Samples, name string) error {
 	if mean := at.Statistics[0].At(0, 0); mean != 0 || !math.Signbit(mean) {
 		return nil
 	}
 	if s == nil {
 		return fmt.Errorf("a %s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
 	}
-	m := s.x
-	if name == "y" {
-		m = s.y
-	}
+	m := map[string]*matrix{"x": &s.X, "y": &s.Y}[name]
 	if m.Data == nil {
 		return fmt.Errorf("a %s learns of %s, which is nil, want a matrix", kindOf(l), name)
 	}
 	for j := range m.Cols {
-		column, weights := columnOf(m, j), []float64(nil)
-		if s.weights.Data != nil {
-			column, weights = column[:0], make([]float64, 0, m.Rows)
-			for i, w := range s.weights.Data {
-				if w > 0 {
-					column, weights = append(column, m.Row(i)[j]), append(weights, w)
-				}
-			}
+		mean, variance, err := s.Moments(m, j)
+		if err != nil {
+			return fmt.Errorf("column %d of %s is %w", j, name, err)
 		}
-		mean, variance := stat.PopMeanVariance(column, weights)
-		switch {
-		case slices.Min(column) == slices.Max(column):
-			mean, variance = column[0], 1
-		case !isFinite(mean) || !isFinite(variance):
-			return fmt.Errorf("column %d of %s is too large to standardize: its variance is not finite", j, name)
-		case variance < smallestNormal:
-			return fmt.Errorf("column %d of %s is too small to standardize: its variance underflows", j, name)
-		}
-		at.Statistics[0].Set(0, j, mean+0) // not −0
+		at.Statistics[0].Set(0, j, mean)
 		at.Statistics[1].Set(0, j, variance)
 	}
 	return nil
@@ -875,7 +856,7 @@ func (q Sequential) Reset(at Place) {
 func (q Sequential) Stage(at Place) Stage {
 	stages := chain{}
 	for _, s := range q.slots(at) {
-		stages = append(stages, guarded(s, s.Stage(s.at))...)
+		stages = append(stages, s.stages()...)
 	}
 	return stages
 }
@@ -883,11 +864,11 @@ func (q Sequential) Stage(at Place) Stage {
 // A learner learns its statistics from the data before training, if it has not done so before. With
 // no samples that it has still to learn is an error.
 type learner interface {
-	learn(at Place, s *samples) error
+	learn(at Place, s *dataset.Samples) error
 }
 
 // learn lets the layers learn that do that, but for frozen ones.
-func (q Sequential) learn(at Place, s *samples) error {
+func (q Sequential) learn(at Place, s *dataset.Samples) error {
 	for i, slot := range q.slots(at) {
 		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
 			if err := l.learn(slot.at, s); err != nil {
@@ -916,60 +897,31 @@ func (c chain) Backward(da *mat.Dense) *mat.Dense {
 	return da
 }
 
-// guarded is the chain of a slot's stage, watched if the layer is not the package's: what it returns
-// in a wrong shape would be read beyond its end. An activation at its end stays apart, for the loss.
-func guarded(s slot, stage Stage) chain {
-	c, ok := stage.(chain)
-	if !ok {
-		c = chain{stage}
-	}
+// stages are those of a slot. Those of somebody else's layer are watched, but for an activation at
+// the end, which the loss may take apart.
+func (s *slot) stages() chain {
+	stage := s.Stage(s.at)
 	if isNil(stage) {
 		panic(fmt.Sprintf("backprop: Stage of a %T returned nil", s.Layer))
 	}
-	if isOurs(s.Layer) {
-		return c
+	inner, ok := stage.(chain)
+	if !ok {
+		inner = chain{stage}
 	}
-	inner, end := c, chain(nil)
-	if last := len(c) - 1; last >= 0 {
-		if _, ok := c[last].(*activationStage); ok {
-			inner, end = c[:last:last], c[last:]
+	if isOurs(s.Layer) {
+		return inner
+	}
+	end := len(inner)
+	if end > 0 {
+		if _, ok := inner[end-1].(*activationStage); ok {
+			end--
 		}
 	}
-	return append(chain{&guard{Stage: inner, slot: s}}, end...)
+	g := &guard.Guard{Stage: inner[:end:end], Name: fmt.Sprintf("%T", s.Layer), Inputs: s.at.Inputs, Outputs: s.shape.Outputs, NeedDX: s.at.NeedDX}
+	return append(chain{g}, inner[end:]...)
 }
 
-type guard struct {
-	Stage
-	slot slot
-	rows int
-}
-
-func (g *guard) Forward(x *mat.Dense) *mat.Dense {
-	g.rows = x.RawMatrix().Rows
-	return g.checked("Forward", g.Stage.Forward(x), g.slot.shape.Outputs)
-}
-
-func (g *guard) Backward(da *mat.Dense) *mat.Dense {
-	dx := g.Stage.Backward(da)
-	if !g.slot.at.NeedDX {
-		return nil
-	}
-	return g.checked("Backward", dx, g.slot.at.Inputs)
-}
-
-// checked is m, or a panic if it is not what the method promises.
-func (g *guard) checked(method string, m *mat.Dense, cols int) *mat.Dense {
-	if m == nil {
-		m = new(mat.Dense)
-	}
-	if r := m.RawMatrix(); r.Rows != g.rows || r.Cols != cols || r.Stride != cols {
-		panic(fmt.Sprintf("backprop: %s of a %T returned %d×%d with stride %d, want %d×%d without gaps",
-			method, g.slot.Layer, r.Rows, r.Cols, r.Stride, g.rows, cols))
-	}
-	return m
-}
-
-// An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the
+// An Initializer says how// An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the
 // layer's number of inputs, fan-out its number of units.
 type Initializer uint8
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
@@ -334,6 +335,40 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 	return m, nil
 }
 
+// Classes are the classes of rows of probabilities or of one-hot rows, [OneHot]'s inverse, told as
+// by [Accuracy]. A row with a NaN is of class −1, and a nil matrix has no rows.
+func Classes(p mat.Matrix) []int {
+	m, err := door("Classes").view("p", p, -1, -1)
+	if err != nil {
+		return nil
+	}
+	labels := make([]int, m.Rows)
+	for i := range labels {
+		if labels[i] = class(m.Row(i)); floats.HasNaN(m.Row(i)) {
+			labels[i] = -1
+		}
+	}
+	return labels
+}
+
+// BalancedWeights are weights of samples with which each of the k classes in y counts alike:
+// N/(k·its samples), as scikit-learn's "balanced". Targets are classes as for [Accuracy].
+func BalancedWeights(y mat.Matrix) ([]float64, error) {
+	_, actual, err := checkClasses("BalancedWeights", y, y)
+	if err != nil {
+		return nil, err
+	}
+	labels, counts := Classes(y), map[int]float64{}
+	for _, c := range labels {
+		counts[c]++
+	}
+	weights := make([]float64, len(labels))
+	for i, c := range labels {
+		weights[i] = float64(actual.Rows) / (float64(len(counts)) * counts[c])
+	}
+	return weights, nil
+}
+
 // Accuracy is the share of samples (rows) whose predicted class is the actual one, from 0 to 1.
 // With several columns a row's class is the column with the largest element, the first of equals;
 // with a single column it is 1 from 0.5 upwards and 0 below. Matrices of different shapes are a
@@ -370,6 +405,66 @@ func ConfusionMatrix(predicted, actual mat.Matrix) (*mat.Dense, error) {
 		m.Set(r, c, m.At(r, c)+1)
 	}
 	return m, nil
+}
+
+// A ClassScore tells how well a class is recognized. A share of nothing counts 0, as in
+// scikit-learn's precision_recall_fscore_support.
+type ClassScore struct {
+	Precision float64 // the share of the samples predicted as of the class that are
+	Recall    float64 // the share of the samples of the class that are predicted so
+	F1        float64 // the harmonic mean of the two
+	Support   int     // the samples of the class
+}
+
+// ClassScores are the scores of each class, from a matrix of counts as [ConfusionMatrix] makes it.
+func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
+	const where = door("ClassScores")
+	m, err := where.view("confusion", confusion, -1, -1)
+	if err != nil {
+		return nil, err
+	}
+	if m.Rows != m.Cols {
+		return nil, &ShapeError{string(where), "confusion", m.Rows, m.Cols, m.Cols, m.Cols}
+	}
+	scores := make([]ClassScore, m.Rows)
+	for i := range scores {
+		hits, actual, predicted := m.Row(i)[i], floats.Sum(m.Row(i)), floats.Sum(columnOf(m, i))
+		for j, v := range m.Row(i) {
+			if v < 0 || v != math.Trunc(v) || v > 1<<53 {
+				return nil, &ValueError{string(where), "confusion", i, j, v, "a count"}
+			}
+		}
+		share := func(part, whole float64) float64 { return part / max(whole, 1) }
+		scores[i] = ClassScore{share(hits, predicted), share(hits, actual), share(2*hits, actual+predicted), int(actual)}
+	}
+	return scores, nil
+}
+
+// LabelAccuracies judges several labels a row, each of them 1 from 0.5 upwards and 0 below: exact is
+// the share of rows all of whose labels are the actual ones, and each the share for every column.
+// Errors are those of [Accuracy], but for the sum.
+func LabelAccuracies(predicted, actual mat.Matrix) (exact float64, each []float64, err error) {
+	const where = door("LabelAccuracies")
+	p, y, err := checkMetric(where, predicted, actual)
+	if err == nil {
+		err = checkProbabilities(where, "actual", y, "for a label")
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	each = make([]float64, p.Cols)
+	for i := range p.Rows {
+		all := 1.0
+		for j, v := range p.Row(i) {
+			if (v >= 0.5) == (y.Row(i)[j] >= 0.5) {
+				each[j] += 1 / float64(p.Rows)
+			} else {
+				all = 0
+			}
+		}
+		exact += all / float64(p.Rows)
+	}
+	return exact, each, nil
 }
 
 // R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect prediction, 0 for

@@ -115,6 +115,7 @@ import (
 	"text/tabwriter"
 
 	"example.com/backprop/internal/checkpoint"
+	"example.com/backprop/internal/dataset"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 	"example.com/backprop/internal/safetensors"
@@ -262,7 +263,7 @@ func (n *Network) Init(seed uint64) {
 
 // learn lets the layers that have learnt nothing of the data yet do so: all of them or, where that
 // is an error, none.
-func (n *Network) learn(s *samples, frozen []int) error {
+func (n *Network) learn(s *dataset.Samples, frozen []int) error {
 	before, at := slices.Clone(n.statistics), n.place
 	at.frozen = frozen
 	err := n.layers.learn(at, s)
@@ -287,16 +288,16 @@ func (n *Network) unlearn() {
 // too many, with a sample of them. Y may be nil where there is no Unstandardize.
 func (n *Network) Adapt(data Data) (err error) {
 	const where = door("Adapt")
-	var s samples
-	if s.x, err = n.checkInput(where, "X", data.X); err != nil {
+	var s dataset.Samples
+	if s.X, err = n.checkInput(where, "X", data.X); err != nil {
 		return err
 	}
 	if data.Y != nil {
-		if s.y, err = n.checkOutput(where, "Y", data.Y, s.x.Rows); err != nil {
+		if s.Y, err = n.checkOutput(where, "Y", data.Y, s.X.Rows); err != nil {
 			return err
 		}
 	}
-	if s.weights, err = where.checkWeights("SampleWeights", data.SampleWeights, s.x.Rows); err != nil {
+	if s.Weights, err = where.checkWeights("SampleWeights", data.SampleWeights, s.X.Rows); err != nil {
 		return err
 	}
 	c := n.Clone()
@@ -516,8 +517,8 @@ func (p *pass) forward(x *matrix) (out *matrix) {
 }
 
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
-func (p *pass) value(s *samples) float64 {
-	p.y, p.weights = p.targets.show(&s.y), s.weights.Data
+func (p *pass) value(s *dataset.Samples) float64 {
+	p.y, p.weights = p.targets.show(&s.Y), s.Weights.Data
 	if u, ok := p.head.(*unstandardizeStage); ok {
 		p.y = u.standardized(p.y)
 	}
@@ -542,6 +543,14 @@ func (p *pass) value(s *samples) float64 {
 		sum += w * value
 	}
 	return sum / float64(p.y.Rows)
+}
+
+// differentiate goes forward and backward, and returns the loss and what backward does.
+func (p *pass) differentiate(s *dataset.Samples, l Loss) (value float64, dx *mat.Dense) {
+	p.use(l)
+	p.forward(&s.X)
+	value = p.value(s)
+	return value, p.backward()
 }
 
 // backward computes the gradient of the mean loss of which the value was computed last, and its
@@ -664,27 +673,42 @@ type Data struct {
 	SampleWeights []float64
 }
 
-// samples are Data as the kernels see them, the weights as a column, which is empty if there are
-// none.
-type samples struct{ x, y, weights matrix }
-
-// slice views the samples lo to hi.
-func (s *samples) slice(lo, hi int) samples {
-	part := samples{x: s.x.Slice(lo, hi), y: s.y.Slice(lo, hi)}
-	if s.weights.Data != nil {
-		part.weights = s.weights.Slice(lo, hi)
+// Split holds a share of the samples out, drawn by chance from the seed: ⌈share·N⌉ of them, as
+// scikit-learn's train_test_split, and the rest, each with the weights along. Both are copies, and
+// neither may be empty.
+func (d Data) Split(share float64, seed uint64) (rest, held Data, err error) {
+	const where = door("Split")
+	var s dataset.Samples
+	if s.X, err = where.view("X", d.X, -1, -1); err != nil {
+		return rest, held, err
 	}
-	return part
+	if s.Y, err = where.view("Y", d.Y, s.X.Rows, -1); err != nil {
+		return rest, held, err
+	}
+	if s.Weights, err = where.checkWeights("SampleWeights", d.SampleWeights, s.X.Rows); err != nil {
+		return rest, held, err
+	}
+	n := math.Ceil(share * float64(s.X.Rows))
+	if !(n >= 1 && n < float64(s.X.Rows)) {
+		return rest, held, where.errorf("share %v of %d samples, want some of them held out, and not all", share, s.X.Rows)
+	}
+	order := rand.New(rand.NewPCG(seed, 0)).Perm(s.X.Rows)
+	part := func(rows []int) Data {
+		p := s.Gather(rows)
+		dense := func(m matrix) *mat.Dense { return mat.NewDense(m.Rows, m.Cols, m.Data) }
+		return Data{X: dense(p.X), Y: dense(p.Y), SampleWeights: p.Weights.Data}
+	}
+	return part(order[int(n):]), part(order[:int(n)]), nil
 }
 
 // checkData views samples, whose names begin with name, and checks the loss, which by default is
 // what belongs to the output's activation.
-func (n *Network) checkData(where door, name string, d Data, l *Loss) (s samples, err error) {
+func (n *Network) checkData(where door, name string, d Data, l *Loss) (s dataset.Samples, err error) {
 	x, y := name+"X", name+"Y"
 	if name == "" {
 		x, y = "x", "y"
 	}
-	if s.x, err = n.checkInput(where, x, d.X); err != nil {
+	if s.X, err = n.checkInput(where, x, d.X); err != nil {
 		return s, err
 	}
 	if *l == nil {
@@ -698,15 +722,15 @@ func (n *Network) checkData(where door, name string, d Data, l *Loss) (s samples
 			return s, where.wrap(err)
 		}
 	}
-	if s.y, err = n.checkOutput(where, y, d.Y, s.x.Rows); err != nil {
+	if s.Y, err = n.checkOutput(where, y, d.Y, s.X.Rows); err != nil {
 		return s, err
 	}
 	if c, ok := (*l).(logitLoss); ok {
-		if err := c.checkTargets(where, y, s.y); err != nil {
+		if err := c.checkTargets(where, y, s.Y); err != nil {
 			return s, err
 		}
 	}
-	s.weights, err = where.checkWeights(name+"SampleWeights", d.SampleWeights, s.x.Rows)
+	s.Weights, err = where.checkWeights(name+"SampleWeights", d.SampleWeights, s.X.Rows)
 	return s, err
 }
 
@@ -740,8 +764,8 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 }
 
 // meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
-func (n *Network) meanLoss(ctx context.Context, s *samples, l Loss) (float64, error) {
-	rows, sum := s.x.Rows, 0.0
+func (n *Network) meanLoss(ctx context.Context, s *dataset.Samples, l Loss) (float64, error) {
+	rows, sum := s.X.Rows, 0.0
 	step := n.inferenceRows(rows)
 	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
@@ -750,9 +774,9 @@ func (n *Network) meanLoss(ctx context.Context, s *samples, l Loss) (float64, er
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		part := s.slice(lo, min(lo+step, rows))
-		p.forward(&part.x)
-		sum += p.value(&part) * float64(part.x.Rows)
+		part := s.Slice(lo, min(lo+step, rows))
+		p.forward(&part.X)
+		sum += p.value(&part) * float64(part.X.Rows)
 	}
 	return sum / float64(rows), nil
 }
@@ -827,10 +851,10 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if len(dst) != len(n.params) {
 		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
-	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, s.x.Data) || kernel.Overlap(dst, s.y.Data) {
+	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, s.X.Data) || kernel.Overlap(dst, s.Y.Data) {
 		return 0, nil, where.errorf("dst overlaps the network's Params, x or y, want other memory")
 	}
-	if err := n.checkRows(where, s.x.Rows, nil); err != nil {
+	if err := n.checkRows(where, s.X.Rows, nil); err != nil {
 		return 0, nil, err
 	}
 	pool, newPass := &n.gradients, n.newGradient
@@ -840,16 +864,13 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 		}
 		pool, newPass = &n.steps, n.newStep
 	}
-	p := take(pool, s.x.Rows, newPass)
+	p := take(pool, s.X.Rows, newPass)
 	defer pool.Put(p)
 	if rng != nil {
 		p.chance.Rand = rng
 	}
-	p.use(l)
 	kernel.Copy(p.statistics, n.statistics)
-	p.forward(&s.x)
-	value = p.value(&s)
-	p.backward()
+	value, _ = p.differentiate(&s, l)
 	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
 		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
 	}
@@ -872,12 +893,8 @@ func (n *Network) InputGradient(x, y mat.Matrix, l Loss) (*mat.Dense, error) {
 		return nil, err
 	}
 	at := n.place
-	at.Rows, at.NeedDX = s.x.Rows, true
-	p := n.newPass(at)
-	p.use(l)
-	p.forward(&s.x)
-	value := p.value(&s)
-	dx := p.backward()
+	at.Rows, at.NeedDX = s.X.Rows, true
+	value, dx := n.newPass(at).differentiate(&s, l)
 	if !isFinite(value) || !kernel.Finite(dataOf(dx)) {
 		return nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
 	}
@@ -930,14 +947,14 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	}
 	s, _ := n.checkData(where, "", Data{X: x, Y: y}, &l) // no error in gradient
 	c := n.Clone()
-	p := c.newGradient(s.x.Rows)
+	p := c.newGradient(s.X.Rows)
 	copy(p.statistics, c.statistics)
 	p.use(l)
 	lossAt := func(i int, v float64) float64 {
 		old := c.params[i]
 		defer func() { c.params[i] = old }()
 		c.params[i] = v
-		p.forward(&s.x)
+		p.forward(&s.X)
 		return p.value(&s)
 	}
 	largest := 0.0

@@ -14,9 +14,9 @@ import (
 
 	"example.com/backprop/internal/checkpoint"
 	"example.com/backprop/internal/crew"
+	"example.com/backprop/internal/dataset"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/progress"
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -165,17 +165,13 @@ type trainer struct {
 	ctx         context.Context
 	net         *Network
 	history     History
-	data        samples    // in memory
-	sequence    Batches    // or not
-	validation  samples    // none without
-	batches     int        // an epoch; 0 of a sequence
-	capacity    int        // samples of the largest batch
-	order       []int      // the epoch's order of samples; nil as they lie
-	shuffled    [3]*buffer // x, y and the weights of a batch in that order
-	part        samples    // the batch
-	e           *Epoch     // under way
-	b, seen     int        // its batches and samples so far
-	pcg         *rand.PCG  // reseeded for every epoch
+	data        *dataset.Batches // in memory
+	sequence    Batches          // or not
+	batches     int              // an epoch; 0 of a sequence
+	validation  dataset.Samples  // none without
+	e           *Epoch           // under way
+	b, seen     int              // its batches and samples so far
+	pcg         *rand.PCG        // reseeded for every epoch
 	rng         *rand.Rand
 	crew        *crew.Crew
 	pass        *pass
@@ -244,7 +240,9 @@ func (t *trainer) prepare() {
 	t.weights, t.moving = t.net.matrices(t.net.params, t.Freeze), t.net.moving(t.Freeze)
 	t.pcg = rand.NewPCG(0, 0)
 	t.rng = rand.New(t.pcg)
-	t.reserve(t.capacity)
+	if t.data != nil {
+		t.reserve(t.data.Largest)
+	}
 	switch o := t.Optimizer.(type) {
 	case *SGD, *AdaGrad, *RMSProp, *Adam: // not an optimizer that embeds one of these
 		t.rule = o.(rule)
@@ -252,10 +250,6 @@ func (t *trainer) prepare() {
 		if len(t.Freeze) > 0 {
 			t.fixed = slices.Clone(t.net.params)
 		}
-	}
-	if t.batches > 1 && !t.NoShuffle {
-		t.order = make([]int, t.data.x.Rows)
-		t.shuffled = [3]*buffer{newBuffer(t.capacity, t.data.x.Cols), newBuffer(t.capacity, t.data.y.Cols), newBuffer(t.capacity, 1)}
 	}
 	if t.best == nil {
 		t.best = t.net.Clone()
@@ -265,7 +259,7 @@ func (t *trainer) prepare() {
 
 // reserve takes the memory for batches of so many samples.
 func (t *trainer) reserve(rows int) {
-	if t.pass != nil && rows <= t.pass.rows || rows == 0 {
+	if t.pass != nil && rows <= t.pass.rows {
 		return
 	}
 	largest := 0 // product
@@ -290,7 +284,6 @@ func (t *trainer) epoch(e *Epoch) (err error) {
 		return err
 	}
 	t.e, t.b, t.seen = e, 0, 0
-	t.shuffle()
 	if t.sequence != nil {
 		err = t.fromSequence()
 	} else {
@@ -299,21 +292,29 @@ func (t *trainer) epoch(e *Epoch) (err error) {
 	if err != nil {
 		return err
 	}
-	if t.validation.x.Data != nil {
+	if t.validation.X.Data != nil {
 		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, &t.validation, t.Loss); err != nil {
 			return t.cancelled(err)
 		}
 	}
-	if t.validation.x.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
+	if t.validation.X.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
 		return t.diverged(t.b - 1)
 	}
 	return nil
 }
 
-// inMemory trains on the batches of an epoch.
+// inMemory trains on the batches of the epoch. Their order and dropout depend on the seed and the
+// epoch's number alone, so that training can be taken up at any epoch.
 func (t *trainer) inMemory() error {
+	if !t.NoShuffle {
+		t.pcg.Seed(t.Seed, uint64(t.e.N))
+		t.data.Shuffle(t.rng)
+	}
+	// Dropout draws from a stream of its own: the one above has drawn the weights too, if Init was
+	// given the same seed, and would drop units by their weights.
+	t.pcg.Seed(t.Seed, ^uint64(t.e.N))
 	for b := range t.batches {
-		if err := t.on(t.batch(b)); err != nil {
+		if err := t.on(t.data.Batch(b, t.crew)); err != nil {
 			return err
 		}
 	}
@@ -322,6 +323,7 @@ func (t *trainer) inMemory() error {
 
 // fromSequence trains on the batches that the sequence gives for an epoch.
 func (t *trainer) fromSequence() error {
+	t.pcg.Seed(t.Seed, ^uint64(t.e.N))
 	for data, err := range t.sequence(t.e.N) {
 		if t.ctx.Err() != nil { // and not a sequence's error that says the same
 			return t.cancelled(t.ctx.Err())
@@ -330,14 +332,15 @@ func (t *trainer) fromSequence() error {
 		if err != nil {
 			return where.wrap(err)
 		}
-		if t.part, err = t.net.checkData(where, "", data, &t.Loss); err != nil {
+		s, err := t.net.checkData(where, "", data, &t.Loss)
+		if err != nil {
 			return err
 		}
-		if err := t.net.checkRows(where, t.part.x.Rows, t.Freeze); err != nil {
+		if err := t.net.checkRows(where, s.X.Rows, t.Freeze); err != nil {
 			return err
 		}
-		t.reserve(t.part.x.Rows)
-		if err := t.on(&t.part); err != nil {
+		t.reserve(s.X.Rows)
+		if err := t.on(&s); err != nil {
 			return err
 		}
 	}
@@ -348,7 +351,7 @@ func (t *trainer) fromSequence() error {
 }
 
 // on trains on the next batch of the epoch.
-func (t *trainer) on(s *samples) error {
+func (t *trainer) on(s *dataset.Samples) error {
 	if err := t.ctx.Err(); err != nil {
 		return t.cancelled(err)
 	}
@@ -356,8 +359,8 @@ func (t *trainer) on(s *samples) error {
 	if !isFinite(loss) || !isFinite(norm) {
 		return t.diverged(t.b)
 	}
-	t.seen += s.x.Rows
-	t.e.Loss += (loss - t.e.Loss) * (float64(s.x.Rows) / float64(t.seen)) // the mean so far
+	t.seen += s.X.Rows
+	t.e.Loss += (loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen)) // the mean so far
 	t.e.GradNorm = norm
 	if t.progress != nil {
 		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
@@ -390,54 +393,11 @@ func rate(s Schedule, base float64, history []Epoch, p *plateau) float64 {
 	return s.Rate(base, history)
 }
 
-// shuffle draws the epoch's order of samples. Order and dropout depend on the seed and the epoch's
-// number alone, so that training can be taken up at any epoch.
-func (t *trainer) shuffle() {
-	n := uint64(t.e.N)
-	t.pcg.Seed(t.Seed, n)
-	for i := range t.order {
-		t.order[i] = i
-	}
-	t.rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
-	// Dropout draws from a stream of its own: the one above has drawn the weights too, if Init was
-	// given the same seed, and would drop units by their weights.
-	t.pcg.Seed(t.Seed, ^n)
-}
-
-// batch is batch b of the epoch.
-func (t *trainer) batch(b int) *samples {
-	if t.batches == 1 {
-		return &t.data
-	}
-	lo, hi := b*t.BatchSize, (b+1)*t.BatchSize
-	if b == t.batches-1 {
-		hi = t.data.x.Rows
-	}
-	if t.order == nil {
-		t.part = t.data.slice(lo, hi)
-		return &t.part
-	}
-	t.part.x = t.gather(0, &t.data.x, t.order[lo:hi])
-	t.part.y = t.gather(1, &t.data.y, t.order[lo:hi])
-	t.part.weights = t.gather(2, &t.data.weights, t.order[lo:hi])
-	return &t.part
-}
-
-// gather copies rows of one part of the samples.
-func (t *trainer) gather(part int, from *matrix, rows []int) matrix {
-	if from.Data == nil {
-		return matrix{}
-	}
-	t.shuffled[part].resize(len(rows))
-	t.crew.Gather(&t.shuffled[part].matrix, from, rows)
-	return t.shuffled[part].matrix
-}
-
 // step trains on a batch: forward, loss, backward, penalty, clipping, decay, update. It returns the
 // mean loss before the update and the gradient's norm where that is asked for: for clipping, and of
 // what may be the last batch.
-func (t *trainer) step(s *samples) (loss, norm float64) {
-	t.pass.forward(&s.x)
+func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
+	t.pass.forward(&s.X)
 	if loss = t.pass.value(s); !isFinite(loss) {
 		return loss, 0
 	}
@@ -869,7 +829,7 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 func (t *trainer) beginsBest(loss float64) bool {
 	n := len(t.history.Epochs) - 1
 	switch {
-	case t.validation.x.Data != nil: // noteBest keeps those after the epoch
+	case t.validation.X.Data != nil: // noteBest keeps those after the epoch
 		return false
 	case t.batches == 1:
 		return loss <= t.lowest
@@ -881,7 +841,7 @@ func (t *trainer) beginsBest(loss float64) bool {
 func (t *trainer) noteBest(e *Epoch) {
 	if loss := e.watched(); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss
-		if t.validation.x.Data != nil {
+		if t.validation.X.Data != nil {
 			t.best.become(t.net)
 		}
 	}
@@ -970,7 +930,7 @@ func (t *trainer) capture() {
 
 // keep describes the training that is about to begin, and takes it up where it is the one that the
 // file keeps, if there is a file.
-func (t *trainer) keep() error {
+func (t *trainer) keep(set *dataset.Samples) error {
 	text, err := t.net.describe(true)
 	if err != nil {
 		return err
@@ -981,9 +941,8 @@ func (t *trainer) keep() error {
 	t.kept = t.net.Clone()
 	t.keeper = &checkpoint.Keeper{Path: t.Checkpoint, Description: text, Network: t.kept.tensors()}
 	t.keeper.Fingerprint = checkpoint.Fingerprint{
-		Config: checkpoint.Describe(t.TrainConfig, "Epochs", "SampleWeights", "Validation", "OnEpoch", "Progress", "Checkpoint"),
-		Data: checkpoint.Digest(&t.data.x, &t.data.y, &t.data.weights,
-			&t.validation.x, &t.validation.y, &t.validation.weights),
+		Config:  checkpoint.Describe(t.TrainConfig, "Epochs", "SampleWeights", "Validation", "OnEpoch", "Progress", "Checkpoint"),
+		Data:    checkpoint.Digest(slices.Concat(set.Parts(), t.validation.Parts())...),
 		Initial: t.net.digest(),
 	}
 	want := checkpoint.Wanted{
@@ -1045,10 +1004,13 @@ func (t *trainer) check(data Data) (err error) {
 	if t.ctx == nil {
 		return t.where.errorf("ctx is nil, want a context")
 	}
+	var set *dataset.Samples // nil of a sequence
 	if t.sequence == nil {
-		if t.data, err = t.checkSet("", data); err != nil {
+		s, err := t.checkSet("", data)
+		if err != nil {
 			return err
 		}
+		set = &s
 	}
 	if t.Optimizer == nil {
 		t.Optimizer = &SGD{}
@@ -1061,56 +1023,35 @@ func (t *trainer) check(data Data) (err error) {
 			return err
 		}
 	}
-	if err := t.divide(); err != nil {
-		return err
+	if set != nil {
+		t.BatchSize = min(cmp.Or(t.BatchSize, set.X.Rows), set.X.Rows)
+		if err := t.net.checkRows(t.where, t.BatchSize, t.Freeze); err != nil {
+			return err
+		}
+		least, _ := t.net.minRows(t.Freeze)
+		t.data = dataset.Cut(*set, t.BatchSize, least)
+		t.batches = t.data.Count
 	}
 	if t.Checkpoint != "" {
-		if err := t.keep(); err != nil {
+		if err := t.keep(set); err != nil {
 			return t.where.errorf("Checkpoint %s: %w", t.Checkpoint, err)
 		}
 	}
-	if t.sequence != nil {
-		err = t.net.learn(nil, t.Freeze)
-	} else {
-		err = t.net.learn(&t.data, t.Freeze)
-	}
+	err = t.net.learn(set, t.Freeze)
 	t.progress = progress.New(t.Progress, len(t.history.Epochs), t.Epochs)
 	return t.where.wrap(err)
 }
 
 // checkSet views a whole set of samples.
-func (t *trainer) checkSet(name string, d Data) (s samples, err error) {
+func (t *trainer) checkSet(name string, d Data) (s dataset.Samples, err error) {
 	if s, err = t.net.checkData(t.where, name, d, &t.Loss); err != nil {
 		return s, err
 	}
-	if kernel.Overlap(s.x.Data, t.net.params) || kernel.Overlap(s.y.Data, t.net.params) {
+	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
 		return s, t.where.errorf("%sx or y overlaps the network's Params, want a copy", name)
 	}
-	if n := len(s.weights.Data); n > 0 {
-		s.weights.Data = floats.ScaleTo(make([]float64, n), float64(n)/floats.Sum(s.weights.Data), s.weights.Data)
-	}
+	s.ScaleWeights()
 	return s, nil
-}
-
-// divide divides the samples in memory into batches.
-func (t *trainer) divide() error {
-	if t.sequence != nil {
-		return nil
-	}
-	rows := t.data.x.Rows
-	if t.BatchSize == 0 || t.BatchSize > rows {
-		t.BatchSize = rows
-	}
-	if err := t.net.checkRows(t.where, t.BatchSize, t.Freeze); err != nil {
-		return err
-	}
-	t.batches, t.capacity = (rows+t.BatchSize-1)/t.BatchSize, t.BatchSize
-	least, _ := t.net.minRows(t.Freeze)
-	if left := rows % t.BatchSize; left > 0 && left < least {
-		t.batches-- // those left over join the batch before them
-		t.capacity += left
-	}
-	return nil
 }
 
 // checkConfig reports every field of the configuration that cannot be used.

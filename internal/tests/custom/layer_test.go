@@ -89,7 +89,7 @@ func TestALayerOfOnesOwnStandsAnywhere(t *testing.T) {
 		backprop.Sequential{backprop.BatchNorm{}, Scale{1}}, backprop.Dense{Units: 3, Activation: backprop.Softmax},
 	}
 	net := testutil.NewNetwork(t, 4, layers...)
-	x, y := testutil.Pattern(20, 4), testutil.Classes(20, 3)
+	x, y := testutil.Pattern(20, 4), testutil.ClassTargets(20, 3)
 	testutil.EqualTo(t, "weights", net.Weights(1).RawMatrix().Data, []float64{2, 2, 2, 2}, 0)
 	if c := testutil.Value(net.CheckGradient(x, y, nil))(t); c.MaxRelative > 1e-7 {
 		t.Errorf("CheckGradient: %+v", c)

@@ -61,7 +61,7 @@ func TestEveryInitializerComesBack(t *testing.T) {
 
 // Saved before or after its first training, a network goes on as it would have.
 func TestTrainingGoesOnAfterLoading(t *testing.T) {
-	x, y := ScaledMatrix(Pattern(40, 3), 5), Classes(40, 3)
+	x, y := ScaledMatrix(Pattern(40, 3), 5), ClassTargets(40, 3)
 	config := TrainConfig{LearningRate: 0.1, Epochs: 2, BatchSize: 8}
 	net := NewNetwork(t, 3, Standardize{}, Dense{Units: 6}, BatchNorm{Activation: Tanh}, Dropout{Rate: 0.5}, Dense{Units: 3, Activation: Softmax})
 	for range 3 {

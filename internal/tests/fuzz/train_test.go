@@ -284,7 +284,7 @@ func (d *dice) wide(inputs, outputs int) (x, y *mat.Dense) {
 	for range d.roll(4) - 1 {
 		x.Set(d.roll(RowsOf(x))-1, d.roll(inputs)-1, d.number())
 	}
-	return x, Classes(RowsOf(x), outputs)
+	return x, ClassTargets(RowsOf(x), outputs)
 }
 
 // targets suit every loss, mostly.
@@ -292,7 +292,7 @@ func (d *dice) targets(cols int) *mat.Dense {
 	if d.roll(4) == 1 {
 		return d.matrix(1, cols)
 	}
-	return Classes(d.roll(9), cols)
+	return ClassTargets(d.roll(9), cols)
 }
 
 func (d *dice) config(x, y *mat.Dense) TrainConfig {

@@ -14,7 +14,7 @@ import (
 
 // What would train, with a loss that looks fine, but learn nothing sensible.
 func TestCombinationsThatTrainNonsenseAreErrors(t *testing.T) {
-	x, classes, p := Pattern(6, 2), Classes(6, 3), Probabilities(6, 3)
+	x, classes, p := Pattern(6, 2), ClassTargets(6, 3), Probabilities(6, 3)
 	for _, c := range []struct {
 		name   string
 		output Layer

@@ -15,7 +15,7 @@ func TestCrossEntropyOfManySamplesIsThatOfOne(t *testing.T) {
 		net := NewNetwork(t, 1, Dense{Units: classes, Activation: Softmax})
 		clear(net.Params()) // every class is as likely
 		const rows = 2000
-		x, y, want := mat.NewDense(rows, 1, nil), Classes(rows, classes), []float64{math.Log(float64(classes))}
+		x, y, want := mat.NewDense(rows, 1, nil), ClassTargets(rows, classes), []float64{math.Log(float64(classes))}
 		EqualTo(t, "Loss", []float64{Value(net.Loss(x, y, nil))(t)}, want, 1e-13)
 		loss, _, err := net.Gradient(nil, x, y, nil)
 		NoError(t, err)

@@ -38,7 +38,7 @@ func TestNoGoroutineOutlivesTheCall(t *testing.T) {
 
 func TestPredictFromManyGoroutinesEqualsTheSerialResult(t *testing.T) {
 	net := NewNetwork(t, 20, Standardize{}, Dense{Units: 50, Activation: ReLU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 7, Activation: Softmax})
-	x, y := Pattern(600, 20), Classes(600, 7)
+	x, y := Pattern(600, 20), ClassTargets(600, 7)
 	Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.01, Epochs: 1, BatchSize: 100}))(t)
 	sizes := []int{600, 1, 33, 256, 257, 512, 64, 7}
 	want := make([]*mat.Dense, len(sizes))

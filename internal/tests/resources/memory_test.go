@@ -46,7 +46,7 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 			net := NewNetwork(t, c.inputs, c.layers...)
 			outputs := Value(net.Predict(Pattern(1, c.inputs)))(t).RawMatrix().Cols
 			train := func(rows, epochs int) func() {
-				x, y := Pattern(rows, c.inputs), Classes(rows, outputs)
+				x, y := Pattern(rows, c.inputs), ClassTargets(rows, outputs)
 				return func() {
 					config := c.config
 					config.LearningRate, config.Epochs = 1e-3, epochs
@@ -104,7 +104,7 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			layers := append(c.layers, Dense{Units: outputs, Activation: Softmax})
 			net := NewNetwork(t, inputs, layers...)
-			x, y := Pattern(c.rows, inputs), Classes(c.rows, outputs)
+			x, y := Pattern(c.rows, inputs), ClassTargets(c.rows, outputs)
 
 			workspace := 0
 			for _, l := range layers {

@@ -31,7 +31,7 @@ func TestAStormOfSignalsChangesNoBit(t *testing.T) {
 	train := func(onEpoch func(Epoch) error) *Network {
 		net := NewNetwork(t, 100, Standardize{}, Dense{Units: 120, Activation: ReLU}, Dense{Units: 110, Activation: Tanh},
 			BatchNorm{Activation: GELU}, Dropout{Rate: 0.2}, Dense{Units: 100, Activation: Sigmoid}, Dense{Units: 10, Activation: Softmax})
-		Value(net.Train(t.Context(), Pattern(320, 100), Classes(320, 10), TrainConfig{
+		Value(net.Train(t.Context(), Pattern(320, 100), ClassTargets(320, 10), TrainConfig{
 			LearningRate: 1e-3, Epochs: epochs, BatchSize: 64, Optimizer: &Adam{}, WeightDecay: 0.1, ClipNorm: 1, OnEpoch: onEpoch,
 		}))(t)
 		return net

@@ -40,7 +40,7 @@ func BenchmarkTraining(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cmp.Or(c.workers, 1)))
 			layers := append(slices.Clip(c.hidden), Dense{Units: 10, Activation: Softmax})
-			net, x, y := NewNetwork(b, c.inputs, layers...), ScaledMatrix(Pattern(c.rows, c.inputs), 0.5), Classes(c.rows, 10)
+			net, x, y := NewNetwork(b, c.inputs, layers...), ScaledMatrix(Pattern(c.rows, c.inputs), 0.5), ClassTargets(c.rows, 10)
 			benchmarkTraining(b, net, x, y, TrainConfig{LearningRate: 1e-4, Epochs: 1, BatchSize: c.batch, Optimizer: c.optimizer},
 				flops(c.rows, c.inputs, layers))
 		})
@@ -107,7 +107,7 @@ func BenchmarkPredictTo(b *testing.B) {
 // How long the garbage collector waits for a wide network's training to stop, which it cannot do
 // within a kernel, and for a plain loop to stop, which it can: what that takes is the machine's.
 func BenchmarkPausesOfTheGarbageCollector(b *testing.B) {
-	net, x, y := NewNetwork(b, 512, append(slices.Clip(wideLayers), Dense{Units: 10, Activation: Softmax})...), Pattern(2048, 512), Classes(2048, 10)
+	net, x, y := NewNetwork(b, 512, append(slices.Clip(wideLayers), Dense{Units: 10, Activation: Softmax})...), Pattern(2048, 512), ClassTargets(2048, 10)
 	for name, work := range map[string]func(){
 		"Training": func() {
 			Value(net.Train(b.Context(), x, y, TrainConfig{LearningRate: 1e-4, Epochs: 1, BatchSize: 256}))(b)

@@ -21,8 +21,8 @@ func Probabilities(rows, cols int) *mat.Dense {
 	return m
 }
 
-// Classes is a one-hot matrix.
-func Classes(rows, n int) *mat.Dense {
+// ClassTargets is a one-hot matrix.
+func ClassTargets(rows, n int) *mat.Dense {
 	m := mat.NewDense(rows, n, nil)
 	for i := range rows {
 		m.Set(i, i*i%n, 1)

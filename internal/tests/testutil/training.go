@@ -46,8 +46,8 @@ const CheckpointEpochs = 12
 func Training(t testing.TB, i int) (net *backprop.Network, x, y *mat.Dense, c backprop.TrainConfig) {
 	net = NewNetwork(t, 5, backprop.Standardize{}, backprop.Dense{Units: 6, Activation: backprop.LeakyReLU{}}, backprop.Dropout{Rate: 0.2},
 		backprop.Dense{Units: 5, NoBias: true}, backprop.BatchNorm{Activation: backprop.Tanh}, backprop.Dense{Units: 3, Activation: backprop.Softmax})
-	x, y = ScaledMatrix(Pattern(41, 5), 3), Classes(41, 3) // the 41st sample joins the last batch
+	x, y = ScaledMatrix(Pattern(41, 5), 3), ClassTargets(41, 3) // the 41st sample joins the last batch
 	c = Trainings[i]()
-	c.LearningRate, c.Epochs, c.BatchSize, c.Validation = 0.02, CheckpointEpochs, cmp.Or(c.BatchSize, 8), backprop.Data{X: Pattern(20, 5), Y: Classes(20, 3)}
+	c.LearningRate, c.Epochs, c.BatchSize, c.Validation = 0.02, CheckpointEpochs, cmp.Or(c.BatchSize, 8), backprop.Data{X: Pattern(20, 5), Y: ClassTargets(20, 3)}
 	return net, x, y, c
 }

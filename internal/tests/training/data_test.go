@@ -80,7 +80,7 @@ func TestAStridedTargetGivesTheBitsOfItsCopyForEveryLoss(t *testing.T) {
 			[]Loss{nil, MSE, MAE, Huber{}, Huber{Delta: 0.1}, LogCosh{}}},
 		{Dense{Units: 1, Activation: Sigmoid}, Probabilities(samples, 1), []func(*mat.Dense) mat.Matrix{column, window, transpose},
 			[]Loss{nil, BinaryCrossEntropy, MSE, Weighted{}}},
-		{Dense{Units: 3, Activation: Softmax}, Classes(samples, 3), []func(*mat.Dense) mat.Matrix{window, transpose},
+		{Dense{Units: 3, Activation: Softmax}, ClassTargets(samples, 3), []func(*mat.Dense) mat.Matrix{window, transpose},
 			append([]Loss{nil, Weighted{}}, Losses...)},
 	} {
 		x := Pattern(samples, 2)
@@ -209,7 +209,7 @@ func TestGradientsAreMeansWhateverTheBatchSize(t *testing.T) {
 func TestSameSeedSameBitsForAnyNumberOfProcessors(t *testing.T) {
 	layers := []Layer{Standardize{}, Dense{Units: 160, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.2},
 		Dense{Units: 70, Activation: GELU}, Dense{Units: 10, Activation: Softmax}}
-	x, y := Pattern(301, 333), Classes(301, 10)
+	x, y := Pattern(301, 333), ClassTargets(301, 10)
 	train := func(processors int) []float64 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
 		net := NewNetwork(t, 333, layers...)
@@ -230,7 +230,7 @@ func TestSameSeedSameBitsForAnyNumberOfProcessors(t *testing.T) {
 // Every optimizer, with every way to change its gradient and its parameters, on layers some of
 // which are large enough to be shared among goroutines.
 func TestEveryConfigurationGivesTheSameBitsForAnyNumberOfProcessors(t *testing.T) {
-	x, y := Pattern(150, 150), Classes(150, 3)
+	x, y := Pattern(150, 150), ClassTargets(150, 3)
 	layers := []Layer{
 		Standardize{}, Dense{Units: 203, NoBias: true}, BatchNorm{Activation: Tanh}, Dropout{Rate: 0.1},
 		Dense{Units: 5, Activation: GELU}, Dense{Units: 101}, Dense{Units: 3, Activation: Softmax},

@@ -1,0 +1,152 @@
+// Package dataset holds samples in memory, and cuts them into batches.
+package dataset
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"example.com/backprop/internal/crew"
+	"example.com/backprop/internal/kernel"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
+)
+
+// Samples are inputs, targets and weights, a sample a row. X or Y may be empty where nobody asks.
+// The weights are a column, which is empty where all samples count alike.
+type Samples struct{ X, Y, Weights kernel.Matrix }
+
+// Slice views the samples lo to hi, hi not included.
+func (s *Samples) Slice(lo, hi int) Samples {
+	part := Samples{X: s.X.Slice(lo, hi), Y: s.Y.Slice(lo, hi)}
+	if s.Weights.Data != nil {
+		part.Weights = s.Weights.Slice(lo, hi)
+	}
+	return part
+}
+
+// Gather is a copy of the samples named by index.
+func (s *Samples) Gather(index []int) Samples {
+	g := s.reserve(len(index))
+	g.gather(s, index, nil)
+	return g
+}
+
+// reserve is memory for so many samples.
+func (s *Samples) reserve(rows int) Samples {
+	like := func(m kernel.Matrix) kernel.Matrix {
+		if m.Data == nil {
+			return kernel.Matrix{}
+		}
+		return kernel.Matrix{Rows: rows, Cols: m.Cols, Stride: m.Cols, Data: make([]float64, rows*m.Cols)}
+	}
+	return Samples{X: like(s.X), Y: like(s.Y), Weights: like(s.Weights)}
+}
+
+// gather copies the samples of src named by index. A crew shares the copying.
+func (s *Samples) gather(src *Samples, index []int, c *crew.Crew) {
+	gather(&s.X, &src.X, index, c)
+	gather(&s.Y, &src.Y, index, c)
+	gather(&s.Weights, &src.Weights, index, c)
+}
+
+func gather(dst, src *kernel.Matrix, index []int, c *crew.Crew) {
+	if src.Data != nil {
+		dst.Rows, dst.Data = len(index), dst.Data[:len(index)*dst.Cols]
+		c.Gather(dst, src, index)
+	}
+}
+
+// Parts are the three matrices. No samples have none.
+func (s *Samples) Parts() []*kernel.Matrix {
+	if s == nil {
+		return nil
+	}
+	return []*kernel.Matrix{&s.X, &s.Y, &s.Weights}
+}
+
+// ScaleWeights gives the weights a mean of 1, in memory of their own.
+func (s *Samples) ScaleWeights() {
+	if w := s.Weights.Data; w != nil {
+		s.Weights.Data = floats.ScaleTo(make([]float64, len(w)), float64(len(w))/floats.Sum(w), w)
+	}
+}
+
+// smallestNormal is the smallest float64 with all its digits.
+const smallestNormal = 0x1p-1022
+
+// Moments computes the weighted mean and population variance of column j of m, which is X or Y. For
+// a column of equal values the variance is 1. Samples of weight 0 are not looked at.
+func (s *Samples) Moments(m *kernel.Matrix, j int) (mean, variance float64, err error) {
+	var column, weights []float64
+	for i := range m.Rows {
+		if s.Weights.Data == nil {
+			column = append(column, m.Row(i)[j])
+		} else if w := s.Weights.Data[i]; w > 0 {
+			column, weights = append(column, m.Row(i)[j]), append(weights, w)
+		}
+	}
+	if first := column[0]; slices.Min(column) == slices.Max(column) {
+		return first + 0, 1, nil // 0 for −0
+	}
+	mean, variance = stat.PopMeanVariance(column, weights)
+	switch {
+	case mean-mean != 0 || variance-variance != 0:
+		return 0, 0, errors.New("too large to standardize: its variance is not finite")
+	case variance < smallestNormal:
+		return 0, 0, errors.New("too small to standardize: its variance underflows")
+	}
+	return mean + 0, variance, nil
+}
+
+// Batches are samples, cut into batches.
+type Batches struct {
+	Samples
+	Count, Largest int // how many there are, and the samples of the largest
+	size           int
+	order          []int   // of the samples; nil as they lie
+	batch          Samples // the last one, in memory of its own if there is an order
+}
+
+// Cut cuts samples into batches of size samples. Fewer are left for the last one, but at least
+// least: still fewer join the batch before it.
+func Cut(s Samples, size, least int) *Batches {
+	b := &Batches{Samples: s, Count: (s.X.Rows + size - 1) / size, Largest: size, size: size}
+	if left := s.X.Rows % size; left > 0 && left < least {
+		b.Count--
+		b.Largest += left
+	}
+	return b
+}
+
+// Shuffle draws an order of the samples for the batches to come, of which a single one needs none.
+func (b *Batches) Shuffle(rng *rand.Rand) {
+	if b.Count == 1 {
+		return
+	}
+	if b.order == nil {
+		b.order = make([]int, b.X.Rows)
+		b.batch = b.reserve(b.Largest)
+	}
+	for i := range b.order {
+		b.order[i] = i
+	}
+	rng.Shuffle(len(b.order), func(i, j int) { b.order[i], b.order[j] = b.order[j], b.order[i] })
+}
+
+// Batch returns batch i, which is valid until the next call. A crew shares the copying.
+func (b *Batches) Batch(i int, c *crew.Crew) *Samples {
+	if b.Count == 1 {
+		return &b.Samples
+	}
+	lo, hi := i*b.size, (i+1)*b.size
+	if i == b.Count-1 {
+		hi = b.X.Rows
+	}
+	if b.order == nil {
+		b.batch = b.Slice(lo, hi)
+		return &b.batch
+	}
+	b.batch.gather(&b.Samples, b.order[lo:hi], c)
+	return &b.batch
+}
