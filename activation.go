@@ -136,48 +136,19 @@ type gelu struct{}
 
 func (gelu) String() string { return "GELU" }
 
-func (gelu) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = v * normalCDF(v)
-	}
-}
+func (gelu) Forward(a, z []float64) { kernel.GELU(a, z) }
 
 // f′(z) = Φ(z) + z·φ(z), with φ(z) = e^(−z²/2)/√(2π)
-func (gelu) Backward(dz, da, z, a []float64) {
-	for i, v := range z {
-		phi := math.Exp(-v*v/2) / math.Sqrt(2*math.Pi)
-		dz[i] = da[i] * (normalCDF(v) + v*phi)
-	}
-}
-
-// normalCDF is Φ(z), without cancellation in the lower tail.
-func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
-
-// logistic is σ(z), accurate to the last digits for every z.
-func logistic(z float64) float64 {
-	if z < 0 {
-		e := math.Exp(z)
-		return e / (1 + e)
-	}
-	return 1 / (1 + math.Exp(-z))
-}
+func (gelu) Backward(dz, da, z, a []float64) { kernel.GELUBackward(dz, da, z, a) }
 
 type silu struct{}
 
 func (silu) String() string { return "SiLU" }
 
-func (silu) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = v * logistic(v)
-	}
-}
+func (silu) Forward(a, z []float64) { kernel.MulSigmoid(a, z, z) }
 
 // f′(z) = σ(z)·(1 + z·σ(−z))
-func (silu) Backward(dz, da, z, a []float64) {
-	for i, v := range z {
-		dz[i] = da[i] * (logistic(v) * (1 + v*logistic(-v)))
-	}
-}
+func (silu) Backward(dz, da, z, a []float64) { kernel.SiLUBackward(dz, da, z) }
 
 const (
 	seluAlpha  = 1.6732632423543772848170429916717
@@ -188,17 +159,11 @@ type selu struct{}
 
 func (selu) String() string { return "SELU" }
 
-func (selu) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = seluLambda * elu(v, seluAlpha)
-	}
-}
+func (selu) Forward(a, z []float64) { kernel.ELU(a, z, seluLambda, seluLambda*seluAlpha) }
 
 // f′(z) = λ for z > 0, else λ·α·eᶻ
 func (selu) Backward(dz, da, z, a []float64) {
-	for i, v := range z {
-		dz[i] = da[i] * (seluLambda * eluDerivative(v, seluAlpha))
-	}
+	kernel.ELUBackward(dz, da, z, seluLambda, seluLambda*seluAlpha)
 }
 
 // String is the saved name, as "ELU(1)".
@@ -211,34 +176,10 @@ func (e ELU) check() error {
 }
 
 // Forward stores f(z) in a.
-func (e ELU) Forward(a, z []float64) {
-	alpha := e.alpha()
-	for i, v := range z {
-		a[i] = elu(v, alpha)
-	}
-}
+func (e ELU) Forward(a, z []float64) { kernel.ELU(a, z, 1, e.alpha()) }
 
 // Backward stores da·f′(z) in dz: f′(z) = 1 for z > 0, else α·eᶻ.
-func (e ELU) Backward(dz, da, z, a []float64) {
-	alpha := e.alpha()
-	for i, v := range z {
-		dz[i] = da[i] * eluDerivative(v, alpha)
-	}
-}
-
-func elu(z, alpha float64) float64 {
-	if z > 0 {
-		return z
-	}
-	return alpha * math.Expm1(z)
-}
-
-func eluDerivative(z, alpha float64) float64 {
-	if z > 0 {
-		return 1
-	}
-	return alpha * math.Exp(z)
-}
+func (e ELU) Backward(dz, da, z, a []float64) { kernel.ELUBackward(dz, da, z, 1, e.alpha()) }
 
 type softplus struct{}
 
@@ -251,11 +192,7 @@ func (softplus) Forward(a, z []float64) {
 }
 
 // f′(z) = σ(z)
-func (softplus) Backward(dz, da, z, a []float64) {
-	for i, v := range z {
-		dz[i] = da[i] * logistic(v)
-	}
-}
+func (softplus) Backward(dz, da, z, a []float64) { kernel.MulSigmoid(dz, da, z) }
 
 // String is the saved name, as "LeakyReLU(0.01)".
 func (l LeakyReLU) String() string { return parametric("LeakyReLU", l.slope()) }
@@ -267,28 +204,10 @@ func (l LeakyReLU) check() error {
 }
 
 // Forward stores f(z) in a.
-func (l LeakyReLU) Forward(a, z []float64) {
-	slope := l.slope()
-	for i, v := range z {
-		if v > 0 {
-			a[i] = v
-		} else {
-			a[i] = slope * v
-		}
-	}
-}
+func (l LeakyReLU) Forward(a, z []float64) { kernel.LeakyReLU(a, z, z, l.slope()) }
 
 // Backward stores da·f′(z) in dz: f′(z) = 1 for z > 0, else Slope.
-func (l LeakyReLU) Backward(dz, da, z, a []float64) {
-	slope := l.slope()
-	for i, v := range z {
-		if v > 0 {
-			dz[i] = da[i]
-		} else {
-			dz[i] = slope * da[i]
-		}
-	}
-}
+func (l LeakyReLU) Backward(dz, da, z, a []float64) { kernel.LeakyReLU(dz, da, z, l.slope()) }
 
 type softmax struct{}
 

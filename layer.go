@@ -337,9 +337,9 @@ func (b BatchNorm) Stage(at Place) Stage {
 		Place: at, momentum: cmp.Or(b.Momentum, 0.1), epsilon: cmp.Or(b.Epsilon, 1e-5),
 		gamma: dataOf(at.Params[0]), beta: dataOf(at.Params[1]),
 		mean: dataOf(at.Statistics[0]), variance: dataOf(at.Statistics[1]),
-		xhat: newBuffer(at.Rows, at.Inputs), z: newBuffer(at.Rows, at.Inputs),
+		z: newBuffer(at.Rows, at.Inputs), zero: make([]float64, at.Inputs),
 	}
-	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.dgamma, &s.dbeta} {
+	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.gain, &s.offset, &s.trend, &s.row, &s.dgamma, &s.dbeta} {
 		*of = make([]float64, at.Inputs)
 	}
 	if at.Grads != nil {
@@ -350,30 +350,31 @@ func (b BatchNorm) Stage(at Place) Stage {
 
 type batchNormStage struct {
 	Place
-	momentum, epsilon               float64
-	gamma, beta, dgamma, dbeta      []float64 // out
-	mean, variance                  []float64 // out: the running ones
-	batchMean, batchVariance, scale []float64 // out: the batch's, and 1/√(σ²+ε)
-	xhat, z                         *buffer   // N×out
+	momentum, epsilon          float64
+	gamma, beta, dgamma, dbeta []float64 // out
+	mean, variance             []float64 // out: the running ones
+	batchMean, batchVariance   []float64 // out
+	scale, gain                []float64 // out: 1/√(σ²+ε), and γ times that
+	x                          matrix    // N×out
+	mu                         []float64 // out: the mean in use
+	z                          *buffer   // N×out
+	offset, trend, row, zero   []float64 // out: mean(dz), mean(dz ⊙ x̂)/√(σ²+ε), Backward's own, 0
 }
 
 func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
-	x, mean, variance := viewOf(in), s.mean, s.variance
-	s.xhat.resize(x.Rows)
-	s.z.resize(x.Rows)
+	variance := s.variance
+	s.x, s.mu = viewOf(in), s.mean
+	s.z.resize(s.x.Rows)
 	if s.Training {
-		mean, variance = s.batchMean, s.batchVariance
-		columnMoments(mean, variance, &x)
+		s.mu, variance = s.batchMean, s.batchVariance
+		columnMoments(s.mu, variance, &s.x)
 	}
 	for j, v := range variance {
 		s.scale[j] = 1 / math.Sqrt(v+s.epsilon)
+		s.gain[j] = s.gamma[j] * s.scale[j]
 	}
-	for i := range x.Rows {
-		xhat, z := s.xhat.Row(i), s.z.Row(i)
-		for j, v := range x.Row(i) {
-			xhat[j] = (v - mean[j]) * s.scale[j]
-			z[j] = s.gamma[j]*xhat[j] + s.beta[j]
-		}
+	for i := range s.x.Rows {
+		kernel.Normalize(s.z.Row(i), s.x.Row(i), s.mu, s.gain, s.beta) // z = γ·x̂ + β with x̂ = (x−μ)/√(σ²+ε)
 	}
 	return &s.z.dense
 }
@@ -383,10 +384,7 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	clear(s.dgamma)
 	kernel.SumRows(s.dbeta, &dz) // dβ = dZᵀ·1
 	for i := range dz.Rows {
-		xhat := s.xhat.Row(i)
-		for j, v := range dz.Row(i) {
-			s.dgamma[j] += v * xhat[j] // dγ = (dZ ⊙ X̂)ᵀ·1
-		}
+		kernel.Correlate(s.dgamma, s.x.Row(i), s.mu, dz.Row(i), s.zero)
 	}
 	n := float64(dz.Rows)
 	if s.Training {
@@ -394,16 +392,18 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	} else {
 		n = math.Inf(1) // the running ones are no functions of the batch
 	}
+	for j, scale := range s.scale {
+		s.dgamma[j] *= scale // dγ = (dZ ⊙ X̂)ᵀ·1
+		s.offset[j], s.trend[j] = s.dbeta[j]/n, s.dgamma[j]*scale/n
+	}
 	if !s.NeedDX {
 		return nil
 	}
 	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
 	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	for i := range dz.Rows {
-		dx, xhat := dz.Row(i), s.xhat.Row(i)
-		for j, v := range dx {
-			dx[j] = s.gamma[j] * s.scale[j] * (v - s.dbeta[j]/n - xhat[j]*s.dgamma[j]/n)
-		}
+		kernel.Normalize(s.row, s.x.Row(i), s.mu, s.trend, s.offset)
+		kernel.Normalize(dz.Row(i), dz.Row(i), s.row, s.gain, s.zero)
 	}
 	return da
 }
@@ -450,34 +450,28 @@ func (d Dropout) Stage(at Place) Stage {
 	if at.Rand == nil || d.Rate == 0 {
 		return chain{}
 	}
-	return &dropoutStage{d.Rate, at.Rand, newBuffer(at.Rows, at.Inputs), newBuffer(at.Rows, at.Inputs)}
+	return &dropoutStage{Place: at, rate: d.Rate, a: newBuffer(at.Rows, at.Inputs)}
 }
 
 type dropoutStage struct {
-	rate    float64
-	rng     *rand.Rand
-	mask, a *buffer // N×out
+	Place
+	rate float64
+	key  uint64  // of the batch's mask, which is drawn twice and not kept
+	a    *buffer // N×out
 }
 
-func (s *dropoutStage) Forward(in *mat.Dense) *mat.Dense {
-	x := viewOf(in)
-	s.mask.resize(x.Rows)
-	s.a.resize(x.Rows)
-	for i, v := range x.Data {
-		s.mask.Data[i] = 0
-		if s.rng.Float64() >= s.rate {
-			s.mask.Data[i] = 1 / (1 - s.rate)
-		}
-		s.a.Data[i] = v * s.mask.Data[i] // a = x ⊙ mask
-	}
+func (s *dropoutStage) Forward(x *mat.Dense) *mat.Dense {
+	s.a.resize(x.RawMatrix().Rows)
+	s.key = s.Rand.Uint64()
+	kernel.Dropout(s.a.Data, dataOf(x), s.rate, s.key) // a = x ⊙ mask
 	return &s.a.dense
 }
 
 func (s *dropoutStage) Backward(da *mat.Dense) *mat.Dense {
-	dx := dataOf(da)
-	for i, m := range s.mask.Data {
-		dx[i] *= m // dx = da ⊙ mask, in place
+	if !s.NeedDX {
+		return nil
 	}
+	kernel.Dropout(dataOf(da), dataOf(da), s.rate, s.key) // dx = da ⊙ mask, in place
 	return da
 }
 
@@ -510,33 +504,38 @@ func learntMoments(inputs int) []Tensor {
 
 // Stage computes A = (X−μ)/σ.
 func (Standardize) Stage(at Place) Stage {
-	return &standardizeStage{dataOf(at.Statistics[0]), dataOf(at.Statistics[1]), newBuffer(at.Rows, at.Inputs)}
+	s := &standardizeStage{Place: at, a: newBuffer(at.Rows, at.Inputs)}
+	s.mean, s.variance = dataOf(at.Statistics[0]), dataOf(at.Statistics[1])
+	s.scale, s.zero = make([]float64, at.Inputs), make([]float64, at.Inputs)
+	return s
 }
 
 type standardizeStage struct {
-	mean, variance []float64
-	a              *buffer // N×out
+	Place
+	mean, variance, scale, zero []float64 // scale is 1/σ, zero 0
+	a                           *buffer   // N×out
 }
 
 func (s *standardizeStage) Forward(in *mat.Dense) *mat.Dense {
 	x := viewOf(in)
 	s.a.resize(x.Rows)
+	for j, v := range s.variance {
+		s.scale[j] = 1 / math.Sqrt(v)
+	}
 	for i := range x.Rows {
-		a := s.a.Row(i)
-		for j, v := range x.Row(i) {
-			a[j] = (v - s.mean[j]) / math.Sqrt(s.variance[j])
-		}
+		kernel.Normalize(s.a.Row(i), x.Row(i), s.mean, s.scale, s.zero)
 	}
 	return &s.a.dense
 }
 
 // Backward computes dx = da/σ, in place.
 func (s *standardizeStage) Backward(da *mat.Dense) *mat.Dense {
+	if !s.NeedDX {
+		return nil
+	}
 	dx := viewOf(da)
 	for i := range dx.Rows {
-		for j := range dx.Row(i) {
-			dx.Row(i)[j] /= math.Sqrt(s.variance[j])
-		}
+		kernel.Normalize(dx.Row(i), dx.Row(i), s.zero, s.scale, s.zero)
 	}
 	return da
 }

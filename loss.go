@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
@@ -79,43 +80,15 @@ func isElementwise(l Loss) bool {
 
 type mse struct{}
 
-func (mse) Value(a, y []float64) float64 {
-	sum := 0.0
-	for i, a := range a {
-		sum += (a - y[i]) * (a - y[i])
-	}
-	return sum / float64(len(a))
-}
+func (mse) Value(a, y []float64) float64 { return kernel.Squared.Sum(a, y) / float64(len(a)) }
 
-func (mse) Gradient(da, a, y []float64) {
-	for i, a := range a {
-		da[i] = 2 * (a - y[i]) / float64(len(da))
-	}
-}
+func (mse) Gradient(da, a, y []float64) { kernel.Squared.Gradient(da, a, y, 2/float64(len(da))) }
 
 type mae struct{}
 
-func (mae) Value(a, y []float64) float64 {
-	sum := 0.0
-	for i, a := range a {
-		sum += math.Abs(a - y[i])
-	}
-	return sum / float64(len(a))
-}
+func (mae) Value(a, y []float64) float64 { return kernel.Absolute.Sum(a, y) / float64(len(a)) }
 
-func (mae) Gradient(da, a, y []float64) {
-	for i, a := range a {
-		da[i] = sign(a-y[i]) / float64(len(da))
-	}
-}
-
-// sign is −1, 0 or 1, or NaN.
-func sign(v float64) float64 {
-	if v == 0 {
-		return 0
-	}
-	return v / math.Abs(v)
-}
+func (mae) Gradient(da, a, y []float64) { kernel.Absolute.Gradient(da, a, y, 1/float64(len(da))) }
 
 func (h Huber) delta() float64 { return cmp.Or(h.Delta, 1) }
 
@@ -125,23 +98,12 @@ func (h Huber) check() error {
 
 // Value is the loss of one sample.
 func (h Huber) Value(a, y []float64) float64 {
-	delta, sum := h.delta(), 0.0
-	for i, a := range a {
-		if e := math.Abs(a - y[i]); e <= delta {
-			sum += e * e / 2
-		} else {
-			sum += delta * (e - delta/2)
-		}
-	}
-	return sum / float64(len(a))
+	return kernel.Huber(h.delta()).Sum(a, y) / float64(len(a))
 }
 
 // Gradient stores the loss's derivative in da.
 func (h Huber) Gradient(da, a, y []float64) {
-	delta := h.delta()
-	for i, a := range a {
-		da[i] = max(-delta, min(delta, a-y[i])) / float64(len(da))
-	}
+	kernel.Huber(h.delta()).Gradient(da, a, y, 1/float64(len(da)))
 }
 
 // A logitLoss has a closed form in z behind one output activation. dL/dz is then a−y, so that

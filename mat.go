@@ -123,9 +123,7 @@ func columnMoments(mean, variance []float64, x *matrix) {
 	}
 	clear(variance)
 	for i := range x.Rows {
-		for j, v := range x.Row(i) {
-			variance[j] += (v - mean[j]) * (v - mean[j])
-		}
+		kernel.Correlate(variance, x.Row(i), mean, x.Row(i), mean)
 	}
 	for j := range variance {
 		variance[j] /= float64(x.Rows)
@@ -158,18 +156,10 @@ func fill(x []float64, v float64) {
 }
 
 // scale computes x ← α·x.
-func scale(alpha float64, x []float64) {
-	for i := range x {
-		x[i] *= alpha
-	}
-}
+func scale(alpha float64, x []float64) { kernel.Scale(alpha, x) }
 
 // clamp clamps each element of x to ±c.
-func clamp(x []float64, c float64) {
-	for i, v := range x {
-		x[i] = max(-c, min(c, v))
-	}
-}
+func clamp(x []float64, c float64) { kernel.Clamp(x, c) }
 
 func isFinite(v float64) bool { return v-v == 0 }
 

@@ -488,15 +488,11 @@ func (o *SGD) part(params, grad []float64, eta float64, at int) {
 		kernel.Axpy(-eta, grad, params)
 		return
 	}
-	mu, v := o.Momentum, o.values[at:]
-	for i, g := range grad {
-		v[i] = mu*v[i] + g
-		if o.Nesterov {
-			params[i] -= eta * (g + mu*v[i])
-		} else {
-			params[i] -= eta * v[i]
-		}
+	s := kernel.MomentumStep{Mu: o.Momentum, Eta: eta}
+	if o.Nesterov {
+		s.Eta, s.NesterovEta = eta*o.Momentum, eta
 	}
+	kernel.Momentum(params, grad, o.values[at:at+len(grad)], s)
 }
 
 // A rule is one of the package's optimizers, which treat each parameter by itself.
@@ -548,11 +544,8 @@ func (o *AdaGrad) remembered() (*memory, int) { return &o.memory, 1 }
 func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
 func (o *AdaGrad) part(params, grad []float64, eta float64, at int) {
-	epsilon, s := cmp.Or(o.Epsilon, 1e-10), o.values[at:]
-	for i, g := range grad {
-		s[i] += g * g
-		params[i] -= eta * g / (math.Sqrt(s[i]) + epsilon)
-	}
+	kernel.RMS(params, grad, o.values[at:at+len(grad)], nil, nil,
+		kernel.RMSStep{Decay: 1, Rate: 1, Eta: eta, Epsilon: cmp.Or(o.Epsilon, 1e-10)})
 }
 
 // RMSProp divides by the root of a running mean of squared gradients: v ← α·v + (1−α)·g² and
@@ -578,19 +571,18 @@ func (o *RMSProp) remembered() (*memory, int) { return &o.memory, 3 }
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
 func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
-	n := len(o.values) / 3
-	v, m, b := o.values[at:n], o.values[n+at:2*n], o.values[2*n+at:]
-	alpha, epsilon := cmp.Or(o.Alpha, 0.99), cmp.Or(o.Epsilon, 1e-8)
-	for i, g := range grad {
-		v[i] = alpha*v[i] + (1-alpha)*g*g
-		square := v[i]
-		if o.Centered {
-			m[i] += (1 - alpha) * (g - m[i])
-			square = max(0, v[i]-m[i]*m[i]) // a variance; rounding may take it below 0
-		}
-		b[i] = o.Momentum*b[i] + g/(math.Sqrt(square)+epsilon)
-		params[i] -= eta * b[i]
+	n, alpha := len(o.values)/3, cmp.Or(o.Alpha, 0.99)
+	slice := func(k int) []float64 { return o.values[k*n+at : k*n+at+len(grad)] }
+	var m, b []float64
+	if o.Centered {
+		m = slice(1)
 	}
+	if o.Momentum != 0 {
+		b = slice(2)
+	}
+	kernel.RMS(params, grad, slice(0), m, b, kernel.RMSStep{
+		Decay: alpha, Rate: 1 - alpha, Mean: 1 - alpha, Mu: o.Momentum, Eta: eta, Epsilon: cmp.Or(o.Epsilon, 1e-8),
+	})
 }
 
 // Adam follows running means of the gradients and of their squares, m ← β₁·m + (1−β₁)·g and

@@ -32,8 +32,9 @@ type State struct {
 	BestParams, BestStatistics []float64 // of the best epoch; empty where they are not kept
 }
 
-// version is the version of the JSON. Before 2 it was not written.
-const version = 2
+// version is the version of the JSON, and of what a training draws by chance. Before 2 it was not
+// written; before 3 dropout drew other numbers.
+const version = 3
 
 // metadata is a state's JSON.
 type metadata struct {
@@ -134,9 +135,9 @@ func parse(text string) (*State, error) {
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("something follows the JSON")
 	}
-	if m.Version == 0 {
+	if m.Version < version {
 		return nil, errors.New("an earlier version of this package has written it; Load reads the network in it, " +
-			"but the training cannot be taken up, since the names of its configuration have changed")
+			"but the training cannot be taken up, since the names of its configuration or what dropout draws have changed")
 	}
 	if m.Version != version {
 		return nil, fmt.Errorf("its version is %d, want %d", m.Version, version)

@@ -1,5 +1,5 @@
 // The rows of the table constants in constants_amd64.go.
-#define CONSTANT(i) ·constants+(32*i)(SB)
+#define CONSTANT(i) ·constants+(32*(i))(SB)
 
 #define LOG2E     CONSTANT(0)
 #define LN2_HIGH  CONSTANT(1)
@@ -33,3 +33,16 @@
 #define QUARTERS  CONSTANT(29)
 #define TABLE_END CONSTANT(30)
 #define EIGHTH    CONSTANT(31)
+#define EXPM1_END CONSTANT(32)
+#define FORTY     CONSTANT(33)
+#define TEN       CONSTANT(34)
+#define TINY      CONSTANT(35)
+#define GAUSS     CONSTANT(36)
+#define MILLS(i)  CONSTANT(37+i)
+#define FIVE      CONSTANT(59)
+#define MIX1      CONSTANT(60)
+#define MIX2      CONSTANT(61)
+#define MIX1_HIGH CONSTANT(62)
+#define MIX2_HIGH CONSTANT(63)
+#define STEPS4    CONSTANT(64)
+#define STEPS8    CONSTANT(65)

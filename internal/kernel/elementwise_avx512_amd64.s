@@ -1,5 +1,6 @@
 //go:build amd64 && !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 #include "constants_amd64.h"
 #include "immediates_amd64.h"
@@ -7,6 +8,17 @@
 // Elementwise functions, eight lanes at a time. Every loop has the same frame: BX is the offset in
 // bytes that all slices share, CX what is left, and K1 selects all lanes, but for the last time
 // round only those that are left.
+
+// What most functions work on: dst in DI, x in SI, y in R8, z in R9 and w in R10, as far as there
+// are any.
+#define OPERANDS \
+	MOVQ o+0(FP), AX;                \
+	MOVQ operands_dst(AX), DI;       \
+	MOVQ operands_n(AX), CX;   \
+	MOVQ operands_x(AX), SI;         \
+	MOVQ operands_y(AX), R8;         \
+	MOVQ operands_z(AX), R9;         \
+	MOVQ operands_w(AX), R10
 
 // At most four elements are left to the AVX2 loop, which computes the same bits: they were often
 // just written, next to others that were, and a load of 64 bytes has to wait for all stores within
@@ -114,8 +126,17 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	VMOVUPD   Z2, K1, (DI)(BX*1)
 	NEXT
 
-// σ(z) = 1/(1+e) for z ≥ 0, e/(1+e) for z < 0, where e = e^−|z|.
-//
+// Z5 = σ(z) = 1/(1+e) for z ≥ 0, e/(1+e) for z < 0, where e = e^−|z| and Z0 is z.
+#define SIGMOID \
+	VPMOVQ2M Z0, K2;      \
+	VORPD    Z8, Z0, Z0;  \
+	VMAXPD   Z0, Z31, Z0; \
+	EXP;                  \
+	VADDPD   Z30, Z2, Z4; \
+	VMOVAPD  Z30, Z5;     \
+	VMOVAPD  Z2, K2, Z5;  \
+	VDIVPD   Z4, Z5, Z5
+
 // func sigmoidAVX512(dst, src []float64)
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
@@ -125,16 +146,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	EXP_CONSTANTS
 	VBROADCASTSD SIGN, Z8
 	EACH
-	VMOVUPD.Z  (SI)(BX*1), K1, Z0
-	VPMOVQ2M   Z0, K2
-	VORPD      Z8, Z0, Z0
-	VMAXPD     Z0, Z31, Z0
-	EXP
-	VADDPD     Z30, Z2, Z4
-	VMOVAPD    Z30, Z5
-	VMOVAPD    Z2, K2, Z5
-	VDIVPD     Z4, Z5, Z5
-	VMOVUPD    Z5, K1, (DI)(BX*1)
+	VMOVUPD.Z (SI)(BX*1), K1, Z0
+	SIGMOID
+	VMOVUPD   Z5, K1, (DI)(BX*1)
 	NEXT
 
 // tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h =
@@ -340,10 +354,29 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
 
-// √v takes no VSQRTPD, which would occupy the divider for twice as long as all the rest takes. With
-// r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t + t·e·(1/2 + 3/8·e + 5/16·e²);
-// the rounding of t is in e, too, and so halved. The roots of 0 and infinity are themselves.
-//
+// Z5 = √v, v being Z1. It takes no VSQRTPD, which would occupy the divider for twice as long as all the
+// rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t +
+// t·e·(1/2 + 3/8·e + 5/16·e²); the rounding of t is in e, too, and so halved. The roots of 0 and
+// infinity are themselves.
+#define ROOT \
+	VRSQRT14PD   Z1, Z6;                   \
+	VFPCLASSPDZ  ZERO_OR_INFINITY, Z1, K2; \
+	VMULPD       Z6, Z1, Z5;               \
+	VMOVAPD      Z25, Z7;                  \
+	VFNMADD231PD Z6, Z5, Z7;               \
+	VMOVAPD      Z23, Z8;                  \
+	VFMADD231PD  Z24, Z7, Z8;              \
+	VFMADD213PD  Z22, Z7, Z8;              \
+	VMULPD       Z5, Z7, Z7;               \
+	VFMADD231PD  Z7, Z8, Z5;               \
+	VMOVAPD      Z1, K2, Z5
+
+#define ROOT_CONSTANTS \
+	VBROADCASTSD HALF, Z22;  \
+	VBROADCASTSD ROOT2, Z23; \
+	VBROADCASTSD ROOT3, Z24; \
+	VBROADCASTSD ONE, Z25
+
 // func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
 TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	MOVQ params_base+0(FP), DI
@@ -356,10 +389,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSD alpha2+112(FP), Z19
 	VBROADCASTSD step+120(FP), Z20
 	VBROADCASTSD eps+128(FP), Z21
-	VBROADCASTSD HALF, Z22
-	VBROADCASTSD ROOT2, Z23
-	VBROADCASTSD ROOT3, Z24
-	VBROADCASTSD ONE, Z25
+	ROOT_CONSTANTS
 	EACH
 	VMOVUPD.Z    (SI)(BX*1), K1, Z2
 	VMOVUPD.Z    (R8)(BX*1), K1, Z0
@@ -370,17 +400,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	VMULPD       Z18, Z1, Z1
 	VMULPD       Z19, Z2, Z4
 	VFMADD231PD  Z4, Z2, Z1    // v = β₂·v + (1−β₂)·g²
-	VRSQRT14PD   Z1, Z6        // r
-	VFPCLASSPDZ  ZERO_OR_INFINITY, Z1, K2 // ±0 or +∞
-	VMULPD       Z6, Z1, Z5    // t
-	VMOVAPD      Z25, Z7
-	VFNMADD231PD Z6, Z5, Z7    // e
-	VMOVAPD      Z23, Z8
-	VFMADD231PD  Z24, Z7, Z8
-	VFMADD213PD  Z22, Z7, Z8
-	VMULPD       Z5, Z7, Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VMOVAPD      Z1, K2, Z5
+	ROOT
 	VADDPD       Z21, Z5, Z5
 	VDIVPD       Z5, Z0, Z5
 	VFNMADD231PD Z20, Z5, Z3   // θ −= step·m/(√v + ε)
@@ -438,3 +458,243 @@ loop:
 	VMOVUPD Z3, 192(DI)
 	VZEROUPPER
 	RET
+
+// p·z where z > 0, else q·(e^z − 1) = q·(2ⁿ·t + (2ⁿ − 1)), of which the zeros have z's sign.
+//
+// func eluAVX512(o *operands)
+TEXT ·eluAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD operands_p(AX), Z8
+	VBROADCASTSD operands_q(AX), Z9
+	VBROADCASTSD EXPM1_END, Z10
+	VBROADCASTSD SIGN, Z11
+	VXORPD X15, X15, X15
+	EACH
+	VMOVUPD.Z   (R9)(BX*1), K1, Z4
+	VCMPPD      LESS, Z4, Z15, K2
+	VMINPD      Z4, Z15, Z0
+	VMAXPD      Z0, Z10, Z0
+	REDUCE_AND_EXPM1
+	VSCALEFPD   Z1, Z30, Z1
+	VSUBPD      Z30, Z1, Z3
+	VFMADD213PD Z3, Z1, Z2
+	VPTERNLOGQ  X_OR_Y_AND_Z, Z11, Z4, Z2
+	VMULPD      Z9, Z2, Z2
+	VMULPD      Z8, Z4, K2, Z2
+	VMOVUPD     Z2, K1, (DI)(BX*1)
+	NEXT
+
+// p·x where z > 0, else q·x·e^z.
+//
+// func eluBackwardAVX512(o *operands)
+TEXT ·eluBackwardAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD operands_p(AX), Z8
+	VBROADCASTSD operands_q(AX), Z9
+	VXORPD X15, X15, X15
+	EACH
+	VMOVUPD.Z (R9)(BX*1), K1, Z0
+	VCMPPD    LESS, Z0, Z15, K2
+	VMINPD    Z0, Z15, Z0
+	VMAXPD    Z0, Z31, Z0
+	EXP
+	VMULPD    Z9, Z2, Z2
+	VMOVAPD   Z8, K2, Z2
+	VMULPD    (SI)(BX*1), Z2, K1, Z2
+	VMOVUPD   Z2, K1, (DI)(BX*1)
+	NEXT
+
+// x·σ(z).
+//
+// func mulSigmoidAVX512(o *operands)
+TEXT ·mulSigmoidAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD SIGN, Z8
+	EACH
+	VMOVUPD.Z (R9)(BX*1), K1, Z0
+	SIGMOID
+	VMULPD    (SI)(BX*1), Z5, K1, Z5
+	VMOVUPD   Z5, K1, (DI)(BX*1)
+	NEXT
+
+// x·σ(z)·(1 + z·σ(−z)): with s = 1/(1+e) and e = e^−|z|, one of the two σ is s and the other e·s.
+//
+// func siluBackwardAVX512(o *operands)
+TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD SIGN, Z8
+	EACH
+	VMOVUPD.Z   (R9)(BX*1), K1, Z4
+	VPMOVQ2M    Z4, K2
+	VORPD       Z8, Z4, Z0
+	VMAXPD      Z0, Z31, Z0
+	EXP
+	VADDPD      Z30, Z2, Z5
+	VDIVPD      Z5, Z30, Z5
+	VMULPD      Z5, Z2, Z2
+	VMOVAPD     Z5, Z6
+	VMOVAPD     Z2, K2, Z6     // σ(z)
+	VMOVAPD     Z5, K2, Z2     // σ(−z)
+	VFMADD213PD Z30, Z4, Z2
+	VMULPD      Z6, Z2, Z2
+	VMULPD      (SI)(BX*1), Z2, K1, Z2
+	VMOVUPD     Z2, K1, (DI)(BX*1)
+	NEXT
+
+// z in Z4, y = min(|z|, 40) in Z5 and e^(−y²/2) in Z2. What y² lacks of being exact, l, is made up for
+// by a factor of 1 − l/2.
+#define BELL \
+	VMOVUPD.Z    (R9)(BX*1), K1, Z4; \
+	VANDNPD      Z4, Z8, Z5;         \
+	VMINPD       Z5, Z9, Z5;         \
+	VMULPD       Z5, Z5, Z0;         \
+	VMOVAPD      Z5, Z6;             \
+	VFMSUB213PD  Z0, Z5, Z6;         \
+	VMULPD       Z10, Z6, Z6;        \
+	VMULPD       Z10, Z0, Z0;        \
+	VXORPD       Z8, Z0, Z0;         \
+	EXP;                             \
+	VFNMADD231PD Z6, Z2, Z2
+
+#define BELL_CONSTANTS \
+	EXP_CONSTANTS;              \
+	VBROADCASTSD SIGN, Z8;      \
+	VBROADCASTSD FORTY, Z9;     \
+	VBROADCASTSD HALF, Z10
+
+#define MILLS_PAIR(i) \
+	VFMADD213PD.BCST (32*(i))(R11), Z7, Z0; \
+	VFMADD213PD.BCST (32*(i)+32)(R11), Z7, Z1
+
+// z·Φ(z): Φ(−y) = e^(−y²/2)·t·P(w) with t = 1/(y+5) and w = 10·t − 1, the even and the odd
+// coefficients of P in two chains. What the sum and the quotient of t lack of being exact, an ulp of
+// which would cost up to four in the end, is added to t and w.
+//
+// func geluAVX512(o *operands)
+TEXT ·geluAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	BELL_CONSTANTS
+	VBROADCASTSD FIVE, Z11
+	VBROADCASTSD TEN, Z12
+	LEAQ MILLS(0), R11
+	EACH
+	BELL
+	VADDPD       Z11, Z5, Z3
+	VSUBPD       Z11, Z3, Z6
+	VSUBPD       Z6, Z5, Z6
+	VDIVPD       Z3, Z30, Z7
+	VMOVAPD      Z30, Z1
+	VFNMADD231PD Z3, Z7, Z1
+	VFNMADD231PD Z6, Z7, Z1
+	VMULPD       Z7, Z1, Z1
+	VMOVAPD      Z12, Z6
+	VFMSUB213PD  Z30, Z7, Z6
+	VFMADD231PD  Z12, Z1, Z6
+	VADDPD       Z1, Z7, Z3
+	VMULPD       Z6, Z6, Z7
+	VBROADCASTSD (32*20)(R11), Z0
+	VBROADCASTSD (32*21)(R11), Z1
+	MILLS_PAIR(18)
+	MILLS_PAIR(16)
+	MILLS_PAIR(14)
+	MILLS_PAIR(12)
+	MILLS_PAIR(10)
+	MILLS_PAIR(8)
+	MILLS_PAIR(6)
+	MILLS_PAIR(4)
+	MILLS_PAIR(2)
+	MILLS_PAIR(0)
+	VFMADD213PD  Z0, Z6, Z1
+	VMULPD       Z3, Z1, Z1
+	VMULPD       Z5, Z1, Z1    // y·t·P(w)
+	VMULPD       Z2, Z1, Z0    // y·Φ(−y)
+	VPMOVQ2M     Z4, K2
+	VSUBPD       Z0, Z4, Z4    // z ≥ 0: z − z·Φ(−z)
+	VXORPD       Z8, Z0, K2, Z4
+	VMOVUPD      Z4, K1, (DI)(BX*1)
+	NEXT
+
+// x·(Φ(z) + z·φ(z)), with Φ(z) = w/z where z is not tiny.
+//
+// func geluBackwardAVX512(o *operands)
+TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	BELL_CONSTANTS
+	VBROADCASTSD TINY, Z11
+	VBROADCASTSD GAUSS, Z12
+	EACH
+	BELL
+	VCMPPD     LESS, Z11, Z5, K2
+	VMOVUPD.Z  (R10)(BX*1), K1, Z3
+	VDIVPD     Z4, Z3, Z3
+	VMOVAPD    Z10, K2, Z3 // 1/2
+	VPTERNLOGQ X_OR_Y_AND_Z, Z8, Z4, Z5 // y with z's sign
+	VMULPD     Z12, Z5, Z5
+	VFMADD231PD Z5, Z2, Z3
+	VMULPD     (SI)(BX*1), Z3, K1, Z3
+	VMOVUPD    Z3, K1, (DI)(BX*1)
+	NEXT
+
+// y = p·y + q·x²; then x/(√(y−z²) + r).
+//
+// func rmsAVX512(o *operands)
+TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	VBROADCASTSD operands_p(AX), Z17
+	VBROADCASTSD operands_q(AX), Z18
+	VBROADCASTSD operands_r(AX), Z19
+	ROOT_CONSTANTS
+	VXORPD X15, X15, X15
+	EACH
+	VMOVUPD.Z    (SI)(BX*1), K1, Z2
+	VMOVUPD.Z    (R8)(BX*1), K1, Z1
+	VMOVUPD.Z    (R9)(BX*1), K1, Z4
+	VMULPD       Z17, Z1, Z1
+	VMULPD       Z18, Z2, Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VMOVUPD      Z1, K1, (R8)(BX*1)
+	VFNMADD231PD Z4, Z4, Z1
+	VMAXPD       Z1, Z15, Z1 // a variance; rounding may take it below 0
+	ROOT
+	VADDPD       Z19, Z5, Z5
+	VDIVPD       Z5, Z2, Z5
+	VMOVUPD      Z5, K1, (DI)(BX*1)
+	NEXT
+
+// p·x where the number of element i is at least the threshold, else 0·x. It is that of mix, halved so that
+// its comparison needs no sign. Where all of x is zero there is nothing to draw.
+//
+// func dropoutAVX512(o *operands)
+TEXT ·dropoutAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	VBROADCASTSD operands_p(AX), Z16
+	VPBROADCASTQ operands_key(AX), Z4
+	VPBROADCASTQ operands_threshold(AX), Z17
+	VPBROADCASTQ MIX1, Z18
+	VPBROADCASTQ MIX2, Z19
+	VPBROADCASTQ STEPS8, Z20
+	VPADDQ ·weyls(SB), Z4, Z4
+	EACH
+	VMOVUPD.Z (SI)(BX*1), K1, Z0
+	VPTESTMQ  Z0, Z0, K2
+	KORTESTB  K2, K2
+	JEQ       store
+	VPSRLQ    $30, Z4, Z1
+	VPXORQ    Z4, Z1, Z1
+	VPMULLQ   Z18, Z1, Z1
+	VPSRLQ    $27, Z1, Z2
+	VPXORQ    Z2, Z1, Z1
+	VPMULLQ   Z19, Z1, Z1
+	VPSRLQ    $1, Z1, Z1
+	VPCMPUQ   NOT_LESS, Z17, Z1, K2
+	VMOVAPD.Z Z16, K2, Z1
+	VMULPD    Z1, Z0, Z0
+
+store:
+	VMOVUPD Z0, K1, (DI)(BX*1)
+	VPADDQ  Z20, Z4, Z4
+	NEXT

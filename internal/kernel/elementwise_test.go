@@ -200,6 +200,56 @@ func TestElementwiseSpecialValues(t *testing.T) {
 	})
 }
 
+// elementwise are the functions that treat each element by itself, each of which works on dst and
+// three more slices.
+var elementwise = []struct {
+	name string
+	f    func(dst, x, y, w []float64)
+	a    func(a, z []float64) // what the fourth slice is to the third
+	root bool                 // takes one, in which AVX2 and AVX-512 differ
+}{
+	{name: "Exp", f: func(dst, x, _, _ []float64) { Exp(dst, x) }},
+	{name: "Sigmoid", f: func(dst, x, _, _ []float64) { Sigmoid(dst, x) }},
+	{name: "SigmoidBackward", f: SigmoidBackward, a: Sigmoid},
+	{name: "Tanh", f: func(dst, x, _, _ []float64) { Tanh(dst, x) }},
+	{name: "TanhBackward", f: TanhBackward, a: Tanh},
+	{name: "ReLU", f: func(dst, x, _, _ []float64) { ReLU(dst, x) }},
+	{name: "ReLUBackward", f: func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) }},
+	{name: "LeakyReLU", f: func(dst, x, y, _ []float64) { LeakyReLU(dst, x, y, 0.1) }},
+	{name: "LeakyReLU in place", f: func(dst, _, y, _ []float64) { LeakyReLU(dst, dst, y, 0.1) }},
+	{name: "ELU", f: func(dst, x, _, _ []float64) { ELU(dst, x, 1.1, 0.7) }},
+	{name: "ELUBackward", f: func(dst, x, y, _ []float64) { ELUBackward(dst, x, y, 1.1, 0.7) }},
+	{name: "ELUBackward in place", f: func(dst, _, y, _ []float64) { ELUBackward(dst, dst, y, 1.1, 0.7) }},
+	{name: "MulSigmoid", f: func(dst, x, y, _ []float64) { MulSigmoid(dst, x, y) }},
+	{name: "MulSigmoid in place", f: func(dst, _, y, _ []float64) { MulSigmoid(dst, dst, y) }},
+	{name: "SiLUBackward", f: func(dst, x, y, _ []float64) { SiLUBackward(dst, x, y) }},
+	{name: "SiLUBackward in place", f: func(dst, _, y, _ []float64) { SiLUBackward(dst, dst, y) }},
+	{name: "GELU", f: func(dst, x, _, _ []float64) { GELU(dst, x) }},
+	{name: "GELUBackward", f: GELUBackward, a: GELU},
+	{name: "GELUBackward in place", f: func(dst, _, y, w []float64) { GELUBackward(dst, dst, y, w) }, a: GELU},
+	{name: "Normalize", f: func(dst, x, y, w []float64) { Normalize(dst, x, y, w, dst) }},
+	{name: "Correlate", f: func(dst, x, y, w []float64) { Correlate(dst, x, y, w, x) }},
+	{name: "Squared", f: func(dst, x, y, _ []float64) { Squared.Gradient(dst, x, y, 0.3) }},
+	{name: "Absolute", f: func(dst, x, y, _ []float64) { Absolute.Gradient(dst, x, y, 0.3) }},
+	{name: "Huber", f: func(dst, x, y, _ []float64) { Huber(2).Gradient(dst, x, y, 0.3) }},
+	{name: "Scale", f: func(dst, _, _, _ []float64) { Scale(0.3, dst) }},
+	{name: "Clamp", f: func(dst, _, _, _ []float64) { Clamp(dst, 0.3) }},
+	{name: "Axpy", f: func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) }},
+	{name: "Momentum", f: func(dst, x, y, _ []float64) { Momentum(dst, x, y, MomentumStep{0.9, 0.1, 0.2}) }},
+	{name: "Momentum's velocity", f: func(dst, x, y, _ []float64) { Momentum(y, x, dst, MomentumStep{Mu: 0.9, Eta: 0.1}) }},
+	{name: "RMS parameters", f: func(dst, x, y, w []float64) { rmsOf(dst, x, w, y) }, a: Exp, root: true},
+	{name: "RMS squares", f: func(dst, x, y, w []float64) { Exp(dst, dst); rmsOf(w, x, dst, y) }},
+	{name: "RMS means", f: func(dst, x, y, w []float64) { rmsOf(y, x, w, dst) }, a: Exp},
+	{name: "Adam parameters", f: adamOf, a: Exp, root: true},
+	{name: "Adam first moments", f: func(dst, x, y, w []float64) { adamOf(y, x, dst, w) }, a: Exp},
+	{name: "Adam second moments", f: func(dst, x, y, w []float64) { Exp(dst, dst); adamOf(y, x, w, dst) }},
+}
+
+func rmsOf(params, grad, v, m []float64) {
+	b := make([]float64, len(v))
+	RMS(params, grad, v, m, b, RMSStep{Decay: 0.9, Rate: 0.1, Mean: 0.1, Mu: 0.5, Eta: 0.01, Epsilon: 1e-8})
+}
+
 // TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at
 // a time, between guards.
 func TestElementwiseIgnoresPosition(t *testing.T) {
@@ -217,29 +267,11 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 		z[3*i] = v
 		inputs[1][(5*i+2)%most] = v
 	}
-	// f works on dst, which holds inputs[0] before, and three more.
-	functions := []struct {
-		name string
-		f    func(dst, x, y, w []float64)
-		a    func(a, z []float64) // what the fourth input is to the third
-	}{
-		{"Exp", func(dst, x, _, _ []float64) { Exp(dst, x) }, nil},
-		{"Sigmoid", func(dst, x, _, _ []float64) { Sigmoid(dst, x) }, nil},
-		{"SigmoidBackward", SigmoidBackward, Sigmoid},
-		{"Tanh", func(dst, x, _, _ []float64) { Tanh(dst, x) }, nil},
-		{"TanhBackward", TanhBackward, Tanh},
-		{"ReLU", func(dst, x, _, _ []float64) { ReLU(dst, x) }, nil},
-		{"ReLUBackward", func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) }, nil},
-		{"Axpy", func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) }, nil},
-		{"Adam parameters", func(dst, x, y, w []float64) { adamOf(dst, x, y, w) }, func(a, z []float64) { Exp(a, z) }},
-		{"Adam first moments", func(dst, x, y, w []float64) { adamOf(y, x, dst, w) }, func(a, z []float64) { Exp(a, z) }},
-		{"Adam second moments", func(dst, x, y, w []float64) { Exp(dst, dst); adamOf(y, x, w, dst) }, nil},
-	}
 	arenas := [4]arena{}
 	for i := range arenas {
 		arenas[i] = newArena(t, 128)
 	}
-	for _, f := range functions {
+	for _, f := range elementwise {
 		var previous []float64
 		each(t, func(t *testing.T) {
 			if f.a != nil {
@@ -272,7 +304,7 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 					}
 				}
 			}
-			if active != generic && f.name != "Adam parameters" { // they have a test of their own
+			if active != generic && !f.root {
 				for i, v := range previous {
 					if !same(v, single[i]) {
 						t.Fatalf("%s: element %d is %v, by the implementation before %v", f.name, i, single[i], v)
@@ -287,34 +319,27 @@ func TestElementwiseIgnoresPosition(t *testing.T) {
 // TestElementwiseChunksMeet compares slices of several chunks with their halves.
 func TestElementwiseChunksMeet(t *testing.T) {
 	const n = 2*chunk + 13
-	functions := map[string]func(dst, x, y, w []float64){
-		"Exp":             func(dst, x, _, _ []float64) { Exp(dst, x) },
-		"Sigmoid":         func(dst, x, _, _ []float64) { Sigmoid(dst, x) },
-		"SigmoidBackward": SigmoidBackward,
-		"Tanh":            func(dst, x, _, _ []float64) { Tanh(dst, x) },
-		"TanhBackward":    TanhBackward,
-		"ReLU":            func(dst, x, _, _ []float64) { ReLU(dst, x) },
-		"ReLUBackward":    func(dst, x, y, _ []float64) { ReLUBackward(dst, x, y) },
-		"Axpy":            func(dst, x, _, _ []float64) { Axpy(0.3, x, dst) },
-		"Adam":            func(dst, x, y, w []float64) { Exp(w, w); adamOf(dst, x, y, w) },
-	}
 	each(t, func(t *testing.T) {
-		for name, f := range functions {
+		for _, f := range elementwise {
 			r := rand.New(rand.NewPCG(5, 6))
 			var whole, parts [4][]float64
 			for i := range whole {
 				whole[i] = draw(r, make([]float64, n), 1, n, n)
 				parts[i] = append([]float64(nil), whole[i]...)
 			}
-			f(whole[0], whole[1], whole[2], whole[3])
+			if f.a != nil {
+				f.a(whole[3], whole[2])
+				f.a(parts[3], parts[2])
+			}
+			f.f(whole[0], whole[1], whole[2], whole[3])
 			for lo := 0; lo < n; lo += 5000 {
 				hi := min(lo+5000, n)
-				f(parts[0][lo:hi], parts[1][lo:hi], parts[2][lo:hi], parts[3][lo:hi])
+				f.f(parts[0][lo:hi], parts[1][lo:hi], parts[2][lo:hi], parts[3][lo:hi])
 			}
 			for i := range whole {
 				for j, v := range parts[i] {
 					if !same(whole[i][j], v) {
-						t.Fatalf("%s: element %d of slice %d is %v, of a short one %v", name, j, i, whole[i][j], v)
+						t.Fatalf("%s: element %d of slice %d is %v, of a short one %v", f.name, j, i, whole[i][j], v)
 					}
 				}
 			}

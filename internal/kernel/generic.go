@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"unsafe"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
@@ -102,12 +103,7 @@ func expOf(x float64) float64 {
 
 func sigmoidGeneric(a, z []float64) {
 	for i, x := range z {
-		e := expOf(-math.Abs(x))
-		if math.Signbit(x) {
-			a[i] = e / (1 + e)
-		} else {
-			a[i] = 1 / (1 + e)
-		}
+		a[i] = logistic(x)
 	}
 }
 
@@ -174,4 +170,169 @@ func finiteGeneric(x []float64) bool {
 		s1 += 0 * x[i+1]
 	}
 	return s0 == 0 && s1 == 0
+}
+
+func applyGeneric(f loop, o *operands) {
+	switch f {
+	case leaky:
+		leakyGeneric(o)
+	case elu:
+		eluGeneric(o)
+	case eluBackward:
+		eluBackwardGeneric(o)
+	case mulSigmoid:
+		mulSigmoidGeneric(o)
+	case siluBackward:
+		siluBackwardGeneric(o)
+	case gelu:
+		geluGeneric(o)
+	case geluBackward:
+		geluBackwardGeneric(o)
+	case rms:
+		rmsGeneric(o)
+	case axpby:
+		axpbyGeneric(o)
+	case difference:
+		differenceGeneric(o)
+	case normalize:
+		normalizeGeneric(o)
+	case correlate:
+		correlateGeneric(o)
+	case dropout:
+		dropoutGeneric(o)
+	}
+}
+
+// slices are the slices that there are.
+func (o *operands) slices() (dst, x, y, z, w []float64) {
+	of := func(p *float64) []float64 {
+		if p == nil {
+			return nil
+		}
+		return unsafe.Slice(p, o.n)
+	}
+	return of(o.dst), of(o.x), of(o.y), of(o.z), of(o.w)
+}
+
+func leakyGeneric(o *operands) {
+	dst, xs, _, zs, _ := o.slices()
+	for i, x := range xs {
+		if zs[i] > 0 {
+			dst[i] = x
+		} else {
+			dst[i] = o.p * x
+		}
+	}
+}
+
+func eluGeneric(o *operands) {
+	dst, _, _, zs, _ := o.slices()
+	for i, z := range zs {
+		if z > 0 {
+			dst[i] = o.p * z
+		} else {
+			dst[i] = o.q * math.Expm1(z)
+		}
+	}
+}
+
+func eluBackwardGeneric(o *operands) {
+	dst, xs, _, zs, _ := o.slices()
+	for i, z := range zs {
+		if z > 0 {
+			dst[i] = o.p * xs[i]
+		} else {
+			dst[i] = o.q * expOf(z) * xs[i]
+		}
+	}
+}
+
+// logistic is σ(z), accurate to the last digits for every z.
+func logistic(z float64) float64 {
+	e := expOf(-math.Abs(z))
+	if math.Signbit(z) {
+		return e / (1 + e)
+	}
+	return 1 / (1 + e)
+}
+
+func mulSigmoidGeneric(o *operands) {
+	dst, xs, _, zs, _ := o.slices()
+	for i, z := range zs {
+		dst[i] = xs[i] * logistic(z)
+	}
+}
+
+func siluBackwardGeneric(o *operands) {
+	dst, xs, _, zs, _ := o.slices()
+	for i, z := range zs {
+		dst[i] = xs[i] * (logistic(z) * (1 + z*logistic(-z)))
+	}
+}
+
+// normalCDF is Φ(z), without cancellation in the lower tail.
+func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
+
+func geluGeneric(o *operands) {
+	dst, _, _, zs, _ := o.slices()
+	for i, z := range zs {
+		dst[i] = max(z, -40) * normalCDF(z) // not −∞·0
+	}
+}
+
+func geluBackwardGeneric(o *operands) {
+	dst, xs, _, zs, _ := o.slices()
+	for i, z := range zs {
+		phi := expOf(-z*z/2) / math.Sqrt(2*math.Pi)
+		dst[i] = xs[i] * (normalCDF(z) + max(z, -40)*phi)
+	}
+}
+
+func rmsGeneric(o *operands) {
+	dst, xs, ys, zs, _ := o.slices()
+	for i, g := range xs {
+		ys[i] = o.p*ys[i] + o.q*g*g
+		dst[i] = g / (math.Sqrt(max(0, ys[i]-zs[i]*zs[i])) + o.r)
+	}
+}
+
+func axpbyGeneric(o *operands) {
+	dst, xs, _, _, _ := o.slices()
+	for i, x := range xs {
+		dst[i] = o.p*x + o.q*dst[i]
+	}
+}
+
+func differenceGeneric(o *operands) {
+	dst, xs, ys, _, _ := o.slices()
+	for i, x := range xs {
+		dst[i] = o.q * max(-o.r, min(o.r, o.p*(x-ys[i])))
+	}
+}
+
+func normalizeGeneric(o *operands) {
+	dst, xs, ys, zs, ws := o.slices()
+	for i, x := range xs {
+		dst[i] = (x-ys[i])*zs[i] + ws[i]
+	}
+}
+
+func correlateGeneric(o *operands) {
+	dst, xs, ys, zs, ws := o.slices()
+	for i, x := range xs {
+		dst[i] += (x - ys[i]) * (zs[i] - ws[i])
+	}
+}
+
+func dropoutGeneric(o *operands) {
+	dst, xs, _, _, _ := o.slices()
+	key := o.key
+	for i, x := range xs {
+		factor := 0.0
+		if mix(key)/2 >= o.threshold {
+			factor = o.p
+		}
+		dst[i] = factor * x
+		key += weyl
+	}
 }

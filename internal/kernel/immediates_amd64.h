@@ -7,6 +7,9 @@
 #define LESS      $0x11
 #define AT_LEAST  $0x1d
 
+// A predicate of VPCMPUQ.
+#define NOT_LESS $5
+
 // Functions of three bits x, y, z for VPTERNLOGQ $f, z, y, x.
 #define X_OR_Y_AND_Z $0xf8
 #define ALWAYS       $0xff

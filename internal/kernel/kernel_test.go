@@ -491,6 +491,20 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"ReLUBackward", 3, func(x [][]float64) { ReLUBackward(x[0], x[1], x[2]) }},
 		{"Adam", 4, func(x [][]float64) { Adam(x[0], x[1], x[2], x[3], AdamStep{}) }},
 		{"Axpy", 2, func(x [][]float64) { Axpy(1, x[0], x[1]) }},
+		{"LeakyReLU", 3, func(x [][]float64) { LeakyReLU(x[0], x[1], x[2], 1) }},
+		{"ELU", 2, func(x [][]float64) { ELU(x[0], x[1], 1, 1) }},
+		{"ELUBackward", 3, func(x [][]float64) { ELUBackward(x[0], x[1], x[2], 1, 1) }},
+		{"MulSigmoid", 3, func(x [][]float64) { MulSigmoid(x[0], x[1], x[2]) }},
+		{"SiLUBackward", 3, func(x [][]float64) { SiLUBackward(x[0], x[1], x[2]) }},
+		{"GELU", 2, func(x [][]float64) { GELU(x[0], x[1]) }},
+		{"GELUBackward", 4, func(x [][]float64) { GELUBackward(x[0], x[1], x[2], x[3]) }},
+		{"Normalize", 5, func(x [][]float64) { Normalize(x[0], x[1], x[2], x[3], x[4]) }},
+		{"Correlate", 5, func(x [][]float64) { Correlate(x[0], x[1], x[2], x[3], x[4]) }},
+		{"Dropout", 2, func(x [][]float64) { Dropout(x[0], x[1], 0.5, 1) }},
+		{"Residual.Gradient", 3, func(x [][]float64) { Squared.Gradient(x[0], x[1], x[2], 1) }},
+		{"Residual.Sum", 2, func(x [][]float64) { Squared.Sum(x[0], x[1]) }},
+		{"Momentum", 3, func(x [][]float64) { Momentum(x[0], x[1], x[2], MomentumStep{}) }},
+		{"RMS", 5, func(x [][]float64) { RMS(x[0], x[1], x[2], x[3], x[4], RMSStep{}) }},
 		{"Dot", 2, func(x [][]float64) { Dot(x[0], x[1]) }},
 		{"SumRows", 1, func(x [][]float64) { SumRows(x[0], view(make([]float64, 2*40), 40, 2, 40)) }},
 		{"Affine", 1, func(x [][]float64) {
@@ -608,6 +622,15 @@ func TestNothingIsAllocated(t *testing.T) {
 			Adam(x[:], y[:], z[:], a[:], AdamStep{})
 			Dot(x[:], y[:])
 			Finite(x[:])
+			LeakyReLU(a[:], z[:], z[:], 1)
+			ELU(a[:], z[:], 1, 1)
+			GELUBackward(x[:], y[:], z[:], a[:])
+			Normalize(x[:], y[:], z[:], a[:], a[:])
+			Dropout(a[:], z[:], 0.5, 1)
+			Absolute.Gradient(x[:], y[:], z[:], 1)
+			Absolute.Sum(x[:], y[:])
+			Momentum(x[:], y[:], z[:], MomentumStep{})
+			RMS(x[:], y[:], z[:], a[:], nil, RMSStep{})
 			Affine(view(z0, 30, 64, 30), view(x0, 50, 64, 50), view(w, 50, 30, 50), a[:30])
 		}); n != 0 {
 			t.Errorf("%v allocations of small arrays", n)
