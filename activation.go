@@ -233,7 +233,7 @@ func (softmax) forwardRows(a, z []float64, out int) {
 		for _, v := range row {
 			sum += v
 		}
-		scale(1/sum, row)
+		kernel.Scale(1/sum, row)
 	}
 }
 

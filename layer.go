@@ -13,6 +13,7 @@ import (
 
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/dataset"
+	"example.com/backprop/internal/draw"
 	"example.com/backprop/internal/guard"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
@@ -990,44 +991,16 @@ func (i Initializer) draw(w matrix, rng *rand.Rand) {
 	in, out := float64(w.Cols), float64(w.Rows)
 	switch i {
 	case GlorotUniform:
-		uniform(w, math.Sqrt(6/(in+out)), rng)
+		draw.Uniform(w, math.Sqrt(6/(in+out)), rng)
 	case GlorotNormal:
-		normal(w, math.Sqrt(2/(in+out)), rng)
+		draw.Normal(w, math.Sqrt(2/(in+out)), rng)
 	case HeUniform:
-		uniform(w, math.Sqrt(6/in), rng)
+		draw.Uniform(w, math.Sqrt(6/in), rng)
 	case HeNormal:
-		normal(w, math.Sqrt(2/in), rng)
+		draw.Normal(w, math.Sqrt(2/in), rng)
 	case LeCunNormal:
-		normal(w, math.Sqrt(1/in), rng)
+		draw.Normal(w, math.Sqrt(1/in), rng)
 	case Orthogonal:
-		orthogonal(w, rng)
-	}
-}
-
-func uniform(w matrix, limit float64, rng *rand.Rand) {
-	for i := range w.Data {
-		w.Data[i] = (2*rng.Float64() - 1) * limit
-	}
-}
-
-func normal(w matrix, deviation float64, rng *rand.Rand) {
-	for i := range w.Data {
-		w.Data[i] = rng.NormFloat64() * deviation
-	}
-}
-
-// orthogonal takes Q of a normal matrix's QR factorization with a positive diagonal of R, without
-// which Q is not uniform (Mezzadri 2007).
-func orthogonal(w matrix, rng *rand.Rand) {
-	if w.Rows >= w.Cols {
-		normal(w, 1, rng)
-		orthonormalize(w)
-		return
-	}
-	t := matrixOf(make([]float64, w.Cols*w.Rows), w.Cols, w.Rows)
-	normal(t, 1, rng)
-	orthonormalize(t)
-	for i := range w.Rows {
-		copy(w.Row(i), columnOf(t, i))
+		draw.Orthogonal(w, rng)
 	}
 }

@@ -3,7 +3,6 @@ package backprop
 import (
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -130,36 +128,11 @@ func columnMoments(mean, variance []float64, x *matrix) {
 	}
 }
 
-// orthonormalize replaces m, with no more columns than rows, by the Q of its QR factorization in
-// which R has a positive diagonal.
-func orthonormalize(m matrix) {
-	q, tau, size := blas64.General(m), make([]float64, m.Cols), make([]float64, 1)
-	lapack64.Geqrf(q, tau, size, -1)
-	work := make([]float64, int(size[0]))
-	lapack64.Geqrf(q, tau, work, len(work))
-	signs := make([]float64, m.Cols)
-	for j := range signs {
-		signs[j] = math.Copysign(1, m.Row(j)[j])
-	}
-	lapack64.Orgqr(q, tau, work, len(work))
-	for i := range m.Rows {
-		for j := range signs {
-			m.Row(i)[j] *= signs[j]
-		}
-	}
-}
-
 func fill(x []float64, v float64) {
 	for i := range x {
 		x[i] = v
 	}
 }
-
-// scale computes x ← α·x.
-func scale(alpha float64, x []float64) { kernel.Scale(alpha, x) }
-
-// clamp clamps each element of x to ±c.
-func clamp(x []float64, c float64) { kernel.Clamp(x, c) }
 
 func isFinite(v float64) bool { return v-v == 0 }
 

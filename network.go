@@ -116,6 +116,7 @@ import (
 
 	"example.com/backprop/internal/checkpoint"
 	"example.com/backprop/internal/dataset"
+	"example.com/backprop/internal/difference"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 	"example.com/backprop/internal/safetensors"
@@ -570,10 +571,10 @@ func (p *pass) backward() (dx *mat.Dense) {
 		for i := range rows {
 			p.loss.Gradient(p.da.Row(i), p.a.Row(i), p.y.Row(i))
 		}
-		scale(1/float64(rows), p.da.Data)
+		kernel.Scale(1/float64(rows), p.da.Data)
 	}
 	for i, w := range p.weights {
-		scale(w, p.da.Row(i))
+		kernel.Scale(w, p.da.Row(i))
 	}
 	return p.body.Backward(&p.da.dense)
 }
@@ -950,38 +951,21 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	p := c.newGradient(s.X.Rows)
 	copy(p.statistics, c.statistics)
 	p.use(l)
-	lossAt := func(i int, v float64) float64 {
-		old := c.params[i]
-		defer func() { c.params[i] = old }()
-		c.params[i] = v
+	worst := difference.Compare(grad, c.params, func() float64 {
 		p.forward(&s.X)
 		return p.value(&s)
-	}
-	largest := 0.0
-	for _, g := range grad {
-		largest = max(largest, math.Abs(g))
-	}
-	worst := GradientError{Layer: -1, Index: -1}
-	for i, analytic := range grad {
-		h := 1e-3 * max(1, math.Abs(c.params[i]))
-		central := func(h float64) float64 {
-			up, down := c.params[i]+h, c.params[i]-h
-			return (lossAt(i, up) - lossAt(i, down)) / (up - down)
-		}
-		numeric := (4*central(h/2) - central(h)) / 3
-		relative := 0.0
-		if numeric != analytic {
-			relative = math.Abs(numeric-analytic) / max(math.Abs(numeric), math.Abs(analytic), largest/1000)
-		}
-		if i == 0 || !(relative <= worst.MaxRelative) { // a NaN is worse than anything
-			worst = GradientError{relative, analytic, numeric, n.layerOf(i), i}
-		}
-	}
-	return worst, nil
+	})
+	return GradientError{
+		MaxRelative: worst.Relative, Analytic: worst.Analytic, Numeric: worst.Numeric,
+		Layer: n.layerOf(worst.Index), Index: worst.Index,
+	}, nil
 }
 
-// layerOf is the layer that parameter i belongs to.
+// layerOf is the layer that parameter i belongs to, or −1.
 func (n *Network) layerOf(i int) int {
+	if i < 0 {
+		return i
+	}
 	return slices.IndexFunc(n.slots, func(s slot) bool {
 		i -= sizeOf(s.shape.Params, 0)
 		return i < 0

@@ -420,11 +420,11 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 		return loss, norm
 	}
 	if t.ClipValue != 0 {
-		clamp(grad, t.ClipValue)
+		kernel.Clamp(grad, t.ClipValue)
 	}
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
-			scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
+			kernel.Scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
 		}
 	}
 	t.update(t.e.LearningRate) // θ ← θ − η·g, or as the optimizer has it
@@ -435,7 +435,7 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 // training loop of one's own (PyTorch's clip_grad_norm_).
 func ClipNorm(grad []float64, c float64) (norm float64) {
 	if norm = kernel.Norm2(grad); norm > c && isFinite(norm) {
-		scale(c/norm, grad) // g ← g·c/‖g‖
+		kernel.Scale(c/norm, grad) // g ← g·c/‖g‖
 	}
 	return norm
 }
