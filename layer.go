@@ -505,43 +505,52 @@ func learntMoments(inputs int) []Tensor {
 
 // Stage computes A = (X−μ)/σ.
 func (Standardize) Stage(at Place) Stage {
-	s := &standardizeStage{Place: at, a: newBuffer(at.Rows, at.Inputs)}
-	s.mean, s.variance = dataOf(at.Statistics[0]), dataOf(at.Statistics[1])
-	s.scale, s.zero = make([]float64, at.Inputs), make([]float64, at.Inputs)
+	s := newColumnStage(at, func(variance float64) float64 { return 1 / math.Sqrt(variance) })
+	s.before = dataOf(at.Statistics[0])
 	return s
 }
 
-type standardizeStage struct {
+func (l Standardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, "x", s) }
+
+// A columnStage shifts and scales each column: a = (x−before)·gain + behind.
+type columnStage struct {
 	Place
-	mean, variance, scale, zero []float64 // scale is 1/σ, zero 0
-	a                           *buffer   // N×out
+	before, gain, behind []float64
+	gainOf               func(variance float64) float64
+	a                    *buffer // N×out
 }
 
-func (s *standardizeStage) Forward(in *mat.Dense) *mat.Dense {
+// newColumnStage makes one that shifts nothing.
+func newColumnStage(at Place, gainOf func(variance float64) float64) *columnStage {
+	zero := make([]float64, at.Inputs)
+	return &columnStage{at, zero, make([]float64, at.Inputs), zero, gainOf, newBuffer(at.Rows, at.Inputs)}
+}
+
+func (s *columnStage) Forward(in *mat.Dense) *mat.Dense {
 	x := viewOf(in)
 	s.a.resize(x.Rows)
-	for j, v := range s.variance {
-		s.scale[j] = 1 / math.Sqrt(v)
+	for j, v := range dataOf(s.Statistics[1]) {
+		s.gain[j] = s.gainOf(v)
 	}
 	for i := range x.Rows {
-		kernel.Normalize(s.a.Row(i), x.Row(i), s.mean, s.scale, s.zero)
+		kernel.Normalize(s.a.Row(i), x.Row(i), s.before, s.gain, s.behind)
 	}
 	return &s.a.dense
 }
 
-// Backward computes dx = da/σ, in place.
-func (s *standardizeStage) Backward(da *mat.Dense) *mat.Dense {
+// Backward computes dx = da·gain, in place.
+func (s *columnStage) Backward(da *mat.Dense) *mat.Dense {
 	if !s.NeedDX {
 		return nil
 	}
 	dx := viewOf(da)
 	for i := range dx.Rows {
-		kernel.Normalize(dx.Row(i), dx.Row(i), s.zero, s.scale, s.zero)
+		for j, gain := range s.gain {
+			dx.Row(i)[j] *= gain
+		}
 	}
 	return da
 }
-
-func (l Standardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, s, "x") }
 
 // Unstandardize takes outputs of mean 0 and variance 1 to the targets' units, a = z·σ + μ. It
 // stands last in a network. μ and the population variance σ² of each column of the targets are
@@ -561,55 +570,23 @@ func (Unstandardize) Shape(inputs int) (Shape, error) {
 // Reset makes the mean −0, which stands for one that is still to be learnt, and the variance 1.
 func (Unstandardize) Reset(at Place) { resetMoments(at, unlearnt) }
 
-func (l Unstandardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, s, "y") }
-
 // Stage computes A = Z·σ + μ.
 func (Unstandardize) Stage(at Place) Stage {
-	return &unstandardizeStage{dataOf(at.Statistics[0]), dataOf(at.Statistics[1]), newBuffer(at.Rows, at.Inputs), newBuffer(at.Rows, at.Inputs)}
+	s := newColumnStage(at, math.Sqrt)
+	s.behind = dataOf(at.Statistics[0])
+	return &unstandardizeStage{s, Standardize{}.Stage(at)}
 }
+
+func (l Unstandardize) learn(at Place, s *dataset.Samples) error { return learnColumns(l, at, "y", s) }
 
 type unstandardizeStage struct {
-	mean, variance []float64
-	a, y           *buffer // N×out; y are standardized targets
+	*columnStage
+	targets Stage // what the loss sees of y
 }
 
-func (s *unstandardizeStage) Forward(in *mat.Dense) *mat.Dense {
-	z := viewOf(in)
-	s.a.resize(z.Rows)
-	for i := range z.Rows {
-		a := s.a.Row(i)
-		for j, v := range z.Row(i) {
-			a[j] = v*math.Sqrt(s.variance[j]) + s.mean[j]
-		}
-	}
-	return &s.a.dense
-}
-
-// Backward computes dz = da·σ, in place.
-func (s *unstandardizeStage) Backward(da *mat.Dense) *mat.Dense {
-	dz := viewOf(da)
-	for i := range dz.Rows {
-		for j := range dz.Row(i) {
-			dz.Row(i)[j] *= math.Sqrt(s.variance[j])
-		}
-	}
-	return da
-}
-
-// standardized are the targets as the loss sees them.
-func (s *unstandardizeStage) standardized(y *buffer) *buffer {
-	s.y.resize(y.Rows)
-	for i := range y.Rows {
-		for j, v := range y.Row(i) {
-			s.y.Row(i)[j] = (v - s.mean[j]) / math.Sqrt(s.variance[j])
-		}
-	}
-	return s.y
-}
-
-// learnColumns makes the moments of the columns of the samples' X or Y, as name says, the
-// statistics of a layer that has still to learn.
-func learnColumns(l Layer, at Place, s *dataset.Samples, name string) error {
+// learnColumns makes the moments of the columns of x or y the statistics of a layer that has still
+// to learn.
+func learnColumns(l Layer, at Place, name string, s *dataset.Samples) error {
 	if mean := at.Statistics[0].At(0, 0); mean != 0 || !math.Signbit(mean) {
 		return nil
 	}
@@ -617,9 +594,6 @@ func learnColumns(l Layer, at Place, s *dataset.Samples, name string) error {
 		return fmt.Errorf("a %s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
 	}
 	m := map[string]*matrix{"x": &s.X, "y": &s.Y}[name]
-	if m.Data == nil {
-		return fmt.Errorf("a %s learns of %s, which is nil, want a matrix", kindOf(l), name)
-	}
 	for j := range m.Cols {
 		mean, variance, err := s.Moments(m, j)
 		if err != nil {

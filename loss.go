@@ -458,16 +458,11 @@ func columnR2(p, y []float64) float64 {
 }
 
 func checkMetric(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
-	if p, err = where.view("predicted", predicted, -1, -1); err != nil {
+	if p, err = where.viewFinite("predicted", predicted, -1, -1); err != nil {
 		return p, y, err
 	}
-	if y, err = where.view("actual", actual, p.Rows, p.Cols); err != nil {
-		return p, y, err
-	}
-	if err = where.checkFinite("predicted", p); err != nil {
-		return p, y, err
-	}
-	return p, y, where.checkFinite("actual", y)
+	y, err = where.viewFinite("actual", actual, p.Rows, p.Cols)
+	return p, y, err
 }
 
 // checkClasses is checkMetric of classes.

@@ -242,6 +242,15 @@ func (d door) view(name string, m mat.Matrix, rows, cols int) (matrix, error) {
 	return viewOf(own), nil
 }
 
+// viewFinite is view of a matrix without NaN and infinities.
+func (d door) viewFinite(name string, m mat.Matrix, rows, cols int) (matrix, error) {
+	v, err := d.view(name, m, rows, cols)
+	if err != nil {
+		return v, err
+	}
+	return v, d.checkFinite(name, v)
+}
+
 // checkFinite returns an error if an element of m is NaN or infinite.
 func (d door) checkFinite(name string, m matrix) error {
 	for i := range m.Rows {

@@ -228,27 +228,20 @@ func (n *Network) Clone() *Network {
 }
 
 // Layers are the layers as given to [New].
-func (n *Network) Layers() []Layer {
-	if n == nil {
-		return nil
-	}
-	return slices.Clone(n.layers)
-}
+func (n *Network) Layers() []Layer { return slices.Clone(n.orNone().layers) }
 
 // Inputs is the number of columns that the network takes.
-func (n *Network) Inputs() int {
-	if n == nil {
-		return 0
-	}
-	return n.place.Inputs
-}
+func (n *Network) Inputs() int { return n.orNone().place.Inputs }
 
-// Outputs is the number of columns that the network gives.
-func (n *Network) Outputs() int {
+// Outputs is the number of columns that it gives.
+func (n *Network) Outputs() int { return n.orNone().shape.Outputs }
+
+// orNone is n, or a network without layers where that is nil.
+func (n *Network) orNone() *Network {
 	if n == nil {
-		return 0
+		return &Network{}
 	}
-	return n.shape.Outputs
+	return n
 }
 
 // Init draws fresh parameters from the seed and forgets what the layers have learnt of the data:
@@ -286,19 +279,14 @@ func (n *Network) unlearn() {
 // Adapt lets a [Standardize] learn its statistics of data.X and an [Unstandardize] of data.Y, anew
 // if they have learnt before. [Network.Train] does it by itself when it first starts; a training
 // from batches or by a loop of one's own is preceded by Adapt, with the data or, where these are
-// too many, with a sample of them. Y may be nil where there is no Unstandardize.
-func (n *Network) Adapt(data Data) (err error) {
+// too many, with a sample of them.
+func (n *Network) Adapt(data Data) error {
 	const where = door("Adapt")
-	var s dataset.Samples
-	if s.X, err = n.checkInput(where, "X", data.X); err != nil {
-		return err
+	if err := n.checkMade(); err != nil {
+		return where.wrap(err)
 	}
-	if data.Y != nil {
-		if s.Y, err = n.checkOutput(where, "Y", data.Y, s.X.Rows); err != nil {
-			return err
-		}
-	}
-	if s.Weights, err = where.checkWeights("SampleWeights", data.SampleWeights, s.X.Rows); err != nil {
+	s, err := data.view(where, "X", n.place.Inputs, n.shape.Outputs)
+	if err != nil {
 		return err
 	}
 	c := n.Clone()
@@ -312,12 +300,7 @@ func (n *Network) Adapt(data Data) (err error) {
 
 // Params is a live view of all parameters, layer by layer as [Network] says: writing to it changes
 // the network. It is the same slice at every call.
-func (n *Network) Params() []float64 {
-	if n == nil {
-		return nil
-	}
-	return n.params
-}
+func (n *Network) Params() []float64 { return n.orNone().params }
 
 // Weights is a live view of layer i's weights, i counting the layers as given to [New]: W of a
 // Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is nil where there is no such layer or it
@@ -420,7 +403,7 @@ type pass struct {
 	chance     *chance   // what its Rand draws from, if it has one that can be exchanged
 	samples    batch
 	targets    batch
-	y          *buffer   // N×outputs
+	y          matrix    // N×outputs
 	weights    []float64 // of the samples; nil means 1 each
 	z, a, out  matrix    // N×outputs: what goes into the head, what the loss sees, and what comes out in the end
 	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
@@ -519,31 +502,31 @@ func (p *pass) forward(x *matrix) (out *matrix) {
 
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
 func (p *pass) value(s *dataset.Samples) float64 {
-	p.y, p.weights = p.targets.show(&s.Y), s.Weights.Data
+	y := p.targets.show(&s.Y)
+	p.y, p.weights = y.matrix, s.Weights.Data
 	if u, ok := p.head.(*unstandardizeStage); ok {
-		p.y = u.standardized(p.y)
+		p.y = viewOf(u.targets.Forward(&y.dense))
 	}
-	switch {
-	case p.weights != nil:
-	case p.closed != nil:
-		return p.closed.valueZ(p.z.Data, p.a.Data, p.y.Data, p.y.Cols)
-	case p.elementwise:
-		return p.loss.Value(p.a.Data, p.y.Data)
+	if p.weights == nil && (p.closed != nil || p.elementwise) {
+		return p.valueOf(p.z.Data, p.a.Data, p.y.Data)
 	}
 	sum := 0.0
 	for i := range p.y.Rows {
-		w, value := 1.0, 0.0
+		value := p.valueOf(p.z.Row(i), p.a.Row(i), p.y.Row(i))
 		if p.weights != nil {
-			w = p.weights[i]
+			value *= p.weights[i]
 		}
-		if p.closed != nil {
-			value = p.closed.valueZ(p.z.Row(i), p.a.Row(i), p.y.Row(i), p.y.Cols)
-		} else {
-			value = p.loss.Value(p.a.Row(i), p.y.Row(i))
-		}
-		sum += w * value
+		sum += value
 	}
 	return sum / float64(p.y.Rows)
+}
+
+// valueOf is the loss of a row, or of all where the loss can take them in one call.
+func (p *pass) valueOf(z, a, y []float64) float64 {
+	if p.closed != nil {
+		return p.closed.valueZ(z, a, y, p.y.Cols)
+	}
+	return p.loss.Value(a, y)
 }
 
 // differentiate goes forward and backward, and returns the loss and what backward does.
@@ -609,7 +592,10 @@ func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
 }
 
 func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
-	xm, err := n.checkInput(where, "x", x)
+	if err := n.checkMade(); err != nil {
+		return where.wrap(err)
+	}
+	xm, err := where.viewFinite("x", x, -1, n.place.Inputs)
 	if err != nil {
 		return err
 	}
@@ -642,18 +628,6 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	return where.checkFinite("output", out)
 }
 
-// checkInput views the samples handed to a network.
-func (n *Network) checkInput(where door, name string, x mat.Matrix) (matrix, error) {
-	if err := n.checkMade(); err != nil {
-		return matrix{}, where.wrap(err)
-	}
-	xm, err := where.view(name, x, -1, n.place.Inputs)
-	if err != nil {
-		return xm, err
-	}
-	return xm, where.checkFinite(name, xm)
-}
-
 // checkMade returns an error if New has not made the network.
 func (n *Network) checkMade() error {
 	if n == nil || len(n.layers) == 0 {
@@ -679,19 +653,13 @@ type Data struct {
 // neither may be empty.
 func (d Data) Split(share float64, seed uint64) (rest, held Data, err error) {
 	const where = door("Split")
-	var s dataset.Samples
-	if s.X, err = where.view("X", d.X, -1, -1); err != nil {
-		return rest, held, err
-	}
-	if s.Y, err = where.view("Y", d.Y, s.X.Rows, -1); err != nil {
-		return rest, held, err
-	}
-	if s.Weights, err = where.checkWeights("SampleWeights", d.SampleWeights, s.X.Rows); err != nil {
+	s, err := d.view(where, "X", -1, -1)
+	if err != nil {
 		return rest, held, err
 	}
 	n := math.Ceil(share * float64(s.X.Rows))
 	if !(n >= 1 && n < float64(s.X.Rows)) {
-		return rest, held, where.errorf("share %v of %d samples, want some of them held out, and not all", share, s.X.Rows)
+		return rest, held, where.errorf("share is %v of %d samples, want some of them held out, and not all", share, s.X.Rows)
 	}
 	order := rand.New(rand.NewPCG(seed, 0)).Perm(s.X.Rows)
 	part := func(rows []int) Data {
@@ -702,14 +670,33 @@ func (d Data) Split(share float64, seed uint64) (rest, held Data, err error) {
 	return part(order[int(n):]), part(order[:int(n)]), nil
 }
 
-// checkData views samples, whose names begin with name, and checks the loss, which by default is
-// what belongs to the output's activation.
-func (n *Network) checkData(where door, name string, d Data, l *Loss) (s dataset.Samples, err error) {
-	x, y := name+"X", name+"Y"
-	if name == "" {
-		x, y = "x", "y"
+// view views the samples, X by its name, as "Validation.X". Numbers of columns below 0 accept any.
+func (d Data) view(where door, x string, inputs, outputs int) (s dataset.Samples, err error) {
+	y, weights := names(x)
+	if s.X, err = where.viewFinite(x, d.X, -1, inputs); err != nil {
+		return s, err
 	}
-	if s.X, err = n.checkInput(where, x, d.X); err != nil {
+	if s.Y, err = where.viewFinite(y, d.Y, s.X.Rows, outputs); err != nil {
+		return s, err
+	}
+	s.Weights, err = where.checkWeights(weights, d.SampleWeights, s.X.Rows)
+	return s, err
+}
+
+// names are those of what belongs to x: "y" or "Validation.Y", and "Validation.SampleWeights".
+func names(x string) (y, weights string) {
+	last := len(x) - 1
+	return x[:last] + string(x[last]+1), x[:last] + "SampleWeights"
+}
+
+// checkData views samples, X by its name, and checks the loss, which by default is what belongs to
+// the output's activation.
+func (n *Network) checkData(where door, x string, d Data, l *Loss) (dataset.Samples, error) {
+	if err := n.checkMade(); err != nil {
+		return dataset.Samples{}, where.wrap(err)
+	}
+	s, err := d.view(where, x, n.place.Inputs, n.shape.Outputs)
+	if err != nil {
 		return s, err
 	}
 	if *l == nil {
@@ -723,25 +710,11 @@ func (n *Network) checkData(where door, name string, d Data, l *Loss) (s dataset
 			return s, where.wrap(err)
 		}
 	}
-	if s.Y, err = n.checkOutput(where, y, d.Y, s.X.Rows); err != nil {
-		return s, err
-	}
 	if c, ok := (*l).(logitLoss); ok {
-		if err := c.checkTargets(where, y, s.Y); err != nil {
-			return s, err
-		}
+		y, _ := names(x)
+		return s, c.checkTargets(where, y, s.Y)
 	}
-	s.Weights, err = where.checkWeights(name+"SampleWeights", d.SampleWeights, s.X.Rows)
-	return s, err
-}
-
-// checkOutput views the targets of so many samples.
-func (n *Network) checkOutput(where door, name string, y mat.Matrix, rows int) (matrix, error) {
-	ym, err := where.view(name, y, rows, n.shape.Outputs)
-	if err != nil {
-		return ym, err
-	}
-	return ym, where.checkFinite(name, ym)
+	return s, nil
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
@@ -750,7 +723,7 @@ func (n *Network) checkOutput(where door, name string, y mat.Matrix, rows int) (
 // error that wraps [ErrDiverged].
 func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 	const where = door("Loss")
-	s, err := n.checkData(where, "", Data{X: x, Y: y}, &l)
+	s, err := n.checkData(where, "x", Data{X: x, Y: y}, &l)
 	if err != nil {
 		return 0, err
 	}
@@ -842,7 +815,7 @@ func (n *Network) TrainingGradient(dst []float64, batch Data, l Loss, rng *rand.
 
 // gradient is that of Gradient, or with an rng that of TrainingGradient.
 func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *rand.Rand) (value float64, grad []float64, err error) {
-	s, err := n.checkData(where, "", data, &l)
+	s, err := n.checkData(where, "x", data, &l)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -889,7 +862,7 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 // computes x. What is not finite is an error that wraps [ErrDiverged].
 func (n *Network) InputGradient(x, y mat.Matrix, l Loss) (*mat.Dense, error) {
 	const where = door("InputGradient")
-	s, err := n.checkData(where, "", Data{X: x, Y: y}, &l)
+	s, err := n.checkData(where, "x", Data{X: x, Y: y}, &l)
 	if err != nil {
 		return nil, err
 	}
@@ -946,7 +919,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	if err != nil {
 		return GradientError{}, err
 	}
-	s, _ := n.checkData(where, "", Data{X: x, Y: y}, &l) // no error in gradient
+	s, _ := n.checkData(where, "x", Data{X: x, Y: y}, &l) // no error in gradient
 	c := n.Clone()
 	p := c.newGradient(s.X.Rows)
 	copy(p.statistics, c.statistics)
@@ -1073,20 +1046,17 @@ func (n *Network) describe(fitted bool) (string, error) {
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
 	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
-	add := func(tensors []Tensor, memory []*mat.Dense) {
-		for i, t := range tensors {
-			m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
-			if t.least != nil {
-				m.Least = *t.least
-			}
-			if memory != nil {
-				m.Data = dataOf(memory[i])
-			}
-			list = append(list, m)
+	memory := slices.Concat(n.place.Params, n.place.Statistics)
+	for i, t := range slices.Concat(n.shape.Params, n.shape.Statistics) {
+		m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
+		if t.least != nil {
+			m.Least = *t.least
 		}
+		if memory != nil {
+			m.Data = dataOf(memory[i])
+		}
+		list = append(list, m)
 	}
-	add(n.shape.Params, n.place.Params)
-	add(n.shape.Statistics, n.place.Statistics)
 	return list
 }
 

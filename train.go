@@ -332,7 +332,7 @@ func (t *trainer) fromSequence() error {
 		if err != nil {
 			return where.wrap(err)
 		}
-		s, err := t.net.checkData(where, "", data, &t.Loss)
+		s, err := t.net.checkData(where, "X", data, &t.Loss)
 		if err != nil {
 			return err
 		}
@@ -998,7 +998,7 @@ func (t *trainer) check(data Data) (err error) {
 	}
 	var set *dataset.Samples // nil of a sequence
 	if t.sequence == nil {
-		s, err := t.checkSet("", data)
+		s, err := t.checkSet("x", data)
 		if err != nil {
 			return err
 		}
@@ -1011,7 +1011,7 @@ func (t *trainer) check(data Data) (err error) {
 		return err
 	}
 	if t.Validation.X != nil || t.Validation.Y != nil {
-		if t.validation, err = t.checkSet("Validation.", t.Validation); err != nil {
+		if t.validation, err = t.checkSet("Validation.X", t.Validation); err != nil {
 			return err
 		}
 	}
@@ -1035,12 +1035,13 @@ func (t *trainer) check(data Data) (err error) {
 }
 
 // checkSet views a whole set of samples.
-func (t *trainer) checkSet(name string, d Data) (s dataset.Samples, err error) {
-	if s, err = t.net.checkData(t.where, name, d, &t.Loss); err != nil {
+func (t *trainer) checkSet(x string, d Data) (s dataset.Samples, err error) {
+	if s, err = t.net.checkData(t.where, x, d, &t.Loss); err != nil {
 		return s, err
 	}
 	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
-		return s, t.where.errorf("%sx or y overlaps the network's Params, want a copy", name)
+		y, _ := names(x)
+		return s, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
 	}
 	s.ScaleWeights()
 	return s, nil
