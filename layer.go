@@ -591,7 +591,7 @@ func learnColumns(l Layer, at Place, name string, s *dataset.Samples) error {
 		return nil
 	}
 	if s == nil {
-		return fmt.Errorf("a %s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
+		return fmt.Errorf("%s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
 	}
 	m := map[string]*matrix{"x": &s.X, "y": &s.Y}[name]
 	for j := range m.Cols {
@@ -680,7 +680,7 @@ func (q Sequential) Shape(inputs int) (Shape, error) {
 		if s.mustBeFirst && i > 0 {
 			err = fmt.Errorf("a %s stands behind another layer, want it first", kindOf(l))
 		} else if s.mustBeLast && i < len(q)-1 {
-			err = fmt.Errorf("a %s stands before another layer, want it last", kindOf(l))
+			err = fmt.Errorf("%s stands before another layer, want it last", kindOf(l))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("layer %d: %w", i, err))
