@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -50,47 +49,39 @@ func main() {
 		splits, mean, stat.StdErr(deviation, splits), stat.Mean(r2, nil))
 }
 
-// load returns one sample a row: eight inputs, then the strength in MPa.
-func load() (*mat.Dense, error) {
+// load returns the samples, with the strengths in MPa.
+func load() (data backprop.Data, err error) {
 	fields := strings.Fields(file)
 	values := make([]float64, len(fields))
 	for i, field := range fields {
-		var err error
 		if values[i], err = strconv.ParseFloat(field, 64); err != nil {
-			return nil, err
+			return data, err
 		}
 	}
-	return mat.NewDense(len(values)/(inputs+1), inputs+1, values), nil
+	n := len(values) / (inputs + 1)
+	all := mat.NewDense(n, inputs+1, values)
+	return backprop.Data{X: all.Slice(0, n, 0, inputs), Y: all.ColView(inputs)}, nil
 }
 
 // run trains a network on a random nine tenths of the samples and tests it on the others. Its
-// settings were chosen by validation within the training parts of other splits.
-func run(data *mat.Dense, seed uint64) (rmse, r2 float64, err error) {
-	n, _ := data.Dims()
-	shuffled := mat.NewDense(n, inputs+1, nil)
-	for i, sample := range rand.New(rand.NewPCG(seed, 0)).Perm(n) {
-		shuffled.SetRow(i, data.RawRowView(sample))
+// settings were chosen by validation within the training parts of other splits. The units of inputs
+// and strengths are learnt from the training part alone.
+func run(data backprop.Data, seed uint64) (rmse, r2 float64, err error) {
+	training, test, err := data.Split(0.1, seed)
+	if err != nil {
+		return 0, 0, err
 	}
-	tests := n / 10
-	testX, testY := shuffled.Slice(0, tests, 0, inputs), shuffled.Slice(0, tests, inputs, inputs+1)
-	trainX, trainY := shuffled.Slice(tests, n, 0, inputs), shuffled.Slice(tests, n, inputs, inputs+1)
-
-	// The network learns strengths scaled to mean 0 and deviation 1, both taken from the training
-	// part alone.
-	var scaledY mat.Dense
-	mean, deviation := stat.MeanStdDev(mat.Col(nil, 0, trainY), nil)
-	scaledY.Apply(func(_, _ int, mpa float64) float64 { return (mpa - mean) / deviation }, trainY)
-
 	net, err := backprop.New(inputs,
 		backprop.Standardize{},
 		backprop.Dense{Units: 50, Activation: backprop.ReLU},
 		backprop.Dense{Units: 1},
+		backprop.Unstandardize{},
 	)
 	if err != nil {
 		return 0, 0, err
 	}
 	net.Init(seed)
-	_, err = net.Train(context.Background(), trainX, &scaledY, backprop.TrainConfig{
+	_, err = net.Train(context.Background(), training.X, training.Y, backprop.TrainConfig{
 		LearningRate: 1e-2,
 		Optimizer:    &backprop.Adam{},
 		Schedule:     backprop.CosineDecay{Epochs: 400},
@@ -101,15 +92,14 @@ func run(data *mat.Dense, seed uint64) (rmse, r2 float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	p, err := net.Predict(testX)
+	p, err := net.Predict(test.X)
 	if err != nil {
 		return 0, 0, err
 	}
-	p.Apply(func(_, _ int, z float64) float64 { return z*deviation + mean }, p)
-	if r2, err = backprop.R2(p, testY); err != nil {
+	if r2, err = backprop.R2(p, test.Y); err != nil {
 		return 0, 0, err
 	}
 	var miss mat.Dense
-	miss.Sub(p, testY)
-	return mat.Norm(&miss, 2) / math.Sqrt(float64(tests)), r2, nil
+	miss.Sub(p, test.Y)
+	return mat.Norm(&miss, 2) / math.Sqrt(float64(miss.RawMatrix().Rows)), r2, nil
 }

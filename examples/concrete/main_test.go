@@ -8,8 +8,9 @@ func TestLoadHoldsThePublishedSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, c := data.Dims(); r != 1030 || c != 9 {
-		t.Errorf("%d×%d values, want 1030×9", r, c)
+	n, in := data.X.Dims()
+	if targets, out := data.Y.Dims(); n != 1030 || in != 8 || targets != 1030 || out != 1 {
+		t.Errorf("%d×%d inputs and %d×%d strengths, want 1030 of 8 and 1", n, in, targets, out)
 	}
 }
 

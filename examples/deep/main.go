@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -50,7 +49,7 @@ func main() {
 }
 
 // run shows the gradients and trains from the orthogonal beginning.
-func run(depth int, train, test set) error {
+func run(depth int, train, test backprop.Data) error {
 	if err := compareNorms(os.Stdout, depth, train); err != nil {
 		return err
 	}
@@ -124,7 +123,7 @@ func config(depth, epochs int) backprop.TrainConfig {
 }
 
 // compareNorms prints the gradient's norm in some ten layers, one column a beginning.
-func compareNorms(w io.Writer, depth int, s set) error {
+func compareNorms(w io.Writer, depth int, s backprop.Data) error {
 	norms := make([][]float64, len(beginnings))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "‖gradient‖")
@@ -154,8 +153,8 @@ func compareNorms(w io.Writer, depth int, s set) error {
 
 // gradientNorms is the norm of the loss's gradient by the weights and biases of each layer, over 64
 // samples.
-func gradientNorms(net *backprop.Network, s set) ([]float64, error) {
-	_, grad, err := net.Gradient(nil, s.x.Slice(0, 64, 0, pixels), s.y.Slice(0, 64, 0, classes), nil)
+func gradientNorms(net *backprop.Network, s backprop.Data) ([]float64, error) {
+	_, grad, err := net.Gradient(nil, s.X.(*mat.Dense).Slice(0, 64, 0, pixels), s.Y.(*mat.Dense).Slice(0, 64, 0, classes), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +171,7 @@ func gradientNorms(net *backprop.Network, s set) ([]float64, error) {
 // compareRemedies trains from an ordinary beginning with each remedy and with all of them, and then
 // from the orthogonal one with fewer and fewer. Each η is the best of three for 300 layers: 1e-3,
 // 1e-2 and 1e-1 for gradient descent, 2e-5, 1e-4 and 1e-3 for Adam.
-func compareRemedies(w io.Writer, depth int, train, test set) error {
+func compareRemedies(w io.Writer, depth int, train, test backprop.Data) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%d hidden layers\ttraining\tη\ttest accuracy\n", depth)
 	for _, r := range []struct {
@@ -208,45 +207,26 @@ func compareRemedies(w io.Writer, depth int, train, test set) error {
 	return t.Flush()
 }
 
-// A set is a number of images, one a row, and the digits they show, each as a 1 in one of ten
-// columns.
-type set struct{ x, y *mat.Dense }
-
 // load holds out a random quarter of the digits. Pixels are 0 to 1.
-func load() (train, test set, err error) {
-	x, labels, err := digits.Load()
-	if err != nil {
+func load() (train, test backprop.Data, err error) {
+	if train, test, err = digits.Split(0.25, 1); err != nil {
 		return train, test, err
 	}
-	x.Scale(1./16, x)
-	y, err := backprop.OneHot(labels, classes)
-	if err != nil {
-		return train, test, err
+	for _, x := range []mat.Matrix{train.X, test.X} {
+		x := x.(*mat.Dense)
+		x.Scale(1./16, x)
 	}
-	order := rand.New(rand.NewPCG(1, 0)).Perm(len(labels))
-	quarter := len(order) / 4
-	all := set{x, y}
-	return all.pick(order[quarter:]), all.pick(order[:quarter]), nil
-}
-
-// pick copies the given rows.
-func (s set) pick(rows []int) set {
-	p := set{mat.NewDense(len(rows), pixels, nil), mat.NewDense(len(rows), classes, nil)}
-	for i, row := range rows {
-		p.x.SetRow(i, s.x.RawRowView(row))
-		p.y.SetRow(i, s.y.RawRowView(row))
-	}
-	return p
+	return train, test, nil
 }
 
 // fit trains the network and returns the share of the test images that it reads.
-func fit(net *backprop.Network, train, test set, c backprop.TrainConfig) (accuracy float64, err error) {
-	if _, err := net.Train(context.Background(), train.x, train.y, c); err != nil {
+func fit(net *backprop.Network, train, test backprop.Data, c backprop.TrainConfig) (accuracy float64, err error) {
+	if _, err := net.Train(context.Background(), train.X, train.Y, c); err != nil {
 		return 0, err
 	}
-	p, err := net.Predict(test.x)
+	p, err := net.Predict(test.X)
 	if err != nil {
 		return 0, err
 	}
-	return backprop.Accuracy(p, test.y)
+	return backprop.Accuracy(p, test.Y)
 }

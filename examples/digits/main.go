@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"os"
 	"strings"
 
@@ -51,7 +50,7 @@ func run(w io.Writer, seed uint64, runs int, save string) error {
 	accuracies := make([]float64, runs)
 	for i := range accuracies {
 		seed := seed + uint64(i)
-		if training, test, err = split(seed); err != nil {
+		if training, test, err = digits.Split(0.25, seed); err != nil {
 			return err
 		}
 		if net, err = train(training, seed, os.Stderr); err != nil {
@@ -81,23 +80,6 @@ func run(w io.Writer, seed uint64, runs int, save string) error {
 	return net.Save(save)
 }
 
-// split returns a random three quarters of the digits and the other quarter.
-func split(seed uint64) (training, test backprop.Data, err error) {
-	x, labels, err := digits.Load()
-	if err != nil {
-		return training, test, err
-	}
-	y, err := backprop.OneHot(labels, 10)
-	if err != nil {
-		return training, test, err
-	}
-	order := rand.New(rand.NewPCG(seed, 0)).Perm(len(labels))
-	quarter := len(order) / 4
-	training = backprop.Data{X: rows(x, order[quarter:]), Y: rows(y, order[quarter:])}
-	test = backprop.Data{X: rows(x, order[:quarter]), Y: rows(y, order[:quarter])}
-	return training, test, nil
-}
-
 // train trains a network. Its settings were chosen by validation within the training parts of other
 // splits.
 func train(data backprop.Data, seed uint64, progress io.Writer) (*backprop.Network, error) {
@@ -124,22 +106,13 @@ func train(data backprop.Data, seed uint64, progress io.Writer) (*backprop.Netwo
 	return net, err
 }
 
-// rows copies the given rows of m.
-func rows(m *mat.Dense, indices []int) *mat.Dense {
-	s := mat.NewDense(len(indices), m.RawMatrix().Cols, nil)
-	for i, row := range indices {
-		s.SetRow(i, m.RawRowView(row))
-	}
-	return s
-}
-
 // drawMisread draws the first misread digits side by side.
 func drawMisread(w io.Writer, test backprop.Data, p *mat.Dense) {
 	const most, width = 4, 20
 	var lines [9]strings.Builder // eight rows of pixels and a caption
-	n, _ := p.Dims()
-	for i, drawn := 0, 0; i < n && drawn < most; i++ {
-		digit, read := floats.MaxIdx(mat.Row(nil, i, test.Y)), floats.MaxIdx(p.RawRowView(i))
+	digits, reads := backprop.Classes(test.Y), backprop.Classes(p)
+	for i, drawn := 0, 0; i < len(reads) && drawn < most; i++ {
+		digit, read := digits[i], reads[i]
 		if digit == read {
 			continue
 		}

@@ -32,7 +32,7 @@ func TestSavedNetworkReadsHeldOutDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, test, err := split(0)
+	_, test, err := digits.Split(0.25, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestMisreadDigitsAreDrawn(t *testing.T) {
 }
 
 func TestSplitUsesEveryDigitOnce(t *testing.T) {
-	training, test, err := split(1)
+	training, test, err := digits.Split(0.25, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ func TestSplitUsesEveryDigitOnce(t *testing.T) {
 			t.Fatal("training and test part together are not the digits with their labels")
 		}
 	}
-	if n, _ := test.X.Dims(); n != len(labels)/4 {
-		t.Errorf("%d digits are held out, want %d", n, len(labels)/4)
+	if n, _ := test.X.Dims(); n != (len(labels)+3)/4 {
+		t.Errorf("%d digits are held out, want %d", n, (len(labels)+3)/4)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/internal/digits"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot/plotter"
@@ -17,7 +18,7 @@ const vanished = 1e-8
 // gradientNorms draws ‖∂L/∂W‖ of every hidden layer of deep networks before training, their weights
 // drawn in different ways.
 func gradientNorms(e effort) (picture, string, error) {
-	data, _, err := splitDigits()
+	data, _, err := digits.Split(0.25, 0)
 	if err != nil {
 		return picture{}, "", err
 	}

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"example.com/backprop"
 	"example.com/backprop/examples/internal/digits"
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	vgdraw "gonum.org/v1/plot/vg/draw"
@@ -16,7 +14,7 @@ import (
 // lossCurves draws the training loss and the validation loss of a network that learns the digits,
 // 64-64-10, epoch by epoch.
 func lossCurves(e effort) (picture, string, error) {
-	train, valid, err := splitDigits()
+	train, valid, err := digits.Split(0.25, 0)
 	if err != nil {
 		return picture{}, "", err
 	}
@@ -58,29 +56,4 @@ func lossCurves(e effort) (picture, string, error) {
 	says := fmt.Sprintf("lowest validation loss %.3f in epoch %.0f, training loss %.1e at the end",
 		best.Y, best.X, training[len(training)-1].Y)
 	return picture{"loss", 4.5 * vg.Inch, 3.2 * vg.Inch, p.Draw}, says, nil
-}
-
-// splitDigits holds a random quarter of the digits out.
-func splitDigits() (train, valid backprop.Data, err error) {
-	x, labels, err := digits.Load()
-	if err != nil {
-		return train, valid, err
-	}
-	y, err := backprop.OneHot(labels, 10)
-	if err != nil {
-		return train, valid, err
-	}
-	order := rand.New(rand.NewPCG(0, 0)).Perm(len(labels))
-	quarter := len(order) / 4
-	train = backprop.Data{X: rows(x, order[quarter:]), Y: rows(y, order[quarter:])}
-	return train, backprop.Data{X: rows(x, order[:quarter]), Y: rows(y, order[:quarter])}, nil
-}
-
-// rows copies the given rows of m.
-func rows(m *mat.Dense, indices []int) *mat.Dense {
-	s := mat.NewDense(len(indices), m.RawMatrix().Cols, nil)
-	for i, row := range indices {
-		s.SetRow(i, m.RawRowView(row))
-	}
-	return s
 }

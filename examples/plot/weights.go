@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/internal/digits"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -27,7 +28,7 @@ const (
 // firstWeights draws the weights of the first layer of a network that has learnt the digits, each
 // unit's as the 8×8 image that the unit looks for.
 func firstWeights(e effort) (picture, string, error) {
-	train, valid, err := splitDigits()
+	train, valid, err := digits.Split(0.25, 0)
 	if err != nil {
 		return picture{}, "", err
 	}

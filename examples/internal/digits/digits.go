@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"example.com/backprop"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -51,4 +52,17 @@ func Load() (x *mat.Dense, labels []int, err error) {
 		}
 	}
 	return x, labels, nil
+}
+
+// Split returns the digits, one-hot, as a random share that is held out and the rest.
+func Split(share float64, seed uint64) (rest, held backprop.Data, err error) {
+	x, labels, err := Load()
+	if err != nil {
+		return rest, held, err
+	}
+	y, err := backprop.OneHot(labels, 10)
+	if err != nil {
+		return rest, held, err
+	}
+	return backprop.Data{X: x, Y: y}.Split(share, seed)
 }
