@@ -316,7 +316,11 @@ func Classes(p mat.Matrix) []int {
 // BalancedWeights are weights of samples with which each of the k classes in y counts alike:
 // N/(k·its samples), as scikit-learn's "balanced". Targets are classes as for [Accuracy].
 func BalancedWeights(y mat.Matrix) ([]float64, error) {
-	_, actual, err := checkClasses("BalancedWeights", y, y)
+	const where = door("BalancedWeights")
+	m, err := where.viewFinite("y", y, -1, -1)
+	if err == nil {
+		err = checkClass(where, "y", m)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +330,7 @@ func BalancedWeights(y mat.Matrix) ([]float64, error) {
 	}
 	weights := make([]float64, len(labels))
 	for i, c := range labels {
-		weights[i] = float64(actual.Rows) / (float64(len(counts)) * counts[c])
+		weights[i] = float64(m.Rows) / (float64(len(counts)) * counts[c])
 	}
 	return weights, nil
 }
@@ -470,11 +474,16 @@ func checkClasses(where door, predicted, actual mat.Matrix) (p, y matrix, err er
 	if p, y, err = checkMetric(where, predicted, actual); err != nil {
 		return p, y, err
 	}
+	return p, y, checkClass(where, "actual", y)
+}
+
+// checkClass returns an error if a row of y is no class.
+func checkClass(where door, name string, y matrix) error {
 	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time"
 	if y.Cols > 1 {
-		return p, y, checkDistributions(where, "actual", y, want)
+		return checkDistributions(where, name, y, want)
 	}
-	return p, y, checkProbabilities(where, "actual", y, want)
+	return checkProbabilities(where, name, y, want)
 }
 
 // class is the class that a row of probabilities, or a one-hot row, stands for.

@@ -79,26 +79,31 @@
 //
 // # The names
 //
-// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout], [Standardize], [Activate],
-// [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
+// A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout], [Standardize],
+// [Unstandardize], [Activate], [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
 // [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU], [Softplus], [Softmax] or
 // one of the caller's own. Weights are drawn by an [Initializer].
 //
 // [Network.Train] trains it. [TrainConfig] has all that can be chosen: the [Loss] ([MSE], [MAE],
 // [Huber], [BinaryCrossEntropy], [CrossEntropy]), the [Optimizer] ([SGD], [RMSProp], [Adam],
 // [AdaGrad]), the [Schedule] of the learning rate ([StepDecay], [CosineDecay], [Warmup],
-// [ReduceLROnPlateau], [ScheduleFunc]), weight decay, clipping, early stopping, checkpoints.
-// [History] and [Epoch] tell how it went.
+// [ReduceLROnPlateau], [ScheduleFunc]), weights of samples, frozen layers, weight decay, clipping,
+// early stopping, checkpoints. [Network.TrainBatches] takes the samples from a sequence. [History]
+// and [Epoch] tell how it went.
 //
-// [Network.Predict] and [Network.PredictTo] use it, and [Accuracy], [ConfusionMatrix] and [R2]
-// judge it. [OneHot] makes targets for classes.
+// [Network.Predict] and [Network.PredictTo] use it, and [Accuracy], [ConfusionMatrix],
+// [ClassScores], [LabelAccuracies] and [R2] judge it. [OneHot] makes targets for classes, [Classes]
+// takes them back, [BalancedWeights] weighs them, [Data.Split] holds samples out.
+//
+// [Network.Slice] takes layers out of a network, [Network.Clone] copies it.
 //
 // [Network.Save] and [Load], or [Network.WriteTo] and [Read], keep it in a safetensors file that
 // PyTorch reads too. [RegisterActivation] and [RegisterLayer] let Load find what is of the caller's
 // own.
 //
-// [Network.Params] and [Network.Gradient] are what another optimizer or a training loop of one's
-// own needs. [Network.CheckGradient] compares backpropagation with central differences.
+// [Network.Params] and [Network.Gradient], or [Network.TrainingGradient], are what another optimizer
+// or a training loop of one's own needs, [Network.InputGradient] what a network in front does.
+// [Network.CheckGradient] compares backpropagation with central differences.
 package backprop
 
 import (

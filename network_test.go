@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log"
 	"math"
 	"math/rand/v2"
@@ -39,6 +40,7 @@ import (
 	. "example.com/backprop/internal/tests/testutil"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 // ─── The textbook, by hand ───────────────────────────────────────────────────────
@@ -1125,32 +1127,6 @@ func ExampleLoss() {
 	// 0.9 of the targets lie below the prediction
 }
 
-// A training loop of one's own: the gradient, whatever is to be done to it, a
-// step of an optimizer.
-func ExampleOptimizer() {
-	x := mat.NewDense(4, 2, []float64{0, 0, 0, 1, 1, 0, 1, 1})
-	y := mat.NewDense(4, 1, []float64{0, 1, 1, 0})
-	net, err := backprop.New(2,
-		backprop.Dense{Units: 8, Activation: backprop.Tanh},
-		backprop.Dense{Units: 1, Activation: backprop.Sigmoid},
-	)
-	if err != nil {
-		log.Fatal(err)
-	}
-	var loss float64
-	grad := make([]float64, len(net.Params()))
-	optimizer := &backprop.SGD{Momentum: 0.9}
-	for range 500 {
-		if loss, _, err = net.Gradient(grad, x, y, nil); err != nil {
-			log.Fatal(err)
-		}
-		optimizer.Step(net.Params(), grad, 0.1)
-	}
-	fmt.Println("loss below 0.05:", loss < 0.05)
-	// Output:
-	// loss below 0.05: true
-}
-
 // A single unit p = w·x + b at w = 2, b = 0, x = 3 and y = 5: L = (p−y)² = 1,
 // ∂L/∂w = 2(p−y)·x = 6 and ∂L/∂b = 2(p−y) = 2.
 func ExampleNetwork_Gradient() {
@@ -1277,6 +1253,371 @@ func ExampleNetwork_Weights() {
 	// weights [1.00  2.00]
 	// bias 2.00
 	// weights of layer 0: <nil>
+}
+
+// center is a layer of one's own: it takes the mean of each row away.
+type center struct{}
+
+func (center) Shape(inputs int) (backprop.Shape, error) {
+	return backprop.Shape{Outputs: inputs}, nil
+}
+
+func (center) Reset(backprop.Place) {}
+
+func (center) Stage(backprop.Place) backprop.Stage { return &centering{} }
+
+type centering struct{ a mat.Dense }
+
+func (s *centering) Forward(x *mat.Dense) *mat.Dense {
+	rows, cols := x.Dims()
+	a := backprop.Resize(&s.a, rows, cols)
+	a.Copy(x)
+	return centerRows(a)
+}
+
+// The layer's Jacobian is I − 1·1ᵀ/cols, so its backward is its forward.
+func (s *centering) Backward(da *mat.Dense) *mat.Dense { return centerRows(da) }
+
+func centerRows(m *mat.Dense) *mat.Dense {
+	for i := range m.RawMatrix().Rows {
+		row := m.RawRowView(i)
+		floats.AddConst(-stat.Mean(row, nil), row)
+	}
+	return m
+}
+
+// A layer of one's own stands anywhere in a network, and once registered it is
+// loaded, too. [Layer] shows one with parameters, examples/layers a residual
+// block, layer normalization and a convolution.
+func ExampleRegisterLayer() {
+	if err := backprop.RegisterLayer("Center", center{}); err != nil {
+		log.Fatal(err)
+	}
+	net, err := backprop.New(3, center{}, backprop.Dense{Units: 4, Activation: backprop.Tanh}, center{}, backprop.Dense{Units: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	x := mat.NewDense(2, 3, []float64{1, 2, 3, 30, 10, 20})
+	check, err := net.CheckGradient(x, mat.NewDense(2, 1, []float64{0, 1}), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the gradient is right:", check.MaxRelative < 1e-6)
+	var file bytes.Buffer
+	if _, err := net.WriteTo(&file); err != nil {
+		log.Fatal(err)
+	}
+	loaded, err := backprop.Read(&file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("loaded:", len(loaded.Layers()), "layers")
+	// Output:
+	// the gradient is right: true
+	// loaded: 4 layers
+}
+
+// One sample in twenty is of the rare class. Without weights the network does
+// best by hardly ever naming it.
+func ExampleBalancedWeights() {
+	rng := rand.New(rand.NewPCG(1, 1))
+	x, labels := mat.NewDense(420, 2, nil), make([]int, 420)
+	for i := range labels {
+		if i%21 == 0 {
+			labels[i] = 1
+		}
+		for j := range 2 {
+			x.Set(i, j, rng.NormFloat64()+1.5*float64(labels[i]))
+		}
+	}
+	y, _ := backprop.OneHot(labels, 2)
+	weights, err := backprop.BalancedWeights(y)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("weights %.3f and %.1f\n", weights[1], weights[0])
+	for _, sampleWeights := range [][]float64{nil, weights} {
+		net, err := backprop.New(2, backprop.Dense{Units: 2, Activation: backprop.Softmax})
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = net.Train(context.Background(), x, y, backprop.TrainConfig{LearningRate: 0.5, Epochs: 500, SampleWeights: sampleWeights})
+		if err != nil {
+			log.Fatal(err)
+		}
+		p, err := net.Predict(x)
+		if err != nil {
+			log.Fatal(err)
+		}
+		confusion, err := backprop.ConfusionMatrix(p, y)
+		if err != nil {
+			log.Fatal(err)
+		}
+		scores, err := backprop.ClassScores(confusion)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("recall of the rare class %.1f, precision %.1f\n", scores[1].Recall, scores[1].Precision)
+	}
+	// Output:
+	// weights 0.525 and 10.5
+	// recall of the rare class 0.2, precision 0.6
+	// recall of the rare class 0.8, precision 0.2
+}
+
+// An autoencoder learns to give back what it takes, here which of eight it was,
+// through three units. Its encoder is its first layer.
+func ExampleNetwork_Slice() {
+	eight, err := backprop.OneHot([]int{0, 1, 2, 3, 4, 5, 6, 7}, 8)
+	if err != nil {
+		log.Fatal(err)
+	}
+	net, err := backprop.New(8,
+		backprop.Dense{Units: 3, Activation: backprop.Sigmoid}, backprop.Dense{Units: 8, Activation: backprop.Softmax})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = net.Train(context.Background(), eight, eight, backprop.TrainConfig{LearningRate: 0.03, Epochs: 2000, Optimizer: &backprop.Adam{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	encoder, err := net.Slice(0, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	codes, err := encoder.Predict(eight)
+	if err != nil {
+		log.Fatal(err)
+	}
+	different := map[string]bool{}
+	for i := range 8 {
+		different[fmt.Sprintf("%.1f", codes.RawRowView(i))] = true
+	}
+	fmt.Printf("%d different codes of %d units\n", len(different), encoder.Outputs())
+	// Output:
+	// 8 different codes of 3 units
+}
+
+// What an output goes by: the derivatives of the loss by the inputs, here of a
+// function of the first and the third of them.
+func ExampleNetwork_InputGradient() {
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, y := mat.NewDense(200, 3, nil), mat.NewDense(200, 1, nil)
+	for i := range 200 {
+		for j := range 3 {
+			x.Set(i, j, rng.NormFloat64())
+		}
+		y.Set(i, 0, 3*x.At(i, 0)-x.At(i, 2)+0.01*rng.NormFloat64())
+	}
+	net, err := backprop.New(3, backprop.Dense{Units: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := net.Train(context.Background(), x, y, backprop.TrainConfig{LearningRate: 0.1, Epochs: 200}); err != nil {
+		log.Fatal(err)
+	}
+	dx, err := net.InputGradient(x, y, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var saliency [3]float64
+	for j := range saliency {
+		saliency[j] = floats.Norm(mat.Col(nil, j, dx), 1)
+	}
+	floats.Scale(1/floats.Sum(saliency[:]), saliency[:])
+	fmt.Printf("%.2f\n", saliency)
+	// Output:
+	// [0.75 0.00 0.25]
+}
+
+// passedOn is the loss whose derivative by an output is its target: dA as it
+// comes from a network behind.
+type passedOn struct{}
+
+func (passedOn) Value(a, y []float64) float64 { return floats.Dot(a, y) }
+
+func (passedOn) Gradient(da, a, y []float64) { copy(da, y) }
+
+// Two networks in a row: a decoder learns to draw what a judge, which stays as
+// it is, takes for a 0, a 1 or a 2.
+func ExampleNetwork_InputGradient_twoNetworks() {
+	images, labels := glyphs(150, 1)
+	y, _ := backprop.OneHot(labels, 3)
+	judge, err := backprop.New(15, backprop.Dense{Units: 3, Activation: backprop.Softmax})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := judge.Train(context.Background(), images, y, backprop.TrainConfig{LearningRate: 0.5, Epochs: 200}); err != nil {
+		log.Fatal(err)
+	}
+	decoder, err := backprop.New(3, backprop.Dense{Units: 15, Activation: backprop.Sigmoid})
+	if err != nil {
+		log.Fatal(err)
+	}
+	wanted, _ := backprop.OneHot([]int{0, 1, 2}, 3)
+	optimizer, grad := &backprop.Adam{}, []float64(nil)
+	for range 300 {
+		drawn, err := decoder.Predict(wanted)
+		if err != nil {
+			log.Fatal(err)
+		}
+		da, err := judge.InputGradient(drawn, wanted, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		da.Scale(3, da) // passedOn is a mean over three samples
+		if _, grad, err = decoder.Gradient(grad, wanted, da, passedOn{}); err != nil {
+			log.Fatal(err)
+		}
+		optimizer.Step(decoder.Params(), grad, 0.05)
+	}
+	drawn, err := decoder.Predict(wanted)
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := judge.Predict(drawn)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(backprop.Classes(p))
+	// Output:
+	// [0 1 2]
+}
+
+// A training loop of one's own does what Train does, where it does the same.
+func ExampleNetwork_TrainingGradient() {
+	x, y := noisySine(64, 1)
+	data := backprop.Data{X: x, Y: y}
+	net, err := backprop.New(1, backprop.Standardize{}, backprop.Dense{Units: 8}, backprop.BatchNorm{Activation: backprop.Tanh},
+		backprop.Dropout{Rate: 0.1}, backprop.Dense{Units: 1}, backprop.Unstandardize{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	trained := net.Clone()
+
+	if err := net.Adapt(data); err != nil { // Standardize and Unstandardize learn
+		log.Fatal(err)
+	}
+	optimizer, grad := &backprop.Adam{}, []float64(nil)
+	for epoch := range uint64(50) {
+		rng := rand.New(rand.NewPCG(7, ^epoch)) // for dropout
+		if _, grad, err = net.TrainingGradient(grad, data, nil, rng); err != nil {
+			log.Fatal(err)
+		}
+		backprop.ClipNorm(grad, 1)
+		optimizer.Step(net.Params(), grad, 0.01)
+	}
+
+	_, err = trained.Train(context.Background(), x, y,
+		backprop.TrainConfig{LearningRate: 0.01, Epochs: 50, Optimizer: &backprop.Adam{}, ClipNorm: 1, Seed: 7})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("as by Train:", slices.Equal(net.Params(), trained.Params()))
+	// Output:
+	// as by Train: true
+}
+
+// Targets may have any unit. Losses are those of standardized targets,
+// predictions are in the unit.
+func ExampleUnstandardize() {
+	x := mat.NewDense(4, 1, []float64{1, 2, 3, 4})
+	grams := mat.NewDense(4, 1, []float64{10000, 12000, 14000, 16000})
+	net, err := backprop.New(1, backprop.Standardize{}, backprop.Dense{Units: 1}, backprop.Unstandardize{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := net.Train(context.Background(), x, grams, backprop.TrainConfig{LearningRate: 0.1, Epochs: 100})
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := net.Predict(mat.NewDense(1, 1, []float64{5}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.0f g, loss below 1e-6: %v\n", p.At(0, 0), h.Epochs[99].Loss < 1e-6)
+	// Output:
+	// 18000 g, loss below 1e-6: true
+}
+
+// Samples that are never the same twice: each epoch draws its own from its
+// number, 20 batches of 32. So would a reader of a file that is larger than
+// memory, or of a stream.
+func ExampleNetwork_TrainBatches() {
+	batches := func(epoch int) iter.Seq2[backprop.Data, error] {
+		return func(yield func(backprop.Data, error) bool) {
+			for b := range 20 {
+				x, y := noisySine(32, uint64(20*epoch+b))
+				if !yield(backprop.Data{X: x, Y: y}, nil) {
+					return
+				}
+			}
+		}
+	}
+	net, err := backprop.New(1, backprop.Dense{Units: 16, Activation: backprop.Tanh}, backprop.Dense{Units: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := net.TrainBatches(context.Background(), batches, backprop.TrainConfig{
+		LearningRate: 0.01, Epochs: 50, Optimizer: &backprop.Adam{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("loss %.2f, that of the noise\n", h.Epochs[49].Loss)
+	// Output:
+	// loss 0.01, that of the noise
+}
+
+// A share of the samples is held out, and what is predicted of it compared.
+func ExampleData_Split() {
+	x, labels := glyphs(100, 1)
+	y, _ := backprop.OneHot(labels, 3)
+	training, test, err := backprop.Data{X: x, Y: y}.Split(0.25, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	net, err := backprop.New(15, backprop.Dense{Units: 3, Activation: backprop.Softmax})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := net.Train(context.Background(), training.X, training.Y, backprop.TrainConfig{LearningRate: 0.5, Epochs: 200}); err != nil {
+		log.Fatal(err)
+	}
+	p, err := net.Predict(test.X)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(slices.Equal(backprop.Classes(p), backprop.Classes(test.Y)))
+	// Output:
+	// true
+}
+
+// Precision, recall and F1 of each class, from a matrix of counts.
+func ExampleClassScores() {
+	scores, err := backprop.ClassScores(mat.NewDense(2, 2, []float64{8, 2, 4, 6}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for class, s := range scores {
+		fmt.Printf("%d: precision %.2f, recall %.2f, F1 %.2f of %d\n", class, s.Precision, s.Recall, s.F1, s.Support)
+	}
+	// Output:
+	// 0: precision 0.67, recall 0.80, F1 0.73 of 10
+	// 1: precision 0.75, recall 0.60, F1 0.67 of 10
+}
+
+// Several labels a row: the share of rows that are right as a whole, and that
+// of each label.
+func ExampleLabelAccuracies() {
+	p := mat.NewDense(3, 2, []float64{0.9, 0.1, 0.7, 0.6, 0.2, 0.8})
+	y := mat.NewDense(3, 2, []float64{1, 0, 1, 0, 0, 1})
+	exact, each, err := backprop.LabelAccuracies(p, y)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.2f %.2f\n", exact, each)
+	// Output:
+	// 0.67 [1.00 0.67]
 }
 
 // ─── Helpers ─────────────────────────────────────────────────────────────────────
