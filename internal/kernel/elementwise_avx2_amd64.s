@@ -538,6 +538,51 @@ TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD SMALL, Y14
 	MAP(SILU_BACKWARD_BODY)
 
+// max(z, 0) + log(1+e) with e = e^−|z|. From √2−1 on log(1+e) is ln 2 + log(1+f) with f = (e−1)/2,
+// below f = e. With s = f/(2+f), log(1+f) = f − (h − s·(h + s²·q(s²))) and h = f²/2, as FreeBSD's log
+// has it.
+#define SOFTPLUS_BODY(LD, ST, inside, store) \
+	LD(R9, Y5);                  \
+	VORPD       SIGN, Y5, Y0;    \
+	VMAXPD      Y0, Y14, Y0;     \
+	EXP;                         \
+	VCMPPD      LESS, Y2, Y11, Y9; \
+	VSUBPD      Y8, Y2, Y3;      \
+	VMULPD      Y12, Y3, Y3;     \
+	VBLENDVPD   Y9, Y3, Y2, Y2;  \
+	VADDPD      Y8, Y8, Y4;      \
+	VADDPD      Y4, Y2, Y4;      \
+	VDIVPD      Y4, Y2, Y4;      \
+	VMULPD      Y4, Y4, Y6;      \
+	VMOVUPD     LOG(6), Y1;      \
+	VFMADD213PD LOG(5), Y6, Y1;  \
+	VFMADD213PD LOG(4), Y6, Y1;  \
+	VFMADD213PD LOG(3), Y6, Y1;  \
+	VFMADD213PD LOG(2), Y6, Y1;  \
+	VFMADD213PD LOG(1), Y6, Y1;  \
+	VFMADD213PD LOG(0), Y6, Y1;  \
+	VMULPD      Y12, Y2, Y0;     \
+	VMULPD      Y2, Y0, Y0;      \
+	VFMADD213PD Y0, Y6, Y1;      \
+	VANDPD      LN2_LOW, Y9, Y7; \
+	VFMADD213PD Y7, Y4, Y1;      \
+	VSUBPD      Y1, Y0, Y0;      \
+	VSUBPD      Y2, Y0, Y0;      \
+	VANDPD      LN2_HIGH, Y9, Y7; \
+	VSUBPD      Y0, Y7, Y0;      \
+	VMAXPD      Y5, Y13, Y5;     \
+	VADDPD      Y5, Y0, Y0;      \
+	ST(Y0, DI)
+
+// func softplusAVX2(o *operands)
+TEXT ·softplusAVX2(SB), NOSPLIT, $0-8
+	OPERANDS
+	VMOVUPD ONE, Y8
+	VMOVUPD LOG_SPLIT, Y11
+	VMOVUPD HALF, Y12
+	VMOVUPD SMALL, Y14
+	MAP(SOFTPLUS_BODY)
+
 // z in Y5, y = min(|z|, 40) in Y6 and e^(−y²/2) in Y2. What y² lacks of being exact, l, is made up for
 // by a factor of 1 − l/2.
 #define BELL(LD) \

@@ -545,6 +545,52 @@ TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD     Z2, K1, (DI)(BX*1)
 	NEXT
 
+// max(z, 0) + log(1+e) with e = e^−|z|. From √2−1 on log(1+e) is ln 2 + log(1+f) with f = (e−1)/2,
+// below f = e. With s = f/(2+f), log(1+f) = f − (h − s·(h + s²·q(s²))) and h = f²/2, as FreeBSD's log
+// has it.
+//
+// func softplusAVX512(o *operands)
+TEXT ·softplusAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD SIGN, Z8
+	VBROADCASTSD LOG_SPLIT, Z9
+	VBROADCASTSD HALF, Z10
+	VADDPD Z30, Z30, Z11
+	VXORPD X15, X15, X15
+	LEAQ LOG(0), R11
+	EACH
+	VMOVUPD.Z   (R9)(BX*1), K1, Z4
+	VORPD       Z8, Z4, Z0
+	VMAXPD      Z0, Z31, Z0
+	EXP
+	VCMPPD      LESS, Z2, Z9, K2
+	VSUBPD      Z30, Z2, K2, Z2
+	VMULPD      Z10, Z2, K2, Z2 // f
+	VADDPD      Z11, Z2, Z5
+	VDIVPD      Z5, Z2, Z5      // s
+	VMULPD      Z5, Z5, Z6
+	VBROADCASTSD (32*6)(R11), Z1
+	VFMADD213PD.BCST (32*5)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*4)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*3)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*2)(R11), Z6, Z1
+	VFMADD213PD.BCST 32(R11), Z6, Z1
+	VFMADD213PD.BCST (R11), Z6, Z1
+	VMULPD      Z10, Z2, Z0
+	VMULPD      Z2, Z0, Z0      // h
+	VFMADD213PD Z0, Z6, Z1
+	VMOVAPD.Z   Z19, K2, Z3     // ln 2, or 0
+	VFMADD213PD Z3, Z5, Z1
+	VSUBPD      Z1, Z0, Z0
+	VSUBPD      Z2, Z0, Z0
+	VMOVAPD.Z   Z18, K2, Z3
+	VSUBPD      Z0, Z3, Z0
+	VMAXPD      Z4, Z15, Z4
+	VADDPD      Z4, Z0, Z0
+	VMOVUPD     Z0, K1, (DI)(BX*1)
+	NEXT
+
 // z in Z4, y = min(|z|, 40) in Z5 and e^(−y²/2) in Z2. What y² lacks of being exact, l, is made up for
 // by a factor of 1 − l/2.
 #define BELL \

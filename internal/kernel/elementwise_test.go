@@ -224,6 +224,7 @@ var elementwise = []struct {
 	{name: "MulSigmoid in place", f: func(dst, _, y, _ []float64) { MulSigmoid(dst, dst, y) }},
 	{name: "SiLUBackward", f: func(dst, x, y, _ []float64) { SiLUBackward(dst, x, y) }},
 	{name: "SiLUBackward in place", f: func(dst, _, y, _ []float64) { SiLUBackward(dst, dst, y) }},
+	{name: "Softplus", f: func(dst, x, _, _ []float64) { Softplus(dst, x) }},
 	{name: "GELU", f: func(dst, x, _, _ []float64) { GELU(dst, x) }},
 	{name: "GELUBackward", f: GELUBackward, a: GELU},
 	{name: "GELUBackward in place", f: func(dst, _, y, w []float64) { GELUBackward(dst, dst, y, w) }, a: GELU},

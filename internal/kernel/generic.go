@@ -184,6 +184,8 @@ func applyGeneric(f loop, o *operands) {
 		mulSigmoidGeneric(o)
 	case siluBackward:
 		siluBackwardGeneric(o)
+	case softplus:
+		softplusGeneric(o)
 	case gelu:
 		geluGeneric(o)
 	case geluBackward:
@@ -267,6 +269,13 @@ func siluBackwardGeneric(o *operands) {
 	dst, xs, _, zs, _ := o.slices()
 	for i, z := range zs {
 		dst[i] = xs[i] * (logistic(z) * (1 + z*logistic(-z)))
+	}
+}
+
+func softplusGeneric(o *operands) {
+	dst, _, _, zs, _ := o.slices()
+	for i, z := range zs {
+		dst[i] = max(z, 0) + math.Log1p(expOf(-math.Abs(z)))
 	}
 }
 
