@@ -1,6 +1,6 @@
 // Command benchmark measures the library, and beside it NumPy and PyTorch where they are installed,
-// on the same data, initial weights and batches; the activations, layers, losses and optimizers that
-// a network may have also beside PyTorch in float32.
+// on the same data, initial weights and batches; the activations, layers, losses and optimizers
+// that a network may have also beside PyTorch in float32.
 //
 //	go run ./examples/benchmark
 //	go run ./examples/benchmark -python /usr/bin/python3 -rounds 20

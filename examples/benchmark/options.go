@@ -9,8 +9,8 @@ import (
 )
 
 // A torch is what an option is in PyTorch, in Python: what stands behind a hidden layer, the
-// optimizer of W and b, all weights and all other parameters, and what is done to the gradients of p,
-// all of them, before its step.
+// optimizer of W and b, all weights and all other parameters, and what is done to the gradients of
+// p, all of them, before its step.
 type torch struct{ front, bias, behind, optimizer, clip string }
 
 // option is 784-256-256-10 on 6,400 samples, batch 128, with something other than ReLU, softmax and

@@ -28,8 +28,8 @@ type peer struct {
 	stderr        bytes.Buffer
 }
 
-// startPeer starts the script for numpy, torch or float32, with one thread. Its error says why there is no
-// such peer.
+// startPeer starts the script for numpy, torch or float32, with one thread. Its error says why
+// there is no such peer.
 func startPeer(python, dir, name, module string) (*peer, error) {
 	script := filepath.Join(dir, "peers.py")
 	if err := os.WriteFile(script, peersScript, 0o600); err != nil {
@@ -72,8 +72,8 @@ func (p *peer) takes(w *workload) bool {
 	return p.module != "numpy"
 }
 
-// tolerance is by how much its losses may differ, relatively. Dropout draws other numbers there, and
-// clipping adds 1e-6 to the norm.
+// tolerance is by how much its losses may differ, relatively. Dropout draws other numbers there,
+// and clipping adds 1e-6 to the norm.
 func (p *peer) tolerance(w *workload) float64 {
 	switch {
 	case strings.Contains(w.Modules, "Dropout"):

@@ -92,7 +92,8 @@ func ELUBackward(dz, da, z []float64, scale, alpha float64) {
 	o.run(eluBackward)
 }
 
-// MulSigmoid sets dst[i] = x[i]·σ(z[i]), within 3 ulp where σ is not subnormal: with x = z it is SiLU. dst may be x or z.
+// MulSigmoid sets dst[i] = x[i]·σ(z[i]), within 3 ulp where σ is not subnormal: with x = z it is
+// SiLU. dst may be x or z.
 func MulSigmoid(dst, x, z []float64) {
 	checkLength(x, len(dst))
 	checkLength(z, len(dst))
@@ -115,9 +116,8 @@ func Softplus(a, z []float64) {
 	o.run(softplus)
 }
 
-// GELU sets a[i] = z[i]·Φ(z[i]), Φ being the normal distribution function, within 6 ulp; the Go version
-// is less accurate in the lower tail. a may be
-// z.
+// GELU sets a[i] = z[i]·Φ(z[i]), Φ being the normal distribution function, within 6 ulp; the Go
+// version is less accurate in the lower tail. a may be z.
 func GELU(a, z []float64) {
 	checkLength(z, len(a))
 	o := operands{dst: first(a), n: len(a), z: first(z)}
@@ -336,9 +336,9 @@ func RMS(params, grad, v, m, b []float64, s RMSStep) {
 	}
 }
 
-// LogisticLoss returns the sum of −y·log σ(z) − (1−y)·log σ(−z) = max(z, 0) − z·y + log(1+e^−|z|). The
-// first two terms cancel where z and y agree, so they are taken together: they are z·(1−y) above 0 and
-// −z·y below.
+// LogisticLoss returns the sum of −y·log σ(z) − (1−y)·log σ(−z) = max(z, 0) − z·y + log(1+e^−|z|).
+// The first two terms cancel where z and y agree, so they are taken together: they are z·(1−y)
+// above 0 and −z·y below.
 func LogisticLoss(z, y []float64) (sum float64) {
 	checkLength(y, len(z))
 	var logs [32]float64

@@ -32,8 +32,8 @@ func refBell(x float64) reference { return refExp(square(x).scale(-0.5)) }
 
 var rootOf2Pi = double{0x1.40d931ff62706p+1, -0x1.a6a0d6f814637p-53}
 
-// refNormal is Φ(x)·e^(x²/2) for x ≤ 0, and Φ(x) for x > 0: the series Φ = 1/2 + φ·(x + x³/3 + x⁵/15
-// + …) or, in the tail, the continued fraction Φ(−y) = φ/(y + 1/(y + 2/(y + 3/…))).
+// refNormal is Φ(x)·e^(x²/2) for x ≤ 0, and Φ(x) for x > 0: the series Φ = 1/2 + φ·(x + x³/3 +
+// x⁵/15 + …) or, in the tail, the continued fraction Φ(−y) = φ/(y + 1/(y + 2/(y + 3/…))).
 func refNormal(x float64) double {
 	if x > 0 {
 		return one.add(refNormal(-x).mul(refBell(x).plain()).scale(-1))
@@ -54,8 +54,8 @@ func refNormal(x float64) double {
 	return double{0.5, 0}.div(refBell(x).plain()).add(sum.div(rootOf2Pi).scale(-1))
 }
 
-// refSoftplus is log(1+e^x) by Newton's method from a y that is good to 1e-16: y + (1+e^x)·e^−y − 1, or
-// where e^x is small by its series.
+// refSoftplus is log(1+e^x) by Newton's method from a y that is good to 1e-16: y + (1+e^x)·e^−y −
+// 1, or where e^x is small by its series.
 func refSoftplus(x float64) reference {
 	e := refExp(double{x, 0})
 	switch {
@@ -142,8 +142,8 @@ func TestActivationsAreWithinTheirBounds(t *testing.T) {
 	}
 }
 
-// TestDerivativesOfActivationsAreAccurate bounds the errors by those of the terms, which cancel where
-// the derivative changes its sign.
+// TestDerivativesOfActivationsAreAccurate bounds the errors by those of the terms, which cancel
+// where the derivative changes its sign.
 func TestDerivativesOfActivationsAreAccurate(t *testing.T) {
 	z := points()
 	da := slices.Repeat([]float64{1}, len(z))
@@ -436,8 +436,8 @@ func TestDropoutDrawsSplitMix64(t *testing.T) {
 }
 
 // TestDropoutsNumbersAreIndependent counts, for the same and the next element and key, how often
-// elements are kept and how often two are. Off by more than 5 standard deviations is a chance of one
-// in a million.
+// elements are kept and how often two are. Off by more than 5 standard deviations is a chance of
+// one in a million.
 func TestDropoutsNumbersAreIndependent(t *testing.T) {
 	const n = 1 << 16
 	ones := slices.Repeat([]float64{1}, n)

@@ -28,9 +28,10 @@ func SoftmaxBackward(dz, da, a []float64) {
 }
 
 // CrossEntropy returns the sum of −Σ y·log a over the rows of out elements, a being Softmax of z. A
-// row's loss is log Σe^z − Σ y·z. With m the unit of the largest z, log Σe^z is zₘ + log(1+r), where r =
-// Σ e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no exponential is taken twice and a small loss
-// keeps its digits. Nor is a logarithm taken for each row: Σ log(1+r) is log(1+p) with 1+p = Π(1+r).
+// row's loss is log Σe^z − Σ y·z. With m the unit of the largest z, log Σe^z is zₘ + log(1+r),
+// where r = Σ e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no exponential is taken twice and
+// a small loss keeps its digits. Nor is a logarithm taken for each row: Σ log(1+r) is log(1+p) with
+// 1+p = Π(1+r).
 func CrossEntropy(z, a, y []float64, out int) (loss float64) {
 	checkLength(a, len(z))
 	checkLength(y, len(z))

@@ -335,13 +335,9 @@ func correlateGeneric(o *operands) {
 
 func dropoutGeneric(o *operands) {
 	dst, xs, _, _, _ := o.slices()
-	key := o.key
+	key, factors := o.key, [2]float64{o.p, 0}
 	for i, x := range xs {
-		factor := 0.0
-		if mix(key)/2 >= o.threshold {
-			factor = o.p
-		}
-		dst[i] = factor * x
+		dst[i] = factors[(mix(key)/2-o.threshold)>>63] * x // without a branch, which nobody could predict
 		key += weyl
 	}
 }
