@@ -2,7 +2,6 @@ package backprop
 
 import (
 	"cmp"
-	"math"
 	"strconv"
 	"strings"
 
@@ -185,11 +184,7 @@ type softplus struct{}
 
 func (softplus) String() string { return "Softplus" }
 
-func (softplus) Forward(a, z []float64) {
-	for i, v := range z {
-		a[i] = max(v, 0) + math.Log1p(math.Exp(-math.Abs(v)))
-	}
-}
+func (softplus) Forward(a, z []float64) { kernel.Softplus(a, z) }
 
 // f′(z) = σ(z)
 func (softplus) Backward(dz, da, z, a []float64) { kernel.MulSigmoid(dz, da, z) }
@@ -215,38 +210,11 @@ func (softmax) String() string { return "Softmax" }
 
 func (f softmax) Forward(a, z []float64) { f.forwardRows(a, z, len(z)) }
 
-// forwardRows is Forward of every row of out elements, with one call for all exponentials. A row's
-// largest z is subtracted first, so that none overflows.
-func (softmax) forwardRows(a, z []float64, out int) {
-	for i := 0; i < len(z); i += out {
-		row, top := z[i:i+out], math.Inf(-1)
-		for _, v := range row {
-			top = max(top, v)
-		}
-		for j, v := range row {
-			a[i+j] = v - top
-		}
-	}
-	kernel.Exp(a, a)
-	for i := 0; i < len(a); i += out {
-		row, sum := a[i:i+out], 0.0
-		for _, v := range row {
-			sum += v
-		}
-		kernel.Scale(1/sum, row)
-	}
-}
+// forwardRows is Forward of every row of out elements.
+func (softmax) forwardRows(a, z []float64, out int) { kernel.Softmax(a, z, out) }
 
 // dzᵢ = Σⱼ daⱼ·∂aⱼ/∂zᵢ = aᵢ·(daᵢ − Σⱼ daⱼ·aⱼ)
-func (softmax) Backward(dz, da, z, a []float64) {
-	dot := 0.0
-	for j, a := range a {
-		dot += da[j] * a
-	}
-	for i, a := range a {
-		dz[i] = a * (da[i] - dot)
-	}
-}
+func (softmax) Backward(dz, da, z, a []float64) { kernel.SoftmaxBackward(dz, da, a) }
 
 // parametric is the saved name of an activation with a parameter, as "LeakyReLU(0.01)".
 func parametric(name string, v float64) string {

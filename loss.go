@@ -185,20 +185,7 @@ func (binaryCrossEntropy) output() Activation { return Sigmoid }
 
 // L = max(z,0) − z·y + log(1+e^−|z|)
 func (binaryCrossEntropy) valueZ(z, _, y []float64, _ int) float64 {
-	sum := 0.0
-	for i, z := range z {
-		sum += binaryCrossEntropyZ(z, y[i])
-	}
-	return sum / float64(len(z))
-}
-
-// The first two terms cancel where z and y agree, so they are taken together: max(z,0) − z·y is
-// z·(1−y) above 0 and −z·y below.
-func binaryCrossEntropyZ(z, y float64) float64 {
-	if z > 0 {
-		return z*(1-y) + math.Log1p(math.Exp(-z))
-	}
-	return -z*y + math.Log1p(math.Exp(z))
+	return kernel.LogisticLoss(z, y) / float64(len(z))
 }
 
 func (binaryCrossEntropy) terms(rows, cols int) int { return rows * cols }
@@ -230,29 +217,9 @@ func (crossEntropy) Gradient(da, a, y []float64) {
 
 func (crossEntropy) output() Activation { return Softmax }
 
-// L = log Σeᶻ − Σ y·z. With m the unit of the largest z, log Σeᶻ is zₘ + log(1+r), where r = Σ
-// e^(zᵢ−zₘ) over i≠m, and e^(zᵢ−zₘ) is aᵢ/aₘ, so that no exponential is taken twice and a small
-// loss keeps its digits. Nor is a logarithm taken for each sample: Σ log(1+r) is log(1+p) with
-// 1+p = Π(1+r).
+// L = log Σeᶻ − Σ y·z
 func (crossEntropy) valueZ(z, a, y []float64, out int) float64 {
-	sum, p := 0.0, 0.0
-	for lo := 0; lo < len(z); lo += out {
-		z, a, y := z[lo:lo+out], a[lo:lo+out], y[lo:lo+out]
-		zm, am, rest := z[0], a[0], 0.0
-		for i := 1; i < out; i++ { // without branches, which nobody could predict
-			rest += min(am, a[i])
-			zm, am = max(zm, z[i]), max(am, a[i])
-		}
-		for i, v := range z {
-			sum += y[i] * (zm - v)
-		}
-		r := rest / am
-		if p += r + p*r; p > 1e100 {
-			sum += math.Log1p(p)
-			p = 0
-		}
-	}
-	return (sum + math.Log1p(p)) / float64(len(z)/out)
+	return kernel.CrossEntropy(z, a, y, out) / float64(len(z)/out)
 }
 
 func (crossEntropy) terms(rows, _ int) int { return rows }

@@ -17,6 +17,10 @@ func tiny() []*workload {
 		{Name: "adam", Title: "short last batch", Inputs: 5, Layers: classifier(backprop.ReLU, 0, 8, 7), Rows: 70, Batch: 32, Epochs: 4, Rate: 1e-2, Adam: true, Draw: clusters},
 		{Name: "deep", Title: "tanh", Inputs: 8, Layers: classifier(backprop.Tanh, backprop.Orthogonal, 8, 8, 8), Rows: 64, Batch: 16, Epochs: 3, Rate: 1e-2, Draw: clusters, Workers: true},
 		{Name: "forward", Title: "forward", Inputs: 6, Layers: classifier(backprop.ReLU, 0, 9), Rows: 3, Batch: 3, Calls: 2, Draw: clusters},
+		{Name: "option", Title: "option", Inputs: 6, Layers: append([]backprop.Layer{backprop.Standardize{}}, classifier(backprop.GELU, 0, 9)...), Rows: 70,
+			Batch: 32, Epochs: 2, Rate: 1e-2, Draw: clusters, Config: backprop.TrainConfig{Optimizer: &backprop.RMSProp{}, ClipValue: 0.01},
+			Modules: "Standardize(), nn.Linear(6, 9), nn.GELU(), nn.Linear(9, 10)", Optimizer: "optim.RMSprop(W + b, lr=1e-2)",
+			Clip: "nn.utils.clip_grad_value_(p, 0.01)"},
 	}
 }
 

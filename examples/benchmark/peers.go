@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 //go:embed peers.py
@@ -20,20 +21,21 @@ var peersScript []byte
 // it and loading data count in no measurement.
 type peer struct {
 	Name, Version string
+	module        string
 	process       *exec.Cmd
 	commands      io.WriteCloser
 	answers       *bufio.Reader
 	stderr        bytes.Buffer
 }
 
-// startPeer starts the script for numpy or torch, with one thread. Its error says why there is no
-// such peer.
+// startPeer starts the script for numpy, torch or float32, with one thread. Its error says why
+// there is no such peer.
 func startPeer(python, dir, name, module string) (*peer, error) {
 	script := filepath.Join(dir, "peers.py")
 	if err := os.WriteFile(script, peersScript, 0o600); err != nil {
 		return nil, err
 	}
-	p := &peer{Name: name, process: exec.Command(python, script, module)}
+	p := &peer{Name: name, module: module, process: exec.Command(python, script, module)}
 	p.process.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1")
 	p.process.Stderr = &p.stderr
 	var err error
@@ -59,6 +61,27 @@ func startPeer(python, dir, name, module string) (*peer, error) {
 	}
 	p.Version = hello.Version
 	return p, nil
+}
+
+// takes reports whether the peer takes part in a workload: options are PyTorch's alone, and nothing
+// else is measured in float32.
+func (p *peer) takes(w *workload) bool {
+	if w.Modules == "" {
+		return p.module != "float32"
+	}
+	return p.module != "numpy"
+}
+
+// tolerance is by how much its losses may differ, relatively. Dropout draws other numbers there,
+// and clipping adds 1e-6 to the norm.
+func (p *peer) tolerance(w *workload) float64 {
+	switch {
+	case strings.Contains(w.Modules, "Dropout"):
+		return 1
+	case strings.Contains(w.Clip, "norm") || p.module == "float32":
+		return 1e-3
+	}
+	return 1e-9
 }
 
 // load lets the peer read a workload that has been saved.

@@ -1,12 +1,14 @@
-"""NumPy's or PyTorch's side of the benchmark: python3 peers.py numpy|torch
+"""NumPy's or PyTorch's side of the benchmark: python3 peers.py numpy|torch|float32
 
 Reads a command a line from standard input and answers each with a line, both
 in JSON: {"load": workload} reads a workload's data, initial parameters and
 order of samples, {"run": name} trains it from those parameters, or predicts,
-and answers with the seconds that took and the losses. All is float64.
+and answers with the seconds that took and the losses. All is float64, but
+for float32, PyTorch's.
 """
 
 import ctypes
+import functools
 import gc
 import json
 import os
@@ -20,21 +22,25 @@ except ImportError as e:
     sys.exit()
 
 
+@functools.lru_cache(None)
+def fromfile(path, dtype):
+    return np.fromfile(path, dtype)
+
+
 class Workload:
     """A workload's description and its arrays."""
 
     def __init__(self, spec):
         def read(name, dtype, *shape):
-            path = os.path.join(spec["dir"], spec["name"] + "." + name)
-            return np.fromfile(path, dtype).reshape(shape)
+            return fromfile(os.path.join(spec["dir"], name), dtype).reshape(shape)
 
         self.__dict__.update(spec)  # rows, inputs, units, activations, loss, optimizer, rate, batch, epochs, calls
-        self.x = read("x", "<f8", self.rows, self.inputs)
-        self.y = read("y", "<f8", self.rows, self.units[-1])
+        self.x = read(self.data + ".x", "<f8", self.rows, self.inputs)
+        self.y = read(self.data + ".y", "<f8", self.rows, self.outputs)
         self.labels = self.y.argmax(axis=1)
-        self.params = read("params", "<f8", -1)
+        self.params = read(self.name + ".params", "<f8", -1)
         # The samples of each epoch in their order, or None for all at once.
-        self.order = read("order", "<i8", self.epochs, self.rows) if self.shuffle else None
+        self.order = read(self.data + ".order", "<i8", self.epochs, self.rows) if self.shuffle else None
 
     def views(self, flat):
         """W (out×in) and b of every layer as views of a flat array."""
@@ -232,15 +238,18 @@ class NumPy:
 
 
 class PyTorch:
-    def __init__(self):
+    def __init__(self, dtype="float64"):
         import torch
 
         torch.set_num_threads(1)
-        torch.set_default_dtype(torch.float64)
+        self.dtype = getattr(torch, dtype)
+        torch.set_default_dtype(self.dtype)
         self.torch = torch
         self.version = "PyTorch " + torch.__version__
 
     def network(self, w):
+        if w.modules:
+            return self.option(w)
         torch, modules, fan_in = self.torch, [], w.inputs
         for units, f in zip(w.units, w.activations):
             modules.append(torch.nn.Linear(fan_in, units))
@@ -257,15 +266,38 @@ class PyTorch:
                 m.bias.copy_(torch.from_numpy(b))
         return net
 
+    def option(self, w):
+        """The network of an option, whose modules are spelled out."""
+        torch, mean, std = self.torch, *map(self.torch.from_numpy, (w.x.mean(0), w.x.std(0)))
+        mean, std = mean.to(self.dtype), std.to(self.dtype)
+
+        class Standardize(torch.nn.Module):
+            def forward(self, x):
+                return (x - mean) / std
+
+        net = torch.nn.Sequential(*eval(w.modules, {"nn": torch.nn, "Standardize": Standardize}))
+        start = 0
+        with torch.no_grad():
+            for p in net.parameters():
+                p.copy_(torch.from_numpy(w.params[start : start + p.numel()].reshape(p.shape)))
+                start += p.numel()
+        return net
+
     def train(self, w):
         torch, net = self.torch, self.network(w)
-        if w.optimizer == "Adam":
+        names = {"nn": torch.nn, "optim": torch.optim, "p": list(net.parameters())}
+        names["W"] = [p for p in names["p"] if p.dim() > 1]
+        names["b"] = [p for p in names["p"] if p.dim() == 1]
+        clip = compile(w.clip or "None", "clip", "eval")
+        if w.modules:
+            optimizer = eval(w.optimizer, names)
+        elif w.optimizer == "Adam":
             optimizer = torch.optim.Adam(net.parameters(), lr=w.rate)
         else:
             optimizer = torch.optim.SGD(net.parameters(), lr=w.rate)
-        criterion = torch.nn.MSELoss() if w.loss == "MSE" else torch.nn.CrossEntropyLoss()
-        inputs = torch.from_numpy(w.x)
-        targets = torch.from_numpy(w.y if w.loss == "MSE" else w.labels)
+        criterion = getattr(torch.nn, w.loss + "Loss")()
+        inputs = torch.from_numpy(w.x).to(self.dtype)
+        targets = torch.from_numpy(w.labels) if w.loss == "CrossEntropy" else torch.from_numpy(w.y).to(self.dtype)
         order = None if w.order is None else torch.from_numpy(w.order)
         slices, losses = w.batches(), []
         start = time.perf_counter()
@@ -279,6 +311,7 @@ class PyTorch:
                 optimizer.zero_grad(set_to_none=True)
                 loss = criterion(net(x), y)
                 loss.backward()
+                eval(clip, names)
                 optimizer.step()
                 total += loss.item() * len(x)
             losses.append(total / w.rows)
@@ -295,7 +328,7 @@ class PyTorch:
 
 def main():
     try:
-        side = {"numpy": NumPy, "torch": PyTorch}[sys.argv[1]]()
+        side = {"numpy": NumPy, "torch": PyTorch, "float32": lambda: PyTorch("float32")}[sys.argv[1]]()
     except ImportError as e:
         print(json.dumps({"error": str(e)}), flush=True)
         return

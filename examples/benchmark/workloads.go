@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -19,7 +20,7 @@ type workload struct {
 	Name    string // also the name of its files
 	Title   string
 	Inputs  int
-	Layers  []backprop.Dense
+	Layers  []backprop.Layer
 	Rows    int
 	Batch   int                                 // samples a step; all of them are not shuffled
 	Epochs  int                                 // in a round; 0 for a prediction
@@ -29,13 +30,18 @@ type workload struct {
 	Draw    func(w *workload) (x, y *mat.Dense) // the data
 	Workers bool                                // also measured with two workers
 
+	// Of an option.
+	Data                     string               // the name of the files of the data; "" means Name
+	Config                   backprop.TrainConfig // what else there is
+	Modules, Optimizer, Clip string               // the same for PyTorch
+
 	x, y   *mat.Dense
 	net    *backprop.Network
 	params []float64 // the initial ones
 }
 
-// The workloads, in the order of the table.
-var workloads = []*workload{
+// The workloads, in the order of the tables.
+var workloads = append([]*workload{
 	{
 		Name: "xor", Title: "XOR 2-4-1, full batch, gradient descent: an epoch",
 		Inputs: 2, Layers: sigmoids(4, 1), Rows: 4, Batch: 4, Epochs: 4000, Rate: 1, Draw: xor,
@@ -70,9 +76,9 @@ var workloads = []*workload{
 		Name: "thousand", Title: "forward of 1000 samples, 784-128(ReLU)-10",
 		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1000, Batch: 1000, Calls: 10, Draw: clusters,
 	},
-}
+}, options()...)
 
-func sigmoids(units ...int) (layers []backprop.Dense) {
+func sigmoids(units ...int) (layers []backprop.Layer) {
 	for _, n := range units {
 		layers = append(layers, backprop.Dense{Units: n, Activation: backprop.Sigmoid})
 	}
@@ -80,7 +86,7 @@ func sigmoids(units ...int) (layers []backprop.Dense) {
 }
 
 // classifier has ten classes behind hidden layers.
-func classifier(f backprop.Activation, init backprop.Initializer, hidden ...int) (layers []backprop.Dense) {
+func classifier(f backprop.Activation, init backprop.Initializer, hidden ...int) (layers []backprop.Layer) {
 	for _, n := range hidden {
 		layers = append(layers, backprop.Dense{Units: n, Activation: f, Init: init})
 	}
@@ -102,7 +108,7 @@ func xor(*workload) (x, y *mat.Dense) {
 // clusters draws each sample from a normal distribution around the centre of its class.
 func clusters(w *workload) (x, y *mat.Dense) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	classes := w.Layers[len(w.Layers)-1].Units
+	const classes = 10
 	centres := mat.NewDense(classes, w.Inputs, nil)
 	centres.Apply(func(i, j int, v float64) float64 { return 0.2 * rng.NormFloat64() }, centres)
 	x, y = mat.NewDense(w.Rows, w.Inputs, nil), mat.NewDense(w.Rows, classes, nil)
@@ -120,11 +126,7 @@ func clusters(w *workload) (x, y *mat.Dense) {
 // prepare draws the data and makes the network.
 func (w *workload) prepare() error {
 	w.x, w.y = w.Draw(w)
-	layers := make([]backprop.Layer, len(w.Layers))
-	for i, l := range w.Layers {
-		layers[i] = l
-	}
-	net, err := backprop.New(w.Inputs, layers...)
+	net, err := backprop.New(w.Inputs, w.Layers...)
 	if err != nil {
 		return err
 	}
@@ -135,8 +137,13 @@ func (w *workload) prepare() error {
 // loss is that of the training: the tutorial's XOR has squares, a classifier what belongs to its
 // softmax.
 func (w *workload) loss() (name string, l backprop.Loss) {
-	if w.Layers[len(w.Layers)-1].Activation == backprop.Softmax {
+	switch output := w.Layers[len(w.Layers)-1].(backprop.Dense); {
+	case output.Activation == backprop.Softmax:
 		return "CrossEntropy", backprop.CrossEntropy
+	case w.Config.Loss == backprop.MAE:
+		return "L1", backprop.MAE
+	case w.Config.Loss == backprop.Huber{}:
+		return "Huber", backprop.Huber{}
 	}
 	return "MSE", backprop.MSE
 }
@@ -155,9 +162,12 @@ func (w *workload) run() (r result, err error) {
 		return w.predict()
 	}
 	_, loss := w.loss()
-	config := backprop.TrainConfig{LearningRate: w.Rate, Epochs: w.Epochs, BatchSize: w.Batch, Loss: loss}
+	config := w.Config
+	config.LearningRate, config.Epochs, config.BatchSize, config.Loss = w.Rate, w.Epochs, w.Batch, loss
 	if w.Adam {
 		config.Optimizer = &backprop.Adam{}
+	} else if o, ok := config.Optimizer.(backprop.Stateful); ok {
+		o.SetState(nil) // as new
 	}
 	h, err := w.net.Train(context.Background(), w.x, w.y, config)
 	if err != nil {
@@ -200,16 +210,21 @@ func (w *workload) order() (order []int64) {
 // float64, NAME.order as int64. It returns the workload's description.
 func (w *workload) save(dir string) (json.RawMessage, error) {
 	shuffle := w.Epochs > 0 && w.Batch < w.Rows
-	files := map[string]any{"x": w.x.RawMatrix().Data, "y": w.y.RawMatrix().Data, "params": w.params}
+	data := cmp.Or(w.Data, w.Name)
+	files := map[string]any{data + ".x": w.x.RawMatrix().Data, data + ".y": w.y.RawMatrix().Data, w.Name + ".params": w.params}
 	if shuffle {
-		files["order"] = w.order()
+		files[data+".order"] = w.order()
 	}
-	for suffix, data := range files {
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil { // the options share their data
+			continue
+		}
 		b, err := binary.Append(nil, binary.LittleEndian, data)
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, w.Name+"."+suffix), b, 0o600); err != nil {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -221,11 +236,14 @@ func (w *workload) save(dir string) (json.RawMessage, error) {
 	var units []int
 	var activations []string
 	for _, l := range w.Layers {
-		units, activations = append(units, l.Units), append(activations, l.Activation.String())
+		if l, ok := l.(backprop.Dense); ok && w.Modules == "" {
+			units, activations = append(units, l.Units), append(activations, l.Activation.String())
+		}
 	}
 	return json.Marshal(map[string]any{
 		"dir": dir, "name": w.Name, "inputs": w.Inputs, "units": units, "activations": activations,
 		"rows": w.Rows, "batch": w.Batch, "epochs": w.Epochs, "calls": w.Calls, "shuffle": shuffle,
-		"loss": loss, "optimizer": optimizer, "rate": w.Rate,
+		"loss": loss, "optimizer": cmp.Or(w.Optimizer, optimizer), "rate": w.Rate,
+		"data": data, "outputs": w.y.RawMatrix().Cols, "modules": w.Modules, "clip": w.Clip,
 	})
 }

@@ -65,6 +65,7 @@ func BenchmarkElementwise(b *testing.B) {
 		run("ELUBackward", func() { ELUBackward(x, y, z, 1, 1) })
 		run("SiLU", func() { MulSigmoid(a, z, z) })
 		run("SiLUBackward", func() { SiLUBackward(x, y, z) })
+		run("Softplus", func() { Softplus(a, z) })
 		run("GELU", func() { GELU(a, z) })
 		run("GELUBackward", func() { GELUBackward(x, y, z, a) })
 		run("Normalize", func() { Normalize(a, z, x, y, y) })

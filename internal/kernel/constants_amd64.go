@@ -58,8 +58,8 @@ var constants = [...][4]float64{
 	lanes4(0x1p-60), // Φ is 1/2 closer to zero
 	lanes4(math.SqrtPi / math.Pi / math.Sqrt2), // 1/√(2π)
 
-	// P(w) = (y+5)·Φ(−y)·e^(y²/2) with w = 10/(y+5) − 1, for 0 ≤ y ≤ 40: the minimax polynomial, off
-	// by at most 1.5e-17 of P.
+	// P(w) = (y+5)·Φ(−y)·e^(y²/2) with w = 10/(y+5) − 1, for 0 ≤ y ≤ 40: the minimax
+	// polynomial, off by at most 1.5e-17 of P.
 	lanes4(0x1.89d3abe1f95aep-1),
 	lanes4(0x1.54ad03f27ca16p-1),
 	lanes4(0x1.fb31653876f9ep-2),
@@ -92,6 +92,17 @@ var constants = [...][4]float64{
 	lanes4(math.Float64frombits(mix2 >> 32)),
 	lanes4(math.Float64frombits(4 * weyl & math.MaxUint64)),
 	lanes4(math.Float64frombits(8 * weyl & math.MaxUint64)),
+
+	// log(1+f) = f − f²/2 + s·(f²/2 + s²·q(s²)) with s = f/(2+f) for |s| ≤ 0.1716: FreeBSD's
+	// minimax polynomial for s²·q, off by at most 2⁻⁵⁸.
+	lanes4(6.666666666666735130e-01),
+	lanes4(3.999999999940941908e-01),
+	lanes4(2.857142874366239149e-01),
+	lanes4(2.222219843214978396e-01),
+	lanes4(1.818357216161805012e-01),
+	lanes4(1.531383769920937332e-01),
+	lanes4(1.479819860511658591e-01),
+	lanes4(math.Sqrt2 - 1), // up to here f = e, beyond log(1+e) = ln 2 + log(1+f) with f = (e−1)/2
 }
 
 // weyls are the first multiples of the generator's increment.

@@ -46,3 +46,5 @@
 #define MIX2_HIGH CONSTANT(63)
 #define STEPS4    CONSTANT(64)
 #define STEPS8    CONSTANT(65)
+#define LOG(i)    CONSTANT(66+i)
+#define LOG_SPLIT CONSTANT(73)

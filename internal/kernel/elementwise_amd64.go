@@ -104,12 +104,10 @@ func adam(params, grad, m, v []float64, s *AdamStep) {
 //go:noinline
 func axpy(alpha float64, x, y []float64) {
 	switch active {
-	case avx512:
-		axpyAVX512(alpha, x, y)
-	case avx2:
-		axpyAVX2(alpha, x, y)
-	default:
+	case generic:
 		axpyGeneric(alpha, x, y)
+	default:
+		axpyAVX2(alpha, x, y) // bound by memory: wider registers gain nothing
 	}
 }
 
@@ -158,9 +156,6 @@ func reluBackwardAVX512(dz, da, z []float64)
 
 //go:noescape
 func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-
-//go:noescape
-func axpyAVX512(alpha float64, x, y []float64)
 
 //go:noescape
 func dotAVX512(sums *[32]float64, x, y []float64)

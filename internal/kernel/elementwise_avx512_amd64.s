@@ -354,8 +354,8 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
 
-// Z5 = √v, v being Z1. It takes no VSQRTPD, which would occupy the divider for twice as long as all the
-// rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t +
+// Z5 = √v, v being Z1. It takes no VSQRTPD, which would occupy the divider for twice as long as all
+// the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t +
 // t·e·(1/2 + 3/8·e + 5/16·e²); the rounding of t is in e, too, and so halved. The roots of 0 and
 // infinity are themselves.
 #define ROOT \
@@ -407,19 +407,6 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-136
 	VMOVUPD      Z0, K1, (R8)(BX*1)
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
-	NEXT
-
-// func axpyAVX512(alpha float64, x, y []float64)
-TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
-	VBROADCASTSD alpha+0(FP), Z16
-	MOVQ x_base+8(FP), SI
-	MOVQ y_base+32(FP), DI
-	MOVQ y_len+40(FP), CX
-	EACH
-	VMOVUPD.Z   (SI)(BX*1), K1, Z1
-	VMOVUPD.Z   (DI)(BX*1), K1, Z0
-	VFMADD231PD Z16, Z1, Z0
-	VMOVUPD     Z0, K1, (DI)(BX*1)
 	NEXT
 
 // sums[i%32] += x[i]·y[i], each product rounded, for a length that is a multiple of 32.
@@ -545,8 +532,54 @@ TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD     Z2, K1, (DI)(BX*1)
 	NEXT
 
-// z in Z4, y = min(|z|, 40) in Z5 and e^(−y²/2) in Z2. What y² lacks of being exact, l, is made up for
-// by a factor of 1 − l/2.
+// max(z, 0) + log(1+e) with e = e^−|z|. From √2−1 on log(1+e) is ln 2 + log(1+f) with f = (e−1)/2,
+// below f = e. With s = f/(2+f), log(1+f) = f − (h − s·(h + s²·q(s²))) and h = f²/2, as FreeBSD's
+// log has it.
+//
+// func softplusAVX512(o *operands)
+TEXT ·softplusAVX512(SB), NOSPLIT, $0-8
+	OPERANDS
+	EXP_CONSTANTS
+	VBROADCASTSD SIGN, Z8
+	VBROADCASTSD LOG_SPLIT, Z9
+	VBROADCASTSD HALF, Z10
+	VADDPD Z30, Z30, Z11
+	VXORPD X15, X15, X15
+	LEAQ LOG(0), R11
+	EACH
+	VMOVUPD.Z   (R9)(BX*1), K1, Z4
+	VORPD       Z8, Z4, Z0
+	VMAXPD      Z0, Z31, Z0
+	EXP
+	VCMPPD      LESS, Z2, Z9, K2
+	VSUBPD      Z30, Z2, K2, Z2
+	VMULPD      Z10, Z2, K2, Z2 // f
+	VADDPD      Z11, Z2, Z5
+	VDIVPD      Z5, Z2, Z5      // s
+	VMULPD      Z5, Z5, Z6
+	VBROADCASTSD (32*6)(R11), Z1
+	VFMADD213PD.BCST (32*5)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*4)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*3)(R11), Z6, Z1
+	VFMADD213PD.BCST (32*2)(R11), Z6, Z1
+	VFMADD213PD.BCST 32(R11), Z6, Z1
+	VFMADD213PD.BCST (R11), Z6, Z1
+	VMULPD      Z10, Z2, Z0
+	VMULPD      Z2, Z0, Z0      // h
+	VFMADD213PD Z0, Z6, Z1
+	VMOVAPD.Z   Z19, K2, Z3     // ln 2, or 0
+	VFMADD213PD Z3, Z5, Z1
+	VSUBPD      Z1, Z0, Z0
+	VSUBPD      Z2, Z0, Z0
+	VMOVAPD.Z   Z18, K2, Z3
+	VSUBPD      Z0, Z3, Z0
+	VMAXPD      Z4, Z15, Z4
+	VADDPD      Z4, Z0, Z0
+	VMOVUPD     Z0, K1, (DI)(BX*1)
+	NEXT
+
+// z in Z4, y = min(|z|, 40) in Z5 and e^(−y²/2) in Z2. What y² lacks of being exact, l, is made up
+// for by a factor of 1 − l/2.
 #define BELL \
 	VMOVUPD.Z    (R9)(BX*1), K1, Z4; \
 	VANDNPD      Z4, Z8, Z5;         \
@@ -571,8 +604,8 @@ TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	VFMADD213PD.BCST (32*(i)+32)(R11), Z7, Z1
 
 // z·Φ(z): Φ(−y) = e^(−y²/2)·t·P(w) with t = 1/(y+5) and w = 10·t − 1, the even and the odd
-// coefficients of P in two chains. What the sum and the quotient of t lack of being exact, an ulp of
-// which would cost up to four in the end, is added to t and w.
+// coefficients of P in two chains. What the sum and the quotient of t lack of being exact, an ulp
+// of which would cost up to four in the end, is added to t and w.
 //
 // func geluAVX512(o *operands)
 TEXT ·geluAVX512(SB), NOSPLIT, $0-8
@@ -665,8 +698,8 @@ TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD      Z5, K1, (DI)(BX*1)
 	NEXT
 
-// p·x where the number of element i is at least the threshold, else 0·x. It is that of mix, halved so that
-// its comparison needs no sign. Where all of x is zero there is nothing to draw.
+// p·x where the number of element i is at least the threshold, else 0·x. It is that of mix, halved
+// so that its comparison needs no sign. Where all of x is zero there is nothing to draw.
 //
 // func dropoutAVX512(o *operands)
 TEXT ·dropoutAVX512(SB), NOSPLIT, $0-8

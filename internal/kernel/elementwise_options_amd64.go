@@ -41,6 +41,8 @@ func applyAVX512(f loop, o *operands) {
 		mulSigmoidAVX512(o)
 	case siluBackward:
 		siluBackwardAVX512(o)
+	case softplus:
+		softplusAVX512(o)
 	case gelu:
 		geluAVX512(o)
 	case geluBackward:
@@ -62,6 +64,8 @@ func applyAVX2(f loop, o *operands) {
 		mulSigmoidAVX2(o)
 	case siluBackward:
 		siluBackwardAVX2(o)
+	case softplus:
+		softplusAVX2(o)
 	case gelu:
 		geluAVX2(o)
 	case geluBackward:
@@ -87,6 +91,9 @@ func mulSigmoidAVX2(o *operands)
 
 //go:noescape
 func siluBackwardAVX2(o *operands)
+
+//go:noescape
+func softplusAVX2(o *operands)
 
 //go:noescape
 func geluAVX2(o *operands)
@@ -123,6 +130,9 @@ func mulSigmoidAVX512(o *operands)
 
 //go:noescape
 func siluBackwardAVX512(o *operands)
+
+//go:noescape
+func softplusAVX512(o *operands)
 
 //go:noescape
 func geluAVX512(o *operands)

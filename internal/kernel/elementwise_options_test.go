@@ -32,8 +32,8 @@ func refBell(x float64) reference { return refExp(square(x).scale(-0.5)) }
 
 var rootOf2Pi = double{0x1.40d931ff62706p+1, -0x1.a6a0d6f814637p-53}
 
-// refNormal is Φ(x)·e^(x²/2) for x ≤ 0, and Φ(x) for x > 0: the series Φ = 1/2 + φ·(x + x³/3 + x⁵/15
-// + …) or, in the tail, the continued fraction Φ(−y) = φ/(y + 1/(y + 2/(y + 3/…))).
+// refNormal is Φ(x)·e^(x²/2) for x ≤ 0, and Φ(x) for x > 0: the series Φ = 1/2 + φ·(x + x³/3 +
+// x⁵/15 + …) or, in the tail, the continued fraction Φ(−y) = φ/(y + 1/(y + 2/(y + 3/…))).
 func refNormal(x float64) double {
 	if x > 0 {
 		return one.add(refNormal(-x).mul(refBell(x).plain()).scale(-1))
@@ -54,7 +54,30 @@ func refNormal(x float64) double {
 	return double{0.5, 0}.div(refBell(x).plain()).add(sum.div(rootOf2Pi).scale(-1))
 }
 
-func refGELU(x float64) reference {
+// refSoftplus is log(1+e^x) by Newton's method from a y that is good to 1e-16: y + (1+e^x)·e^−y −
+// 1, or where e^x is small by its series.
+func refSoftplus(of double) reference {
+	x, e := of.hi, refExp(of)
+	switch {
+	case x < -40:
+		return e // less e^2x/2
+	case x < -10:
+		u, sum, term := e.plain(), double{}, one
+		for k := 1.; k < 14; k++ {
+			term = term.mul(u).scale(-1)
+			sum = sum.add(term.div(double{-k, 0}))
+		}
+		return reference{sum, 0}
+	case x > 80:
+		return reference{double{x, 0}, 0}
+	}
+	y := double{max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))), 0}
+	d := one.add(e.plain()).mul(refExp(y.scale(-1)).plain()).add(one.scale(-1))
+	return reference{y.add(d).add(d.mul(d).scale(-0.5)), 0}
+}
+
+func refGELU(of double) reference {
+	x := of.hi
 	p := refNormal(x).mul(double{x, 0})
 	if x > 0 {
 		return reference{p, 0}
@@ -63,64 +86,8 @@ func refGELU(x float64) reference {
 	return reference{p.mul(e.value), e.exponent}
 }
 
-func TestActivationsAreWithinTheirBounds(t *testing.T) {
-	ones := func(n int) []float64 { return slices.Repeat([]float64{1}, n) }
-	functions := []struct {
-		name           string
-		f              func(dst, src []float64)
-		reference      func(float64) reference
-		bound, goBound float64 // in ulp
-	}{
-		{"ELU", func(a, z []float64) { ELU(a, z, 1, 1) }, func(x float64) reference {
-			return reference{refExpm1(min(x, 0)).add(double{max(x, 0), 0}), 0}
-		}, 1.2, 1.1},
-		{"ELUBackward", func(dz, z []float64) { ELUBackward(dz, ones(len(z)), z, 1, 1) }, func(x float64) reference {
-			return refExp(double{min(x, 0), 0})
-		}, 1.1, 2.2},
-		{"SiLU", func(a, z []float64) { MulSigmoid(a, z, z) }, func(x float64) reference {
-			s := refSigmoid(double{x, 0})
-			return reference{s.value.mul(double{x, 0}), s.exponent}
-		}, 3, 3},
-		{"GELU", GELU, refGELU, 6, 2500}, // package math has Φ(z) of a z that is rounded
-	}
-	x := points()
-	for i := range 4000 {
-		x = append(x, -38.6*float64(i)/4000)
-	}
-	for _, f := range functions {
-		t.Run(f.name, func(t *testing.T) {
-			want := make([]reference, len(x))
-			for i, v := range x {
-				want[i] = f.reference(v)
-			}
-			got := make([]float64, len(x))
-			each(t, func(t *testing.T) {
-				f.f(got, x)
-				worst, at := 0.0, 0.0
-				for i, g := range got {
-					u := ulps(g, want[i])
-					if f.name == "SiLU" && x[i] < -708 {
-						u /= -x[i] // the rounding of a subnormal σ(x)
-					}
-					if !(u <= worst) {
-						worst, at = u, x[i]
-					}
-				}
-				t.Logf("at most %.3f ulp, at %v", worst, at)
-				bound := f.bound
-				if active == generic {
-					bound = f.goBound
-				}
-				if !(worst <= bound) {
-					t.Errorf("off by %.3f ulp at %v, want at most %v", worst, at, bound)
-				}
-			})
-		})
-	}
-}
-
-// TestDerivativesOfActivationsAreAccurate bounds the errors by those of the terms, which cancel where
-// the derivative changes its sign.
+// TestDerivativesOfActivationsAreAccurate bounds the errors by those of the terms, which cancel
+// where the derivative changes its sign.
 func TestDerivativesOfActivationsAreAccurate(t *testing.T) {
 	z := points()
 	da := slices.Repeat([]float64{1}, len(z))
@@ -193,6 +160,8 @@ func TestActivationsOfSpecialValues(t *testing.T) {
 			[]float64{nan, inf, -1, 0, negZero, 2 * tiny, -tiny, 0x1p-1021, -0x1p-1000, inf, -1, -1}},
 		{"ELUBackward", func(dz, z []float64) { ELUBackward(dz, []float64{8}, z, 2, 1) },
 			[]float64{nan, 16, 0, 8, 8, 16, 8, 16, 8, 16, 0, 0}},
+		{"Softplus", Softplus,
+			[]float64{nan, inf, 0, math.Ln2, math.Ln2, math.Ln2, math.Ln2, math.Ln2, math.Ln2, 1e308, 0, 0}},
 		{"SiLU", func(a, z []float64) { MulSigmoid(a, z, z) },
 			[]float64{nan, inf, nan, 0, negZero, 0, negZero, 0x1p-1023, -0x1p-1001, 1e308, negZero, negZero}},
 		{"SiLUBackward", func(dz, z []float64) { SiLUBackward(dz, []float64{8}, z) },
@@ -276,6 +245,13 @@ func TestArithmeticFollowsItsFormulas(t *testing.T) {
 					t.Errorf("%s: the sum of %d is %v, want %v", f.name, n, got, sum)
 				}
 			}
+		}
+		sum := 0.0
+		for _, z := range x {
+			sum += math.Log1p(math.Exp(z)) - 0.3*z
+		}
+		if got := LogisticLoss(x, slices.Repeat([]float64{0.3}, n)); math.Abs(got-sum) > 1e-13*sum {
+			t.Errorf("the logistic loss is %v, want %v", got, sum)
 		}
 		got = got[:1]
 		for _, e := range []float64{0x1p-1074, -0x1p-1074, 0x1p-1022, math.MaxFloat64, -math.MaxFloat64} {
@@ -404,8 +380,8 @@ func TestDropoutDrawsSplitMix64(t *testing.T) {
 }
 
 // TestDropoutsNumbersAreIndependent counts, for the same and the next element and key, how often
-// elements are kept and how often two are. Off by more than 5 standard deviations is a chance of one
-// in a million.
+// elements are kept and how often two are. Off by more than 5 standard deviations is a chance of
+// one in a million.
 func TestDropoutsNumbersAreIndependent(t *testing.T) {
 	const n = 1 << 16
 	ones := slices.Repeat([]float64{1}, n)
@@ -437,4 +413,65 @@ func TestDropoutsNumbersAreIndependent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSoftmaxAndCrossEntropyFollowTheirDefinitions at widths that take each of their ways.
+func TestSoftmaxAndCrossEntropyFollowTheirDefinitions(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	each(t, func(t *testing.T) {
+		for _, out := range []int{2, 3, 5, 10, 31, 32, 33, 100} {
+			const rows = 7
+			z, y, da := make([]float64, rows*out), make([]float64, rows*out), draw(r, make([]float64, rows*out), 1, rows*out, 0)
+			a, dz := make([]float64, rows*out), make([]float64, rows*out)
+			loss := 0.0
+			for i := range rows {
+				z := draw(r, z[i*out:(i+1)*out], 1, out, 0)
+				for j := range z {
+					z[j] = 1000 + 200*float64(i)*z[j]
+				}
+				for j, share := range []float64{0.75, 0.25} { // the largest z has a share, or none
+					y[i*out+(i+j*(out-1))%out] += share
+				}
+			}
+			Softmax(a, z, out)
+			for i := range rows {
+				z, y := z[i*out:(i+1)*out], y[i*out:(i+1)*out]
+				top, sum, dot := slices.Max(z), 0.0, 0.0
+				for _, v := range z {
+					sum += math.Exp(v - top)
+				}
+				for j, v := range z {
+					want := math.Exp(v-top) / sum
+					if got := a[i*out+j]; math.Abs(got-want) > 1e-15 {
+						t.Fatalf("%d units: element (%d, %d) is %v, want %v", out, i, j, got, want)
+					}
+					dot += da[i*out+j] * want
+					loss += y[j] * (top - v + math.Log(sum))
+				}
+				SoftmaxBackward(dz[i*out:(i+1)*out], da[i*out:(i+1)*out], a[i*out:(i+1)*out])
+				for j, v := range z {
+					want := math.Exp(v-top) / sum * (da[i*out+j] - dot)
+					if got := dz[i*out+j]; math.Abs(got-want) > 1e-14 {
+						t.Fatalf("%d units: derivative (%d, %d) is %v, want %v", out, i, j, got, want)
+					}
+				}
+			}
+			if got := CrossEntropy(z, a, y, out); math.Abs(got-loss) > 1e-13*loss {
+				t.Errorf("%d units: the cross-entropy is %v, want %v", out, got, loss)
+			}
+			z[out+1] = math.NaN()
+			if Softmax(a, z, out); !math.IsNaN(a[out]) || math.IsNaN(a[0]) {
+				t.Errorf("%d units: a NaN gives %v in its row, %v in the one before", out, a[out], a[0])
+			}
+		}
+		// A loss far smaller than the precision of 1: one z is 60 above all others.
+		for _, out := range []int{3, 40} {
+			z, a, y := make([]float64, out), make([]float64, out), make([]float64, out)
+			z[1], y[1] = 60, 1
+			Softmax(a, z, out)
+			if got, want := CrossEntropy(z, a, y, out), float64(out-1)*math.Exp(-60); math.Abs(got/want-1) > 1e-14 {
+				t.Errorf("%d units: the loss is %v, want %v", out, got, want)
+			}
+		}
+	})
 }

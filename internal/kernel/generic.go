@@ -184,6 +184,8 @@ func applyGeneric(f loop, o *operands) {
 		mulSigmoidGeneric(o)
 	case siluBackward:
 		siluBackwardGeneric(o)
+	case softplus:
+		softplusGeneric(o)
 	case gelu:
 		geluGeneric(o)
 	case geluBackward:
@@ -270,6 +272,13 @@ func siluBackwardGeneric(o *operands) {
 	}
 }
 
+func softplusGeneric(o *operands) {
+	dst, _, _, zs, _ := o.slices()
+	for i, z := range zs {
+		dst[i] = max(z, 0) + math.Log1p(expOf(-math.Abs(z)))
+	}
+}
+
 // normalCDF is Φ(z), without cancellation in the lower tail.
 func normalCDF(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
 
@@ -326,13 +335,9 @@ func correlateGeneric(o *operands) {
 
 func dropoutGeneric(o *operands) {
 	dst, xs, _, _, _ := o.slices()
-	key := o.key
+	key, factors := o.key, [2]float64{o.p, 0}
 	for i, x := range xs {
-		factor := 0.0
-		if mix(key)/2 >= o.threshold {
-			factor = o.p
-		}
-		dst[i] = factor * x
+		dst[i] = factors[(mix(key)/2-o.threshold)>>63] * x // without a branch, which nobody could predict
 		key += weyl
 	}
 }

@@ -18,7 +18,7 @@
 // zero from the left operand may be left out, but only where that changes no bit. The Go version
 // keeps these promises on one machine, but sums with other roundings. Elementwise functions treat
 // an element alike wherever it stands, and AVX2 and AVX-512 give the same bits, but for the root in
-// Adam.
+// Adam and RMS.
 package kernel
 
 // An instructionSet is what the loops are written for. Each function that has a loop in assembly

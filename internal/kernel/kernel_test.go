@@ -496,6 +496,8 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"ELUBackward", 3, func(x [][]float64) { ELUBackward(x[0], x[1], x[2], 1, 1) }},
 		{"MulSigmoid", 3, func(x [][]float64) { MulSigmoid(x[0], x[1], x[2]) }},
 		{"SiLUBackward", 3, func(x [][]float64) { SiLUBackward(x[0], x[1], x[2]) }},
+		{"Softplus", 2, func(x [][]float64) { Softplus(x[0], x[1]) }},
+		{"LogisticLoss", 2, func(x [][]float64) { LogisticLoss(x[0], x[1]) }},
 		{"GELU", 2, func(x [][]float64) { GELU(x[0], x[1]) }},
 		{"GELUBackward", 4, func(x [][]float64) { GELUBackward(x[0], x[1], x[2], x[3]) }},
 		{"Normalize", 5, func(x [][]float64) { Normalize(x[0], x[1], x[2], x[3], x[4]) }},

@@ -138,6 +138,23 @@ func TestDropoutDropsAtItsRateWhileTraining(t *testing.T) {
 	}
 }
 
+// The weights of a unit that is dropped have no gradient, those of any other have one.
+func TestDropoutDropsTheSameUnitsBackward(t *testing.T) {
+	const units = 40
+	var seen []float64
+	net := NewNetwork(t, 1, Dense{Units: units, NoBias: true}, Dropout{Rate: 0.5},
+		Dense{Units: units, NoBias: true, Activation: Observed{Activation: Identity, See: func(a, z []float64) { seen = append(seen, z...) }}})
+	SetIdentity(net.Weights(2))
+	before := slices.Clone(net.Weights(0).RawMatrix().Data)
+	one, targets := mat.NewDense(1, 1, []float64{1}), mat.NewDense(1, units, nil)
+	Value(net.Train(t.Context(), one, targets, TrainConfig{LearningRate: 1, Epochs: 1}))(t)
+	for i, w := range net.Weights(0).RawMatrix().Data {
+		if dropped, stays := seen[i] == 0, w == before[i]; dropped != stays {
+			t.Errorf("unit %d: dropped is %v, its weight stays is %v", i, dropped, stays)
+		}
+	}
+}
+
 // A layer that drops nothing must not move the random numbers of shuffling and of the layer that
 // does: with it and without it the bits are the same.
 func TestDropoutOfRateZeroDropsNothingAndDrawsNothing(t *testing.T) {

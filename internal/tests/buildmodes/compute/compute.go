@@ -80,6 +80,25 @@ func elementwise() (results []float64) {
 		kernel.Tanh(t, z)
 		kernel.TanhBackward(u, da, z, t)
 		results = append(append(results, t...), u...)
+		kernel.GELU(t, z)
+		for _, f := range []func(){
+			func() { copy(u, t) },
+			func() { kernel.GELUBackward(u, da, z, t) },
+			func() { kernel.LeakyReLU(u, da, z, 0.1) },
+			func() { kernel.ELU(u, z, 1, 1) },
+			func() { kernel.ELUBackward(u, da, z, 1, 1) },
+			func() { kernel.MulSigmoid(u, da, z) },
+			func() { kernel.SiLUBackward(u, da, z) },
+			func() { kernel.Softplus(u, z) },
+			func() { kernel.Normalize(u, da, z, t, e) },
+			func() { kernel.Correlate(u, da, z, t, e) },
+			func() { kernel.Dropout(u, da, 0.3, 7) },
+			func() { kernel.Huber(1).Gradient(u, da, z, 0.1) },
+			func() { kernel.RMS(u, da, e, z, t, kernel.RMSStep{Decay: 0.9, Rate: 0.1, Mu: 0.5, Eta: 0.1}) },
+		} {
+			f()
+			results = append(results, u...)
+		}
 		kernel.ReLU(t, z)
 		kernel.ReLUBackward(u, da, z)
 		kernel.Axpy(0.3, u, t)
