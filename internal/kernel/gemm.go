@@ -1,8 +1,11 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // This file drives the micro-kernels: which shape goes where, how it is cut into panels and what is
 // copied first. It is the same for every architecture that has assembly; gemm_$GOARCH.go holds what
@@ -15,10 +18,11 @@ import "sync/atomic"
 //     rows and cols being multiples of four above zero.
 //   - packRows(dst, src *float64, lds, rows, vectors int) copies the first 4·vectors columns of src,
 //     its rows one after the other.
+//   - matvecRows(z, w *float64, ldw int, x *float64, k, g2, g3, g4 int) computes z = z + W·x, the same
+//     chains, for four groups of four consecutive rows of W and elements of z, k being a multiple of
+//     four above zero. The groups begin at rows 0, g2, g3 and g4, in this order, and may overlap.
 //   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
 //     columns.
-//   - packs(a *operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
-//     rows are copied before they are used.
 //   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
 //     its own for that shape, and reports whether it does.
 //   - multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
@@ -65,6 +69,23 @@ const (
 // 4×2×8 takes 0.65 of its time, 32×4×16 0.91, 128×4×512 1.00; a single unit of 8 inputs 0.47, of 64
 // 0.91, of 512 0.96.
 const narrow = 4
+
+// When operands are copied, in the time of the product with the copy over that without, on an Intel
+// Xeon with AVX-512. The names of products are N×in×out. On arm64 nothing of it has been measured.
+const (
+	// A copy of a panel of B pays in so large a product, or if the rows of B share sets of the cache,
+	// but not for fewer rows of A. dX of 64×512×512 takes 0.56 of its time, of 128×784×128 0.92, of
+	// 64×784×128 it would 1.05; in shared sets that of 256×1024×10 0.87, in others, of 256×1000×10, 1.03.
+	packSizeB = 1 << 23
+	packRowsB = 64
+
+	// Columns of A that are so far apart are copied for so many columns and terms of a product:
+	// dW of 256×1024×1024 takes 0.86 of its time, with a distance of 512 0.90 to 0.98, of 256
+	// 0.92 to 1.05.
+	packStrideA = 512
+	packColsA   = 256
+	packTermsA  = 64
+)
 
 // start returns what the chains of a panel at c continue from at inner dimension l: c itself behind
 // the first, else element j of the bias b, or zero if that is nil.
@@ -121,6 +142,41 @@ func affineByPanels(z, x, w *Matrix, b []float64) {
 		}
 	}
 	s.put()
+}
+
+// affineRow computes z = W·x + b for one sample and at least four units.
+func affineRow(z, x []float64, w *Matrix, b []float64) {
+	if b == nil {
+		clear(z)
+	} else {
+		copy(z, b)
+	}
+	in, out, ldw := len(x), len(z), w.Stride
+	for j, rows := 0, 0; j < out; j += rows {
+		rows = min(16, out-j)
+		if left := out - j - rows; 0 < left && left < 4 {
+			rows = 12
+		}
+		wj := w.Data[j*ldw:]
+		const most = 16 * blockK // of the terms at a time, some 10 µs
+		for l := 0; l+4 <= in; l += most {
+			matvec(z[j:j+rows], wj[l:], ldw, x[l:min(l+most, in&^3)])
+		}
+		for r := range rows {
+			for l := in &^ 3; l < in; l++ {
+				z[j+r] = math.FMA(x[l], wj[r*ldw+l], z[j+r])
+			}
+		}
+	}
+}
+
+// matvec computes z = z + W·x for 4 to 16 rows and a multiple of four columns. Where there are
+// fewer than 16 rows its groups of four overlap and compute the same element twice.
+//
+//go:noinline
+func matvec(z, w []float64, ldw int, x []float64) {
+	last := len(z) - 4
+	matvecRows(&z[0], &w[0], ldw, &x[0], len(x), min(4, last), min(8, last), last)
 }
 
 // multiply computes C = A·B for a shape that is checked, not tiny and not empty.
@@ -187,6 +243,22 @@ func multiplyByPanels(c *Matrix, a operand, b *Matrix) {
 	if s != nil {
 		s.put()
 	}
+}
+
+// packs reports which operands of a product are copied before they are used. Columns of A, if those
+// of a wide matrix, would miss the cache at every step; rows of B may, too, and are on a page each.
+func packs(a *operand, b *Matrix, m int) (packA, packB bool) {
+	n, k := b.Cols, b.Rows
+	packA = a.col >= packStrideA && m >= blockM && n >= packColsA && k >= packTermsA
+	packB = m >= packRowsB && (m*n*k >= packSizeB || !spread(b.Stride))
+	return packA, packB
+}
+
+// spread reports whether rows of stride ld do not share sets of the first level of cache, as they
+// do if they are about a multiple of 2048 bytes apart.
+func spread(ld int) bool {
+	const sets, near = 2048 / 8, 64 / 8 // in elements
+	return (ld+near)%sets > 2*near
 }
 
 // from is the operand whose first element is element (i, l).

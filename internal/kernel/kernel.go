@@ -30,9 +30,10 @@ const (
 	generic instructionSet = iota // Go
 	avx2
 	avx512
+	neon
 )
 
-func (s instructionSet) String() string { return [...]string{"generic", "AVX2", "AVX-512"}[s] }
+func (s instructionSet) String() string { return [...]string{"generic", "AVX2", "AVX-512", "NEON"}[s] }
 
 // supported is what this processor and its operating system have, the best last, and active is the
 // best; tests try the others.
