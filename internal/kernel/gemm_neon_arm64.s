@@ -29,15 +29,15 @@
 
 // A column of vectors: B's in b, the tile's in r0 to r3.
 #define COLUMN4(b, r0, r1, r2, r3) \
-	FMLA(r0, b, 28); \
-	FMLA(r1, b, 29); \
-	FMLA(r2, b, 30); \
-	FMLA(r3, b, 31)
+	FMLAE(r0, b, 28); \
+	FMLAE(r1, b, 29); \
+	FMLAE(r2, b, 30); \
+	FMLAE(r3, b, 31)
 #define COLUMN2(b, r0, r1, r2, r3) \
-	FMLA(r0, b, 28); \
-	FMLA(r1, b, 29)
+	FMLAE(r0, b, 28); \
+	FMLAE(r1, b, 29)
 #define COLUMN1(b, r0, r1, r2, r3) \
-	FMLA(r0, b, 28)
+	FMLAE(r0, b, 28)
 
 #define LOADA1 \
 	FMOVD (R13)(R19), F28
@@ -368,7 +368,7 @@ loop:
 
 // Two terms of a row.
 #define TERMS(w, acc) \
-	FLDPD.P 16(w), (F18, F19); \
+	FLDPD.P 16(w), (F18, F19);  \
 	FMADDD  F16, acc, F18, acc; \
 	FMADDD  F17, acc, F19, acc
 
