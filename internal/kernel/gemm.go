@@ -2,10 +2,7 @@
 
 package kernel
 
-import (
-	"math"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // This file drives the micro-kernels: which shape goes where, how it is cut into panels and what is
 // copied first. It is the same for every architecture that has assembly; gemm_$GOARCH.go holds what
@@ -18,9 +15,8 @@ import (
 //     rows and cols being multiples of four above zero.
 //   - packRows(dst, src *float64, lds, rows, vectors int) copies the first 4·vectors columns of src,
 //     its rows one after the other.
-//   - matvecRows(z, w *float64, ldw int, x *float64, k, g2, g3, g4 int) computes z = z + W·x, the same
-//     chains, for four groups of four consecutive rows of W and elements of z, k being a multiple of
-//     four above zero. The groups begin at rows 0, g2, g3 and g4, in this order, and may overlap.
+//   - matvec(p *panel) computes a panel of one row, 4 ≤ n and 1 ≤ k, whose B lies by columns: it has
+//     b[j*ldb+l] where the loop below has b[l*ldb+j].
 //   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
 //     columns.
 //   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
@@ -148,35 +144,25 @@ func affineByPanels(z, x, w *Matrix, b []float64) {
 func affineRow(z, x []float64, w *Matrix, b []float64) {
 	if b == nil {
 		clear(z)
-	} else {
-		copy(z, b)
+		b = z
 	}
-	in, out, ldw := len(x), len(z), w.Stride
-	for j, rows := 0, 0; j < out; j += rows {
-		rows = min(16, out-j)
-		if left := out - j - rows; 0 < left && left < 4 {
-			rows = 12
-		}
-		wj := w.Data[j*ldw:]
-		const most = 16 * blockK // of the terms at a time, some 10 µs
-		for l := 0; l+4 <= in; l += most {
-			matvec(z[j:j+rows], wj[l:], ldw, x[l:min(l+most, in&^3)])
-		}
-		for r := range rows {
-			for l := in &^ 3; l < in; l++ {
-				z[j+r] = math.FMA(x[l], wj[r*ldw+l], z[j+r])
+	in, out := len(x), len(z)
+	const terms = 16 * blockK // at a time, and 16 rows of them, or as many products of more rows
+	var p panel
+	p.ldb = w.Stride
+	for l := 0; l < in; l += terms {
+		p.a, p.k = &x[l], min(terms, in-l)
+		rows := 16 * terms / p.k &^ 15
+		for j := 0; j < out; j += p.n {
+			p.n = min(rows, out-j)
+			if left := out - j - p.n; 0 < left && left < 4 {
+				p.n -= 4
 			}
+			p.c, p.c0, p.b = &z[j], &b[j], &w.Data[j*w.Stride+l]
+			matvec(&p)
 		}
+		b = z
 	}
-}
-
-// matvec computes z = z + W·x for 4 to 16 rows and a multiple of four columns. Where there are
-// fewer than 16 rows its groups of four overlap and compute the same element twice.
-//
-//go:noinline
-func matvec(z, w []float64, ldw int, x []float64) {
-	last := len(z) - 4
-	matvecRows(&z[0], &w[0], ldw, &x[0], len(x), min(4, last), min(8, last), last)
 }
 
 // multiply computes C = A·B for a shape that is checked, not tiny and not empty.

@@ -74,9 +74,8 @@ func gemm(p *panel) {
 	}
 }
 
-func matvecRows(z, w *float64, ldw int, x *float64, k, g2, g3, g4 int) {
-	matvecAVX2(z, w, ldw, x, k, g2, g3, g4)
-}
+//go:noinline
+func matvec(p *panel) { matvecAVX2(p) }
 
 func transposeBlocks(dst *float64, ldd int, src *float64, lds, rows, cols int) {
 	transposeAVX2(dst, ldd, src, lds, rows, cols)
@@ -106,4 +105,4 @@ func transposeAVX2(dst *float64, ldd int, src *float64, lds, rows, cols int)
 func packAVX2(dst, src *float64, lds, rows, vectors int)
 
 //go:noescape
-func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
+func matvecAVX2(p *panel)
