@@ -30,9 +30,8 @@ func multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool { return
 //go:noinline
 func gemm(p *panel) { gemmNEON(p) }
 
-func matvecRows(z, w *float64, ldw int, x *float64, k, g2, g3, g4 int) {
-	matvecNEON(z, w, ldw, x, k, g2, g3, g4)
-}
+//go:noinline
+func matvec(p *panel) { matvecNEON(p) }
 
 func transposeBlocks(dst *float64, ldd int, src *float64, lds, rows, cols int) {
 	transposeNEON(dst, ldd, src, lds, rows, cols)
@@ -50,4 +49,4 @@ func transposeNEON(dst *float64, ldd int, src *float64, lds, rows, cols int)
 func packNEON(dst, src *float64, lds, rows, vectors int)
 
 //go:noescape
-func matvecNEON(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
+func matvecNEON(p *panel)

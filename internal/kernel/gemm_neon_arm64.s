@@ -351,83 +351,116 @@ loop:
 	BNE     row
 	RET
 
-// z = z + W·x for sixteen rows of W, as matvecAVX2, each row's chain in a register of its own: to
-// interleave rows for a vector would take as many steps of the vector units as it spares.
+// matvecNEON computes a panel of one row and at least four columns, as matvecAVX2: four groups of four
+// rows of W, which may overlap, each row's chain in a register of its own. To interleave rows for
+// vectors would take as many steps of the vector units as it spares.
 //
-//	F0-F15   z
-//	F16-F17  two elements of x; F18-F19  of a row of W
-//	R0-R15   W's rows, run along l
-//	R19, R20 x and what is left of k
-//	R21-R26  z, the groups two to four in bytes, ldw in bytes, scratch
+//	F0-F15        z
+//	F16-F19       two elements of x; of a row of W
+//	R0-R15        rows of W, run along l
+//	R19, R20      x; what is left of k
+//	R21, R22, R26 C, C₀ and W at the first group
+//	R23, R24      where the last group begins; rows still to do
+//	R25           W's stride in bytes
+//	R16, R17      scratch
 
-// The rows of a group.
-#define GROUP(r0, r1, r2, r3) \
-	ADD R25, r0, r1; \
-	ADD R25, r1, r2; \
-	ADD R25, r2, r3
+// R16 = where group i begins.
+#define FIRST(i) \
+	MOVD $(4*i), R16; \
+	CMP  R23, R16;    \
+	CSEL LT, R16, R23, R16
+#define START(i, w0, w1, w2, w3, f0, f1, f2, f3) \
+	FIRST(i);                \
+	MADD  R25, R26, R16, w0; \
+	ADD   R25, w0, w1;       \
+	ADD   R25, w1, w2;       \
+	ADD   R25, w2, w3;       \
+	ADD   R16<<3, R22, R16;  \
+	FLDPD (R16), (f0, f1);   \
+	FLDPD 16(R16), (f2, f3)
+#define STORE(i, f0, f1, f2, f3) \
+	FIRST(i);               \
+	ADD   R16<<3, R21, R16; \
+	FSTPD (f0, f1), (R16);  \
+	FSTPD (f2, f3), 16(R16)
 
-// Two terms of a row.
-#define TERMS(w, acc) \
+// Two terms of a row, and one.
+#define TWO(w, acc) \
 	FLDPD.P 16(w), (F18, F19);  \
 	FMADDD  F16, acc, F18, acc; \
 	FMADDD  F17, acc, F19, acc
+#define ONE(w, acc) \
+	FMOVD  (w), F18; \
+	FMADDD F16, acc, F18, acc
 
-// func matvecNEON(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
-TEXT ·matvecNEON(SB), NOSPLIT, $0-64
-	MOVD  z+0(FP), R21
-	MOVD  w+8(FP), R0
-	MOVD  ldw+16(FP), R25
-	MOVD  x+24(FP), R19
-	MOVD  k+32(FP), R20
-	MOVD  g2+40(FP), R22
-	MOVD  g3+48(FP), R23
-	MOVD  g4+56(FP), R24
-	LSL   $3, R25
-	MADD  R25, R0, R22, R4
-	MADD  R25, R0, R23, R8
-	MADD  R25, R0, R24, R12
-	GROUP(R0, R1, R2, R3)
-	GROUP(R4, R5, R6, R7)
-	GROUP(R8, R9, R10, R11)
-	GROUP(R12, R13, R14, R15)
-	ADD   R22<<3, R21, R22
-	ADD   R23<<3, R21, R23
-	ADD   R24<<3, R21, R24
-	FLDPD (R21), (F0, F1)
-	FLDPD 16(R21), (F2, F3)
-	FLDPD (R22), (F4, F5)
-	FLDPD 16(R22), (F6, F7)
-	FLDPD (R23), (F8, F9)
-	FLDPD 16(R23), (F10, F11)
-	FLDPD (R24), (F12, F13)
-	FLDPD 16(R24), (F14, F15)
+#define ROWS16(OP) \
+	OP(R0, F0);   \
+	OP(R1, F1);   \
+	OP(R2, F2);   \
+	OP(R3, F3);   \
+	OP(R4, F4);   \
+	OP(R5, F5);   \
+	OP(R6, F6);   \
+	OP(R7, F7);   \
+	OP(R8, F8);   \
+	OP(R9, F9);   \
+	OP(R10, F10); \
+	OP(R11, F11); \
+	OP(R12, F12); \
+	OP(R13, F13); \
+	OP(R14, F14); \
+	OP(R15, F15)
 
-loop:
+// func matvecNEON(p *panel)
+TEXT ·matvecNEON(SB), NOSPLIT, $0-8
+	MOVD p+0(FP), R19
+	MOVD panel_c(R19), R21
+	MOVD panel_c0(R19), R22
+	MOVD panel_b(R19), R26
+	MOVD panel_ldb(R19), R25
+	MOVD panel_n(R19), R24
+	LSL  $3, R25
+
+rows:
+	// Sixteen rows, or all that are left, but twelve of 17 to 19, so that four are left.
+	MOVD $16, R23
+	MOVD $12, R16
+	SUB  $17, R24, R17
+	CMP  $3, R17
+	CSEL LO, R16, R23, R23
+	CMP  R24, R23
+	CSEL LT, R23, R24, R23
+	SUB  $4, R23
+	START(0, R0, R1, R2, R3, F0, F1, F2, F3)
+	START(1, R4, R5, R6, R7, F4, F5, F6, F7)
+	START(2, R8, R9, R10, R11, F8, F9, F10, F11)
+	START(3, R12, R13, R14, R15, F12, F13, F14, F15)
+	MOVD p+0(FP), R17
+	MOVD panel_a(R17), R19
+	MOVD panel_k(R17), R20
+	SUBS $2, R20
+	BLT  last
+
+twos:
 	FLDPD.P 16(R19), (F16, F17)
-	TERMS(R0, F0)
-	TERMS(R1, F1)
-	TERMS(R2, F2)
-	TERMS(R3, F3)
-	TERMS(R4, F4)
-	TERMS(R5, F5)
-	TERMS(R6, F6)
-	TERMS(R7, F7)
-	TERMS(R8, F8)
-	TERMS(R9, F9)
-	TERMS(R10, F10)
-	TERMS(R11, F11)
-	TERMS(R12, F12)
-	TERMS(R13, F13)
-	TERMS(R14, F14)
-	TERMS(R15, F15)
+	ROWS16(TWO)
 	SUBS    $2, R20
-	BNE     loop
-	FSTPD   (F0, F1), (R21)
-	FSTPD   (F2, F3), 16(R21)
-	FSTPD   (F4, F5), (R22)
-	FSTPD   (F6, F7), 16(R22)
-	FSTPD   (F8, F9), (R23)
-	FSTPD   (F10, F11), 16(R23)
-	FSTPD   (F12, F13), (R24)
-	FSTPD   (F14, F15), 16(R24)
+	BGE     twos
+
+last:
+	TBZ   $0, R20, done
+	FMOVD (R19), F16
+	ROWS16(ONE)
+
+done:
+	STORE(0, F0, F1, F2, F3)
+	STORE(1, F4, F5, F6, F7)
+	STORE(2, F8, F9, F10, F11)
+	STORE(3, F12, F13, F14, F15)
+	ADD  $4, R23
+	ADD  R23<<3, R21
+	ADD  R23<<3, R22
+	MADD R25, R26, R23, R26
+	SUBS R23, R24
+	BNE  rows
 	RET
