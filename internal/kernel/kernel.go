@@ -9,9 +9,8 @@
 // the next call, nor starts a goroutine; each may be called by many.
 //
 // On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up, on
-// arm64 that of the products and of the elementwise functions without exponentials by assembly for
-// NEON; elsewhere, and with the build tag purego, by Go. Each function's documentation is the loop
-// that it computes.
+// arm64 by assembly for NEON; elsewhere, and with the build tag purego, by Go. Each function's
+// documentation is the loop that it computes.
 //
 // Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun
 // with the bias or zero. So its bits depend neither on the other rows and columns of the call nor
@@ -19,7 +18,7 @@
 // zero from the left operand may be left out, but only where that changes no bit. The Go version
 // keeps these promises on one machine, but sums with other roundings. Elementwise functions treat
 // an element alike wherever it stands, and AVX2 and AVX-512 give the same bits, but for the root in
-// Adam; those that NEON has are as with AVX2.
+// Adam; NEON gives AVX2's, but for the exponentials.
 package kernel
 
 // An instructionSet is what the loops are written for. Each function that has a loop in assembly

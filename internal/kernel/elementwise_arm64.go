@@ -2,8 +2,53 @@
 
 package kernel
 
-// The elementwise functions of a few operations each, of at most a chunk. They are not inlined, so
-// that a goroutine can be preempted where they begin. The others are those in Go.
+// The elementwise functions, of at most a chunk. They are not inlined, so that a goroutine can be
+// preempted where they begin.
+
+//go:noinline
+func exp(dst, src []float64) {
+	if active == neon {
+		expNEON(dst, src)
+	} else {
+		expGeneric(dst, src)
+	}
+}
+
+//go:noinline
+func sigmoid(a, z []float64) {
+	if active == neon {
+		sigmoidNEON(a, z)
+	} else {
+		sigmoidGeneric(a, z)
+	}
+}
+
+//go:noinline
+func sigmoidBackward(dz, da, z, a []float64) {
+	if active == neon {
+		sigmoidBackwardNEON(dz, da, z, a)
+	} else {
+		sigmoidBackwardGeneric(dz, da, z, a)
+	}
+}
+
+//go:noinline
+func tanh(a, z []float64) {
+	if active == neon {
+		tanhNEON(a, z)
+	} else {
+		tanhGeneric(a, z)
+	}
+}
+
+//go:noinline
+func tanhBackward(dz, da, z, a []float64) {
+	if active == neon {
+		tanhBackwardNEON(dz, da, z, a)
+	} else {
+		tanhBackwardGeneric(dz, da, z, a)
+	}
+}
 
 //go:noinline
 func relu(a, z []float64) {
@@ -57,6 +102,21 @@ func finite(x []float64) bool {
 	}
 	return finiteGeneric(x)
 }
+
+//go:noescape
+func expNEON(dst, src []float64)
+
+//go:noescape
+func sigmoidNEON(dst, src []float64)
+
+//go:noescape
+func sigmoidBackwardNEON(dz, da, z, a []float64)
+
+//go:noescape
+func tanhNEON(dst, src []float64)
+
+//go:noescape
+func tanhBackwardNEON(dz, da, z, a []float64)
 
 //go:noescape
 func reluNEON(a, z []float64)
