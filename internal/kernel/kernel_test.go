@@ -152,7 +152,7 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	for n := 28; n <= 50; n++ {
 		shapes = append(shapes, [3]int{1, n, 6}, [3]int{5, n, 9})
 	}
-	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
+	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 18, 9001},
 		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
 		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11}, [3]int{515, 260, 70})
 	dense := len(shapes)
