@@ -26,6 +26,10 @@ import "sync/atomic"
 //   - tiny(m, n, k int) bool reports whether a product is so small that tinyAffine, tinyMulTN and
 //     tinyMulNN hand its matrices to the assembly as they are.
 //
+// All thresholds here were measured on amd64. On arm64 instructions were counted, under emulation:
+// 0.76 to 0.8 for a multiplication and an addition of large products (of which 0.5 are the FMLA), 1.6
+// in a layer of one sample.
+//
 // What is given to the assembly at a time is bounded, and the functions that do so in a loop are
 // not inlined, so that a goroutine can be preempted where they begin: it cannot be in assembly, nor
 // in a loop that calls nothing else. They call by name: see instructionSet.
@@ -66,8 +70,8 @@ const (
 // 0.91, of 512 0.96.
 const narrow = 4
 
-// When operands are copied, in the time of the product with the copy over that without, on an Intel
-// Xeon with AVX-512. The names of products are N×in×out. On arm64 nothing of it has been measured.
+// When operands are copied: figures are the time of the product with the copy over that without, on
+// an Intel Xeon with AVX-512. The names of products are N×in×out.
 const (
 	// A copy of a panel of B pays in so large a product, or if the rows of B share sets of the cache,
 	// but not for fewer rows of A. dX of 64×512×512 takes 0.56 of its time, of 128×784×128 0.92, of
@@ -147,7 +151,7 @@ func affineRow(z, x []float64, w *Matrix, b []float64) {
 		b = z
 	}
 	in, out := len(x), len(z)
-	const terms = 16 * blockK // at a time, and 16 rows of them, or as many products of more rows
+	const terms = 16 * blockK // at a time for 16 units, some 10 µs; for more units fewer terms
 	var p panel
 	p.ldb = w.Stride
 	for l := 0; l < in; l += terms {
