@@ -36,7 +36,8 @@ func SigmoidBackward(dz, da, z, a []float64) {
 	sigmoidBackward(dz, da, z, a)
 }
 
-// Tanh sets a[i] = tanh z[i], within 2.5 ulp; the Go version is within 3. a may be z.
+// Tanh sets a[i] = tanh z[i], within 2.5 ulp; with NEON it is within 2.6, the Go version within 3. a
+// may be z.
 func Tanh(a, z []float64) {
 	checkLength(z, len(a))
 	for len(a) > chunk {

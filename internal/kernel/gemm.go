@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -15,16 +15,20 @@ import "sync/atomic"
 //     rows and cols being multiples of four above zero.
 //   - packRows(dst, src *float64, lds, rows, vectors int) copies the first 4·vectors columns of src,
 //     its rows one after the other.
+//   - matvec(p *panel) computes a panel of one row, 4 ≤ n and 1 ≤ k, whose B lies by columns: it has
+//     b[j*ldb+l] where the loop below has b[l*ldb+j].
 //   - maxPanel is the width of the widest panel, split(n int) int that of the panels that cover n
 //     columns.
-//   - packs(a *operand, b *Matrix, m int) (packA, packB bool) reports which operands of a product of m
-//     rows are copied before they are used.
 //   - affineOwn(z, x, w *Matrix, b []float64) bool computes Affine if the architecture has a way of
 //     its own for that shape, and reports whether it does.
 //   - multiplySparse(c *Matrix, a, b *operand, k int, c0 []float64) bool computes C = 1·c₀ᵀ + A·B
 //     without the terms of A's zeros if that is worth it, and reports whether it is.
 //   - tiny(m, n, k int) bool reports whether a product is so small that tinyAffine, tinyMulTN and
 //     tinyMulNN hand its matrices to the assembly as they are.
+//
+// All thresholds here were measured on amd64. On arm64 instructions were counted, under emulation:
+// 0.76 to 0.8 for a multiplication and an addition of large products (of which 0.5 are the FMLA), 1.6
+// in a layer of one sample.
 //
 // What is given to the assembly at a time is bounded, and the functions that do so in a loop are
 // not inlined, so that a goroutine can be preempted where they begin: it cannot be in assembly, nor
@@ -65,6 +69,23 @@ const (
 // 4×2×8 takes 0.65 of its time, 32×4×16 0.91, 128×4×512 1.00; a single unit of 8 inputs 0.47, of 64
 // 0.91, of 512 0.96.
 const narrow = 4
+
+// When operands are copied: figures are the time of the product with the copy over that without, on
+// an Intel Xeon with AVX-512. The names of products are N×in×out.
+const (
+	// A copy of a panel of B pays in so large a product, or if the rows of B share sets of the cache,
+	// but not for fewer rows of A. dX of 64×512×512 takes 0.56 of its time, of 128×784×128 0.92, of
+	// 64×784×128 it would 1.05; in shared sets that of 256×1024×10 0.87, in others, of 256×1000×10, 1.03.
+	packSizeB = 1 << 23
+	packRowsB = 64
+
+	// Columns of A that are so far apart are copied for so many columns and terms of a product:
+	// dW of 256×1024×1024 takes 0.86 of its time, with a distance of 512 0.90 to 0.98, of 256
+	// 0.92 to 1.05.
+	packStrideA = 512
+	packColsA   = 256
+	packTermsA  = 64
+)
 
 // start returns what the chains of a panel at c continue from at inner dimension l: c itself behind
 // the first, else element j of the bias b, or zero if that is nil.
@@ -121,6 +142,31 @@ func affineByPanels(z, x, w *Matrix, b []float64) {
 		}
 	}
 	s.put()
+}
+
+// affineRow computes z = W·x + b for one sample and at least four units.
+func affineRow(z, x []float64, w *Matrix, b []float64) {
+	if b == nil {
+		clear(z)
+		b = z
+	}
+	in, out := len(x), len(z)
+	const terms = 16 * blockK // at a time for 16 units, some 10 µs; for more units fewer terms
+	var p panel
+	p.ldb = w.Stride
+	for l := 0; l < in; l += terms {
+		p.a, p.k = &x[l], min(terms, in-l)
+		rows := 16 * terms / p.k &^ 15
+		for j := 0; j < out; j += p.n {
+			p.n = min(rows, out-j)
+			if left := out - j - p.n; 0 < left && left < 4 {
+				p.n -= 4
+			}
+			p.c, p.c0, p.b = &z[j], &b[j], &w.Data[j*w.Stride+l]
+			matvec(&p)
+		}
+		b = z
+	}
 }
 
 // multiply computes C = A·B for a shape that is checked, not tiny and not empty.
@@ -187,6 +233,22 @@ func multiplyByPanels(c *Matrix, a operand, b *Matrix) {
 	if s != nil {
 		s.put()
 	}
+}
+
+// packs reports which operands of a product are copied before they are used. Columns of A, if those
+// of a wide matrix, would miss the cache at every step; rows of B may, too, and are on a page each.
+func packs(a *operand, b *Matrix, m int) (packA, packB bool) {
+	n, k := b.Cols, b.Rows
+	packA = a.col >= packStrideA && m >= blockM && n >= packColsA && k >= packTermsA
+	packB = m >= packRowsB && (m*n*k >= packSizeB || !spread(b.Stride))
+	return packA, packB
+}
+
+// spread reports whether rows of stride ld do not share sets of the first level of cache, as they
+// do if they are about a multiple of 2048 bytes apart.
+func spread(ld int) bool {
+	const sets, near = 2048 / 8, 64 / 8 // in elements
+	return (ld+near)%sets > 2*near
 }
 
 // from is the operand whose first element is element (i, l).

@@ -283,73 +283,149 @@ loop:
 	VZEROUPPER
 	RET
 
-// z = z + W·x for sixteen rows of W, k a multiple of four: four groups of four consecutive rows,
-// beginning at rows g1 = 0, g2, g3, g4, which may overlap. W is transposed in registers, so that
-// each lane is one row's FMA chain in the order of l:
+// matvecAVX2 computes a panel of one row and at least four columns, whose B is the transpose of a
+// matrix W, n×k. Four rows of W are a group, transposed in registers, so that each lane is one row's
+// chain. Four groups are computed at a time; those of fewer than sixteen rows overlap, and compute an
+// element more than once, with the same bits.
 //
-//	for j := range rows {
-//		for l := range k {
-//			z[j] = math.FMA(x[l], w[j*ldw+l], z[j])
-//		}
-//	}
-//
-//	Y0-Y3      z
-//	Y4-Y7      x in all lanes
+//	Y0-Y3    z, a group each
+//	Y4-Y7    elements of x in all lanes
 //	AX, BX, CX, DX  W at the groups, run along l
-//	R11, R14   ldw once and three times, in bytes
-//	SI, R13    x and what is left of k
+//	R15, DI, R12    W, C₀ and C at the first group
+//	R11, R14 W's stride in bytes and, while l runs, three times that
+//	R9, R10  where the last group begins; rows still to do
+//	SI, R13  x; what is left of k
 
-// acc += W·x over four columns and the four rows at p.
-#define GROUP(p, acc) \
-	TRANSPOSED4(p, Y12, Y13, Y14, Y15, Y8, Y9, Y10, Y11, X8, X9, X10, X11); \
-	VFMADD231PD Y12, Y4, acc;                                               \
-	VFMADD231PD Y13, Y5, acc;                                               \
-	VFMADD231PD Y14, Y6, acc;                                               \
-	VFMADD231PD Y15, Y7, acc;                                               \
-	ADDQ        $32, p
+// R14 = where group i begins.
+#define FIRST(i) \
+	MOVQ    $(4*i), R14; \
+	CMPQ    R14, R9;     \
+	CMOVQGT R9, R14
+#define START(i, w, acc) \
+	FIRST(i);                 \
+	VMOVUPD (DI)(R14*8), acc; \
+	IMULQ   R11, R14;         \
+	LEAQ    (R15)(R14*1), w
+#define STORE(i, acc) \
+	FIRST(i); \
+	VMOVUPD acc, (R12)(R14*8)
 
-// func matvecAVX2(z *float64, w *float64, ldw int, x *float64, k, g2, g3, g4 int)
-TEXT ·matvecAVX2(SB), NOSPLIT, $0-64
-	MOVQ    z+0(FP), DI
-	MOVQ    w+8(FP), AX
-	MOVQ    ldw+16(FP), R11
-	MOVQ    x+24(FP), SI
-	MOVQ    k+32(FP), R13
-	MOVQ    g2+40(FP), R8
-	MOVQ    g3+48(FP), R9
-	MOVQ    g4+56(FP), R10
-	SHLQ    $3, R11
+// acc += W·x over four columns and the four rows at w. Rows are put together by halves as they are
+// loaded, which takes twice the loads, or whole in registers, which takes twice the shuffles; groups
+// take turns.
+#define HALF(o, w, x0, x1, acc) \
+	VMOVUPD     o(w), X8;                   \
+	VMOVUPD     o(w)(R11*1), X9;            \
+	VINSERTF128 UPPER, o(w)(R11*2), Y8, Y8; \
+	VINSERTF128 UPPER, o(w)(R14*1), Y9, Y9; \
+	VUNPCKLPD   Y9, Y8, Y10;                \
+	VUNPCKHPD   Y9, Y8, Y11;                \
+	VFMADD231PD Y10, x0, acc;               \
+	VFMADD231PD Y11, x1, acc
+#define BYHALVES(w, acc) \
+	HALF(0, w, Y4, Y5, acc);  \
+	HALF(16, w, Y6, Y7, acc); \
+	ADDQ $32, w
+#define WHOLE(w, acc) \
+	VMOVUPD     (w), Y8;                     \
+	VMOVUPD     (w)(R11*1), Y9;              \
+	VMOVUPD     (w)(R11*2), Y10;             \
+	VMOVUPD     (w)(R14*1), Y11;             \
+	VUNPCKLPD   Y9, Y8, Y12;                 \
+	VUNPCKHPD   Y9, Y8, Y13;                 \
+	VUNPCKLPD   Y11, Y10, Y14;               \
+	VUNPCKHPD   Y11, Y10, Y15;               \
+	VPERM2F128  LOWER_HALVES, Y14, Y12, Y8;  \
+	VPERM2F128  LOWER_HALVES, Y15, Y13, Y9;  \
+	VPERM2F128  UPPER_HALVES, Y14, Y12, Y10; \
+	VPERM2F128  UPPER_HALVES, Y15, Y13, Y11; \
+	VFMADD231PD Y8, Y4, acc;                 \
+	VFMADD231PD Y9, Y5, acc;                 \
+	VFMADD231PD Y10, Y6, acc;                \
+	VFMADD231PD Y11, Y7, acc;                \
+	ADDQ        $32, w
+
+// acc += W·x over one column.
+#define COLUMN(w, acc) \
+	VMOVSD      (w), X8;             \
+	VMOVHPD     (w)(R11*1), X8, X8;  \
+	VMOVSD      (w)(R11*2), X9;      \
+	VMOVHPD     (w)(R14*1), X9, X9;  \
+	VINSERTF128 UPPER, X9, Y8, Y8;   \
+	VFMADD231PD Y8, Y4, acc;         \
+	ADDQ        $8, w
+
+// func matvecAVX2(p *panel)
+TEXT ·matvecAVX2(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), SI
+	MOVQ panel_b(SI), R15
+	MOVQ panel_c0(SI), DI
+	MOVQ panel_c(SI), R12
+	MOVQ panel_ldb(SI), R11
+	MOVQ panel_n(SI), R10
+	SHLQ $3, R11
+
+rows:
+	// Sixteen rows, or all that are left, but twelve of 17 to 19, so that four are left.
+	MOVQ    $16, R9
+	MOVQ    $12, R14
+	LEAQ    -17(R10), R13
+	CMPQ    R13, $3
+	CMOVQCS R14, R9
+	CMPQ    R10, R9
+	CMOVQLT R10, R9
+	SUBQ    $4, R9
+	START(0, AX, Y0)
+	START(1, BX, Y1)
+	START(2, CX, Y2)
+	START(3, DX, Y3)
 	LEAQ    (R11)(R11*2), R14
-	VMOVUPD (DI), Y0
-	VMOVUPD (DI)(R8*8), Y1
-	VMOVUPD (DI)(R9*8), Y2
-	VMOVUPD (DI)(R10*8), Y3
-	MOVQ    R8, BX
-	MOVQ    R9, CX
-	MOVQ    R10, DX
-	IMULQ   R11, BX
-	IMULQ   R11, CX
-	IMULQ   R11, DX
-	ADDQ    AX, BX
-	ADDQ    AX, CX
-	ADDQ    AX, DX
+	MOVQ    p+0(FP), SI
+	MOVQ    panel_k(SI), R13
+	MOVQ    panel_a(SI), SI
+	SUBQ    $4, R13
+	JLT     last
+	PCALIGN $32
 
-loop:
+fours:
 	VBROADCASTSD (SI), Y4
 	VBROADCASTSD 8(SI), Y5
 	VBROADCASTSD 16(SI), Y6
 	VBROADCASTSD 24(SI), Y7
-	GROUP(AX, Y0)
-	GROUP(BX, Y1)
-	GROUP(CX, Y2)
-	GROUP(DX, Y3)
-	ADDQ $32, SI
-	SUBQ $4, R13
-	JNZ  loop
+	BYHALVES(AX, Y0)
+	WHOLE(BX, Y1)
+	BYHALVES(CX, Y2)
+	WHOLE(DX, Y3)
+	ADDQ         $32, SI
+	SUBQ         $4, R13
+	JGE          fours
 
-	VMOVUPD Y0, (DI)
-	VMOVUPD Y1, (DI)(R8*8)
-	VMOVUPD Y2, (DI)(R9*8)
-	VMOVUPD Y3, (DI)(R10*8)
+last:
+	ADDQ $4, R13
+	JEQ  done
+
+ones:
+	VBROADCASTSD (SI), Y4
+	COLUMN(AX, Y0)
+	COLUMN(BX, Y1)
+	COLUMN(CX, Y2)
+	COLUMN(DX, Y3)
+	ADDQ         $8, SI
+	DECQ         R13
+	JNZ          ones
+
+done:
+	STORE(0, Y0)
+	STORE(1, Y1)
+	STORE(2, Y2)
+	STORE(3, Y3)
+	ADDQ  $4, R9
+	LEAQ  (DI)(R9*8), DI
+	LEAQ  (R12)(R9*8), R12
+	SUBQ  R9, R10
+	IMULQ R11, R9
+	ADDQ  R9, R15
+	TESTQ R10, R10
+	JNZ   rows
 	VZEROUPPER
 	RET

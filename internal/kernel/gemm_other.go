@@ -1,15 +1,8 @@
-//go:build !amd64 || purego
+//go:build !(amd64 || arm64) || purego
 
 package kernel
 
 func detect() []instructionSet { return []instructionSet{generic} }
-
-// tiny reports that no product needs the functions for tiny ones.
-func tiny(m, n, k int) bool { return false }
-
-func tinyAffine(z, x, w *Matrix, c0 *float64) {}
-func tinyMulTN(dw, dz, x *Matrix)             {}
-func tinyMulNN(dx, dz, w *Matrix)             {}
 
 func affine(z, x, w *Matrix, b []float64)      { affineGeneric(z, x, w, b) }
 func multiply(c *Matrix, a operand, b *Matrix) { multiplyGeneric(c, a, b) }

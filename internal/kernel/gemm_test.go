@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -74,6 +74,45 @@ func TestMicroKernelKeepsItsContract(t *testing.T) {
 						if got := c[i*ldc+j]; !same(got, want[i*n+j]) {
 							t.Fatalf("%d×%d×%d, A's strides %d and %d: element (%d, %d) = %v, want %v", m, n, k, a.row, a.col, i, j, got, want[i*n+j])
 						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestMatvecKeepsItsContract compares panels of one row with their chains: all numbers of columns
+// around the assembly's sixteen, begun with a row and with C itself, with special numbers.
+func TestMatvecKeepsItsContract(t *testing.T) {
+	special := []float64{math.NaN(), math.Inf(1), math.Copysign(0, -1), 0, 0x1p-1060}
+	ca, xa, wa, ba := arena(newArena(t, 256)), arena(newArena(t, 256)), arena(newArena(t, 1<<12)), arena(newArena(t, 256))
+	each(t, func(t *testing.T) {
+		if active == generic {
+			t.Skip("no micro-kernel")
+		}
+		r := rand.New(rand.NewPCG(7, 8))
+		for n := 4; n <= 52; n++ {
+			for _, k := range []int{1, 2, 3, 4, 5, 8, 11, 12 + r.IntN(40)} {
+				ldw := k + r.IntN(3)
+				x, w := draw(r, xa.matrix(1, k, k), 1, k, k), draw(r, wa.matrix(n, k, ldw), n, k, ldw)
+				c, c0 := ca.matrix(1, n, n), draw(r, ba.matrix(1, n, n), 1, n, n)
+				switch r.IntN(4) {
+				case 1:
+					c0 = draw(r, c, 1, n, n)
+				case 2:
+					x[r.IntN(k)] = special[r.IntN(len(special))]
+				case 3:
+					w[r.IntN(n)*ldw] = special[r.IntN(len(special))]
+				}
+				want := make([]float64, n)
+				for j := range n {
+					want[j] = chain(c0[j], k, func(l int) float64 { return x[l] }, func(l int) float64 { return w[j*ldw+l] })
+				}
+				matvec(&panel{c: &c[0], a: &x[0], b: &w[0], ldb: ldw, c0: &c0[0], m: 1, n: n, k: k})
+				ca.check(t, "C", 1, n, n)
+				for j := range n {
+					if !same(c[j], want[j]) {
+						t.Fatalf("%d columns, %d terms: element %d = %v, want %v", n, k, j, c[j], want[j])
 					}
 				}
 			}

@@ -8,9 +8,9 @@
 // except where a function says so. No function allocates, but for scratch memory that is kept for
 // the next call, nor starts a goroutine; each may be called by many.
 //
-// On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up;
-// elsewhere, and with the build tag purego, by Go. Each function's documentation is the loop that
-// it computes.
+// On amd64 the work is done by assembly for AVX-512 or for AVX2 with FMA, chosen at start-up, on
+// arm64 by assembly for NEON; elsewhere, and with the build tag purego, by Go. Each function's
+// documentation is the loop that it computes.
 //
 // Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun
 // with the bias or zero. So its bits depend neither on the other rows and columns of the call nor
@@ -18,7 +18,7 @@
 // zero from the left operand may be left out, but only where that changes no bit. The Go version
 // keeps these promises on one machine, but sums with other roundings. Elementwise functions treat
 // an element alike wherever it stands, and AVX2 and AVX-512 give the same bits, but for the root in
-// Adam and RMS.
+// Adam and RMS; NEON gives AVX2's, but for the exponentials.
 package kernel
 
 // An instructionSet is what the loops are written for. Each function that has a loop in assembly
@@ -30,9 +30,10 @@ const (
 	generic instructionSet = iota // Go
 	avx2
 	avx512
+	neon
 )
 
-func (s instructionSet) String() string { return [...]string{"generic", "AVX2", "AVX-512"}[s] }
+func (s instructionSet) String() string { return [...]string{"generic", "AVX2", "AVX-512", "NEON"}[s] }
 
 // supported is what this processor and its operating system have, the best last, and active is the
 // best; tests try the others.

@@ -152,7 +152,7 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 	for n := 28; n <= 50; n++ {
 		shapes = append(shapes, [3]int{1, n, 6}, [3]int{5, n, 9})
 	}
-	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 11, 9001},
+	shapes = append(shapes, [3]int{300, 13, 40}, [3]int{12, 50, 300}, [3]int{33, 65, 513}, [3]int{64, 128, 10}, [3]int{520, 5, 257}, [3]int{1, 18, 9001},
 		[3]int{40, 10, 128}, [3]int{33, 10, 516}, [3]int{37, 15, 12}, [3]int{16, 5, 1028}, [3]int{7, 37, 256}, [3]int{130, 40, 515},
 		[3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{67, 516, 11}, [3]int{515, 260, 70})
 	dense := len(shapes)
@@ -160,6 +160,10 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 		shapes = append(shapes, [3]int{32 + n%3, n, 16 + 7*n%60})
 	}
 	shapes = append(shapes, [3]int{130, 257, 65}, [3]int{64, 257, 256}, [3]int{390, 516, 67}, [3]int{260, 514, 516}, [3]int{33, 65, 513}, [3]int{32, 130, 1100})
+	terms := 100000
+	if testing.Short() {
+		terms /= 8
+	}
 	ca, aa, ba, za := newArena(t, 1<<18), newArena(t, 1<<18), newArena(t, 1<<19), newArena(t, 1<<10)
 	each(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -183,7 +187,7 @@ func TestProductsAreOrderedFMAChains(t *testing.T) {
 				p.run(c, ldc, a, lda, b, ldb, bias, m, n, k)
 				name := fmt.Sprintf("%s %d×%d×%d", p.name, m, n, k)
 				arena(ca).check(t, name, m, n, ldc)
-				every := 1 + m*n*k/100000 // of the large ones only the edges and a sample
+				every := 1 + m*n*k/terms // of the large ones only the edges and a sample
 				for i := range m {
 					for j := range n {
 						if i < m-1 && j < n-1 && (31*i+j)%every != 0 {
@@ -342,13 +346,17 @@ func TestZerosOfTheLeftOperandHideNothing(t *testing.T) {
 		},
 		"nothing": func(r *rand.Rand, a, b, bias []float64) { clear(a) },
 	}
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
 	each(t, func(t *testing.T) {
 		if active == generic {
 			t.Skip("sums as gonum does")
 		}
 		for name, prepare := range cases {
 			for _, p := range products {
-				for round := range 6 {
+				for round := range rounds {
 					r := rand.New(rand.NewPCG(uint64(round), 19))
 					ar, lda := p.a(m, n, k)
 					br, ldb := p.b(m, n, k)
