@@ -120,6 +120,9 @@ func points() []float64 {
 	return x
 }
 
+// onNEON are the functions with assembly for arm64; the others are there in Go.
+var onNEON = map[string]bool{"Exp": true, "Sigmoid": true, "Tanh": true}
+
 func TestFunctionsAreWithinTheirBounds(t *testing.T) {
 	ones := func(n int) []float64 { return slices.Repeat([]float64{1}, n) }
 	functions := []struct {
@@ -176,7 +179,7 @@ func TestFunctionsAreWithinTheirBounds(t *testing.T) {
 				}
 				t.Logf("at most %.3f ulp, at %v", worst, at)
 				bound := f.bound
-				if active == generic {
+				if active == generic || active == neon && !onNEON[f.name] {
 					bound = f.goBound
 				}
 				if !(worst <= bound) {
