@@ -324,9 +324,10 @@ func (n *Network) Biases(i int) *mat.VecDense {
 	return mat.NewVecDense(len(dataOf(m)), dataOf(m))
 }
 
-// Statistics are live views of what layer i has learnt of its inputs: a BatchNorm's running mean
-// and variance, or a Standardize's mean and population variance. Both are nil where there is no
-// such layer or it learns none.
+// Statistics are live views of what layer i has learnt of its inputs: a BatchNorm's running mean and
+// variance, or the mean and population variance of a Standardize's inputs or of an Unstandardize's
+// targets, of which a first mean of −0 says that they are still to be learnt. Both are nil where
+// there is no such layer or it learns none.
 func (n *Network) Statistics(i int) (mean, variance []float64) {
 	m, v := n.tensor(i, "running_mean"), n.tensor(i, "running_var")
 	if m == nil || v == nil {

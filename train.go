@@ -88,7 +88,9 @@ const (
 // of y, by gradient descent on mini-batches or by another optimizer: x is N×inputs, y N×outputs. It
 // returns the history, which is nil only if nothing could begin.
 //
-// x and y are not changed, nor copied if they are a *mat.Dense. The last, short batch of an epoch
+// x and y are not changed, nor copied if they are a *mat.Dense. They must stay as they are until
+// Train returns: they are checked before the first step, and a checkpoint compares them. Samples
+// that change from epoch to epoch are for [Network.TrainBatches]. The last, short batch of an epoch
 // is used; where the network has batch norm, a single left-over sample joins the batch before it.
 // Gradients are means, so η does not depend on the batch size. The same network, data,
 // configuration and seed give the same bits on the same kind of processor, whatever GOMAXPROCS is;
