@@ -17,25 +17,25 @@
 #define STOREMASKED(y, p) VMASKMOVPD y, Y15, (p)(BX*1)
 
 #define MAP(BODY) \
-	XORL BX, BX;                 \
-	SUBQ $4, CX;                 \
-	JLT  tail;                   \
-	PCALIGN $64;                 \
-loop:                                \
-	BODY(LOAD, STORE, inside, store); \
-	ADDQ $32, BX;                \
-	SUBQ $4, CX;                 \
-	JGE  loop;                   \
-tail:                                \
-	ADDQ $4, CX;                 \
-	JEQ  done;                   \
-	SHLQ $3, CX;                 \
-	LEAQ ·lanes+32(SB), AX;      \
-	SUBQ CX, AX;                 \
-	VMOVUPD (AX), Y15;           \
+	XORL BX, BX;                                    \
+	SUBQ $4, CX;                                    \
+	JLT  tail;                                      \
+	PCALIGN $64;                                    \
+loop:                                                   \
+	BODY(LOAD, STORE, inside, store);               \
+	ADDQ $32, BX;                                   \
+	SUBQ $4, CX;                                    \
+	JGE  loop;                                      \
+tail:                                                   \
+	ADDQ $4, CX;                                    \
+	JEQ  done;                                      \
+	SHLQ $3, CX;                                    \
+	LEAQ ·lanes+32(SB), AX;                         \
+	SUBQ CX, AX;                                    \
+	VMOVUPD (AX), Y15;                              \
 	BODY(LOADMASKED, STOREMASKED, inside1, store1); \
-done:                                \
-	VZEROUPPER;                  \
+done:                                                   \
+	VZEROUPPER;                                     \
 	RET
 
 #define UNARY(BODY) \
@@ -55,12 +55,12 @@ done:                                \
 	VMOVUPD NEAR_ONE, Y12;      \
 	MAP(BODY)
 
-// What most functions work on: dst in DI, x in SI, y in R8, z in R9 and w in R10, as far as there
-// are any.
+// What most functions work on: dst in DI, x in SI, y in R8, z in R9 and w in R10, p in Y8, q in Y9
+// and r in Y12, as far as there are any; and zero in Y13.
 #define OPERANDS \
 	MOVQ   o+0(FP), AX;               \
 	MOVQ   operands_dst(AX), DI;      \
-	MOVQ   operands_n(AX), CX;  \
+	MOVQ   operands_n(AX), CX;        \
 	MOVQ   operands_x(AX), SI;        \
 	MOVQ   operands_y(AX), R8;        \
 	MOVQ   operands_z(AX), R9;        \
@@ -118,11 +118,11 @@ done:                                \
 	VPADDQ ONE, y, y
 
 #define EXP_BODY(LD, ST, inside, store) \
-	LD(SI, Y0); \
+	LD(SI, Y0);          \
 	VMINPD  Y0, Y13, Y0; \
 	VMAXPD  Y0, Y14, Y0; \
 	EXP;                 \
-	VMOVAPD Y2, Y0; \
+	VMOVAPD Y2, Y0;      \
 	ST(Y0, DI)
 
 // func expAVX2(dst, src []float64)
@@ -177,7 +177,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VUNPCKHPD    Y6, Y1, Y1
 
 #define TANH_BODY(LD, ST, inside, store) \
-	LD(SI, Y0); \
+	LD(SI, Y0);                        \
 	VMOVAPD     Y0, Y5;                \
 	VANDNPD     Y0, Y13, Y0;           \
 	VCMPPD      AT_LEAST, Y14, Y0, Y9; \
@@ -226,7 +226,7 @@ inside:                                    \
 store:                                     \
 	VDIVPD      Y4, Y0, Y0;            \
 	VANDPD      Y13, Y5, Y5;           \
-	VORPD       Y5, Y0, Y0; \
+	VORPD       Y5, Y0, Y0;            \
 	ST(Y0, DI)
 
 // func tanhAVX2(dst, src []float64)
@@ -238,9 +238,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
 #define SIGMOID_BACKWARD_BODY(LD, ST, inside, store) \
-	LD(SI, Y7); \
-	LD(R8, Y0); \
-	LD(R9, Y6); \
+	LD(SI, Y7);                  \
+	LD(R8, Y0);                  \
+	LD(R9, Y6);                  \
 	VCMPPD    LESS, Y12, Y6, Y8; \
 	VSUBPD    Y6, Y13, Y5;       \
 	VMULPD    Y6, Y5, Y5;        \
@@ -255,7 +255,7 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VDIVPD    Y4, Y2, Y2;        \
 	VBLENDVPD Y8, Y5, Y2, Y5;    \
 store:                               \
-	VMULPD    Y7, Y5, Y0; \
+	VMULPD    Y7, Y5, Y0;        \
 	ST(Y0, DI)
 
 // func sigmoidBackwardAVX2(dz, da, z, a []float64)
@@ -264,9 +264,9 @@ TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-96
 
 // dz = da·(1−a²) where |a| is not close to 1, else da·4e/(1+e)² with e = e^−2|z|.
 #define TANH_BACKWARD_BODY(LD, ST, inside, store) \
-	LD(SI, Y7); \
-	LD(R8, Y0); \
-	LD(R9, Y6); \
+	LD(SI, Y7);                     \
+	LD(R8, Y0);                     \
+	LD(R9, Y6);                     \
 	VMOVUPD      SIGN, Y9;          \
 	VANDNPD      Y6, Y9, Y8;        \
 	VCMPPD       LESS, Y12, Y8, Y8; \
@@ -285,7 +285,7 @@ TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-96
 	VDIVPD       Y4, Y2, Y2;        \
 	VBLENDVPD    Y8, Y5, Y2, Y5;    \
 store:                                  \
-	VMULPD       Y7, Y5, Y0; \
+	VMULPD       Y7, Y5, Y0;        \
 	ST(Y0, DI)
 
 // func tanhBackwardAVX2(dz, da, z, a []float64)
@@ -293,7 +293,7 @@ TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-96
 	BACKWARD(TANH_BACKWARD_BODY)
 
 #define RELU_BODY(LD, ST, inside, store) \
-	LD(SI, Y0); \
+	LD(SI, Y0);         \
 	VMAXPD Y0, Y14, Y0; \
 	VADDPD Y0, Y14, Y0; \
 	ST(Y0, DI)
@@ -304,10 +304,10 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-48
 	UNARY(RELU_BODY)
 
 #define RELU_BACKWARD_BODY(LD, ST, inside, store) \
-	LD(SI, Y1); \
-	LD(R8, Y0); \
+	LD(SI, Y1);               \
+	LD(R8, Y0);               \
 	VCMPPD LESS, Y0, Y14, Y2; \
-	VANDPD Y1, Y2, Y0; \
+	VANDPD Y1, Y2, Y0;        \
 	ST(Y0, DI)
 
 // func reluBackwardAVX2(dz, da, z []float64)
@@ -321,10 +321,10 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 
 // m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
 #define ADAM_BODY(LD, ST, inside, store) \
-	LD(SI, Y2); \
-	LD(R8, Y0); \
-	LD(R9, Y1); \
-	LD(DI, Y3); \
+	LD(SI, Y2);               \
+	LD(R8, Y0);               \
+	LD(R9, Y1);               \
+	LD(DI, Y3);               \
 	VSUBPD       Y0, Y2, Y4;  \
 	VFMADD231PD  Y7, Y4, Y0;  \
 	VMULPD       Y8, Y1, Y1;  \
@@ -334,8 +334,8 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 	VADDPD       Y11, Y5, Y5; \
 	VDIVPD       Y5, Y0, Y5;  \
 	VFNMADD231PD Y10, Y5, Y3; \
-	ST(Y0, R8); \
-	ST(Y1, R9); \
+	ST(Y0, R8);               \
+	ST(Y1, R9);               \
 	ST(Y3, DI)
 
 // func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
@@ -353,8 +353,8 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-136
 	MAP(ADAM_BODY)
 
 #define AXPY_BODY(LD, ST, inside, store) \
-	LD(SI, Y1); \
-	LD(DI, Y0); \
+	LD(SI, Y1);              \
+	LD(DI, Y0);              \
 	VFMADD231PD Y14, Y1, Y0; \
 	ST(Y0, DI)
 
@@ -445,11 +445,11 @@ loop:
 
 // x where z > 0, else p·x.
 #define LEAKY_BODY(LD, ST, inside, store) \
-	LD(SI, Y1);                \
-	LD(R9, Y0);                \
+	LD(SI, Y1);                  \
+	LD(R9, Y0);                  \
 	VCMPPD    LESS, Y0, Y13, Y2; \
-	VMULPD    Y8, Y1, Y3;      \
-	VBLENDVPD Y2, Y1, Y3, Y0;  \
+	VMULPD    Y8, Y1, Y3;        \
+	VBLENDVPD Y2, Y1, Y3, Y0;    \
 	ST(Y0, DI)
 
 // func leakyAVX2(o *operands)
@@ -459,19 +459,19 @@ TEXT ·leakyAVX2(SB), NOSPLIT, $0-8
 
 // p·z where z > 0, else q·(e^z − 1) = q·(2ⁿ·t + (2ⁿ − 1)), of which the zeros have z's sign.
 #define ELU_BODY(LD, ST, inside, store) \
-	LD(R9, Y5);                 \
-	VMINPD      Y5, Y13, Y0;    \
-	VMAXPD      Y0, Y14, Y0;    \
-	REDUCE_AND_EXPM1;           \
-	POWER(Y3);                  \
-	VSUBPD      ONE, Y3, Y4;    \
-	VFMADD213PD Y4, Y3, Y2;     \
-	VANDPD      SIGN, Y5, Y4;   \
-	VORPD       Y4, Y2, Y2;     \
-	VMULPD      Y9, Y2, Y2;     \
-	VMULPD      Y8, Y5, Y4;     \
+	LD(R9, Y5);                    \
+	VMINPD      Y5, Y13, Y0;       \
+	VMAXPD      Y0, Y14, Y0;       \
+	REDUCE_AND_EXPM1;              \
+	POWER(Y3);                     \
+	VSUBPD      ONE, Y3, Y4;       \
+	VFMADD213PD Y4, Y3, Y2;        \
+	VANDPD      SIGN, Y5, Y4;      \
+	VORPD       Y4, Y2, Y2;        \
+	VMULPD      Y9, Y2, Y2;        \
+	VMULPD      Y8, Y5, Y4;        \
 	VCMPPD      LESS, Y5, Y13, Y6; \
-	VBLENDVPD   Y6, Y4, Y2, Y0; \
+	VBLENDVPD   Y6, Y4, Y2, Y0;    \
 	ST(Y0, DI)
 
 // func eluAVX2(o *operands)
@@ -482,15 +482,15 @@ TEXT ·eluAVX2(SB), NOSPLIT, $0-8
 
 // p·x where z > 0, else q·x·e^z.
 #define ELU_BACKWARD_BODY(LD, ST, inside, store) \
-	LD(R9, Y0);               \
+	LD(R9, Y0);                  \
 	VCMPPD    LESS, Y0, Y13, Y5; \
-	VMINPD    Y0, Y13, Y0;    \
-	VMAXPD    Y0, Y14, Y0;    \
-	EXP;                      \
-	VMULPD    Y9, Y2, Y2;     \
-	VBLENDVPD Y5, Y8, Y2, Y2; \
-	LD(SI, Y0);               \
-	VMULPD    Y0, Y2, Y0;     \
+	VMINPD    Y0, Y13, Y0;       \
+	VMAXPD    Y0, Y14, Y0;       \
+	EXP;                         \
+	VMULPD    Y9, Y2, Y2;        \
+	VBLENDVPD Y5, Y8, Y2, Y2;    \
+	LD(SI, Y0);                  \
+	VMULPD    Y0, Y2, Y0;        \
 	ST(Y0, DI)
 
 // func eluBackwardAVX2(o *operands)
@@ -542,36 +542,36 @@ TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
 // below f = e. With s = f/(2+f), log(1+f) = f − (h − s·(h + s²·q(s²))) and h = f²/2, as FreeBSD's
 // log has it.
 #define SOFTPLUS_BODY(LD, ST, inside, store) \
-	LD(R9, Y5);                  \
-	VORPD       SIGN, Y5, Y0;    \
-	VMAXPD      Y0, Y14, Y0;     \
-	EXP;                         \
+	LD(R9, Y5);                    \
+	VORPD       SIGN, Y5, Y0;      \
+	VMAXPD      Y0, Y14, Y0;       \
+	EXP;                           \
 	VCMPPD      LESS, Y2, Y11, Y9; \
-	VSUBPD      Y8, Y2, Y3;      \
-	VMULPD      Y12, Y3, Y3;     \
-	VBLENDVPD   Y9, Y3, Y2, Y2;  \
-	VADDPD      Y8, Y8, Y4;      \
-	VADDPD      Y4, Y2, Y4;      \
-	VDIVPD      Y4, Y2, Y4;      \
-	VMULPD      Y4, Y4, Y6;      \
-	VMOVUPD     LOG(6), Y1;      \
-	VFMADD213PD LOG(5), Y6, Y1;  \
-	VFMADD213PD LOG(4), Y6, Y1;  \
-	VFMADD213PD LOG(3), Y6, Y1;  \
-	VFMADD213PD LOG(2), Y6, Y1;  \
-	VFMADD213PD LOG(1), Y6, Y1;  \
-	VFMADD213PD LOG(0), Y6, Y1;  \
-	VMULPD      Y12, Y2, Y0;     \
-	VMULPD      Y2, Y0, Y0;      \
-	VFMADD213PD Y0, Y6, Y1;      \
-	VANDPD      LN2_LOW, Y9, Y7; \
-	VFMADD213PD Y7, Y4, Y1;      \
-	VSUBPD      Y1, Y0, Y0;      \
-	VSUBPD      Y2, Y0, Y0;      \
-	VANDPD      LN2_HIGH, Y9, Y7; \
-	VSUBPD      Y0, Y7, Y0;      \
-	VMAXPD      Y5, Y13, Y5;     \
-	VADDPD      Y5, Y0, Y0;      \
+	VSUBPD      Y8, Y2, Y3;        \
+	VMULPD      Y12, Y3, Y3;       \
+	VBLENDVPD   Y9, Y3, Y2, Y2;    \
+	VADDPD      Y8, Y8, Y4;        \
+	VADDPD      Y4, Y2, Y4;        \
+	VDIVPD      Y4, Y2, Y4;        \
+	VMULPD      Y4, Y4, Y6;        \
+	VMOVUPD     LOG(6), Y1;        \
+	VFMADD213PD LOG(5), Y6, Y1;    \
+	VFMADD213PD LOG(4), Y6, Y1;    \
+	VFMADD213PD LOG(3), Y6, Y1;    \
+	VFMADD213PD LOG(2), Y6, Y1;    \
+	VFMADD213PD LOG(1), Y6, Y1;    \
+	VFMADD213PD LOG(0), Y6, Y1;    \
+	VMULPD      Y12, Y2, Y0;       \
+	VMULPD      Y2, Y0, Y0;        \
+	VFMADD213PD Y0, Y6, Y1;        \
+	VANDPD      LN2_LOW, Y9, Y7;   \
+	VFMADD213PD Y7, Y4, Y1;        \
+	VSUBPD      Y1, Y0, Y0;        \
+	VSUBPD      Y2, Y0, Y0;        \
+	VANDPD      LN2_HIGH, Y9, Y7;  \
+	VSUBPD      Y0, Y7, Y0;        \
+	VMAXPD      Y5, Y13, Y5;       \
+	VADDPD      Y5, Y0, Y0;        \
 	ST(Y0, DI)
 
 // func softplusAVX2(o *operands)
@@ -612,21 +612,21 @@ TEXT ·softplusAVX2(SB), NOSPLIT, $0-8
 // of which would cost up to four in the end, is added to t and w.
 #define GELU_BODY(LD, ST, inside, store) \
 	BELL(LD);                   \
-	VMOVUPD      FIVE, Y0;       \
-	VMOVUPD      TEN, Y9;        \
-	VADDPD       Y0, Y6, Y3;     \
-	VSUBPD       Y0, Y3, Y7;     \
-	VSUBPD       Y7, Y6, Y7;     \
-	VDIVPD       Y3, Y14, Y8;    \
-	VMOVAPD      Y14, Y1;        \
-	VFNMADD231PD Y3, Y8, Y1;     \
-	VFNMADD231PD Y7, Y8, Y1;     \
-	VMULPD       Y8, Y1, Y1;     \
-	VMOVAPD      Y9, Y7;         \
-	VFMSUB213PD  Y14, Y8, Y7;    \
-	VFMADD231PD  Y9, Y1, Y7;     \
-	VADDPD       Y1, Y8, Y3;     \
-	VMULPD       Y7, Y7, Y8;     \
+	VMOVUPD      FIVE, Y0;      \
+	VMOVUPD      TEN, Y9;       \
+	VADDPD       Y0, Y6, Y3;    \
+	VSUBPD       Y0, Y3, Y7;    \
+	VSUBPD       Y7, Y6, Y7;    \
+	VDIVPD       Y3, Y14, Y8;   \
+	VMOVAPD      Y14, Y1;       \
+	VFNMADD231PD Y3, Y8, Y1;    \
+	VFNMADD231PD Y7, Y8, Y1;    \
+	VMULPD       Y8, Y1, Y1;    \
+	VMOVAPD      Y9, Y7;        \
+	VFMSUB213PD  Y14, Y8, Y7;   \
+	VFMADD231PD  Y9, Y1, Y7;    \
+	VADDPD       Y1, Y8, Y3;    \
+	VMULPD       Y7, Y7, Y8;    \
 	VMOVUPD     MILLS(20), Y0;  \
 	VMOVUPD     MILLS(21), Y1;  \
 	MILLS_PAIR(18);             \
@@ -657,17 +657,17 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-8
 
 // x·(Φ(z) + z·φ(z)), with Φ(z) = w/z where z is not tiny.
 #define GELU_BACKWARD_BODY(LD, ST, inside, store) \
-	BELL(LD);                     \
-	LD(R10, Y3);                  \
-	VDIVPD       Y5, Y3, Y3;      \
+	BELL(LD);                       \
+	LD(R10, Y3);                    \
+	VDIVPD       Y5, Y3, Y3;        \
 	VCMPPD       LESS, Y14, Y6, Y4; \
-	VBLENDVPD    Y4, Y11, Y3, Y3; \
-	VANDPD       Y13, Y5, Y4;     \
-	VORPD        Y4, Y6, Y6;      \
-	VMULPD       GAUSS, Y6, Y6;   \
-	VFMADD231PD  Y6, Y2, Y3;      \
-	LD(SI, Y0);                   \
-	VMULPD       Y0, Y3, Y0;      \
+	VBLENDVPD    Y4, Y11, Y3, Y3;   \
+	VANDPD       Y13, Y5, Y4;       \
+	VORPD        Y4, Y6, Y6;        \
+	VMULPD       GAUSS, Y6, Y6;     \
+	VFMADD231PD  Y6, Y2, Y3;        \
+	LD(SI, Y0);                     \
+	VMULPD       Y0, Y3, Y0;        \
 	ST(Y0, DI)
 
 // func geluBackwardAVX2(o *operands)
@@ -778,21 +778,21 @@ TEXT ·correlateAVX2(SB), NOSPLIT, $0-8
 // p·x where the number of element i is at least the threshold, else 0·x. It is that of mix, halved
 // so that its comparison needs no sign. Where all of x is zero there is nothing to draw.
 #define DROPOUT_BODY(LD, ST, inside, store) \
-	LD(SI, Y0);                 \
-	VPTEST   Y0, Y0;            \
-	JEQ      store;             \
+	LD(SI, Y0);                  \
+	VPTEST   Y0, Y0;             \
+	JEQ      store;              \
 	VPSRLQ   MIX_SHIFT1, Y4, Y1; \
-	VPXOR    Y4, Y1, Y1;        \
-	TIMES(MIX1, MIX1_HIGH);     \
+	VPXOR    Y4, Y1, Y1;         \
+	TIMES(MIX1, MIX1_HIGH);      \
 	VPSRLQ   MIX_SHIFT2, Y1, Y2; \
-	VPXOR    Y2, Y1, Y1;        \
-	TIMES(MIX2, MIX2_HIGH);     \
-	VPSRLQ   BY_TWO, Y1, Y1;    \
-	VPCMPGTQ Y1, Y5, Y1;        \
-	VANDNPD  Y8, Y1, Y1;        \
-	VMULPD   Y1, Y0, Y0;        \
-store:                              \
-	ST(Y0, DI);                 \
+	VPXOR    Y2, Y1, Y1;         \
+	TIMES(MIX2, MIX2_HIGH);      \
+	VPSRLQ   BY_TWO, Y1, Y1;     \
+	VPCMPGTQ Y1, Y5, Y1;         \
+	VANDNPD  Y8, Y1, Y1;         \
+	VMULPD   Y1, Y0, Y0;         \
+store:                               \
+	ST(Y0, DI);                  \
 	VPADDQ   STEPS4, Y4, Y4
 
 // func dropoutAVX2(o *operands)

@@ -12,12 +12,12 @@
 // What most functions work on: dst in DI, x in SI, y in R8, z in R9 and w in R10, as far as there
 // are any.
 #define OPERANDS \
-	MOVQ o+0(FP), AX;                \
-	MOVQ operands_dst(AX), DI;       \
+	MOVQ o+0(FP), AX;          \
+	MOVQ operands_dst(AX), DI; \
 	MOVQ operands_n(AX), CX;   \
-	MOVQ operands_x(AX), SI;         \
-	MOVQ operands_y(AX), R8;         \
-	MOVQ operands_z(AX), R9;         \
+	MOVQ operands_x(AX), SI;   \
+	MOVQ operands_y(AX), R8;   \
+	MOVQ operands_z(AX), R9;   \
 	MOVQ operands_w(AX), R10
 
 // At most four elements are left to the AVX2 loop, which computes the same bits: they were often

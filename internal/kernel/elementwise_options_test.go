@@ -41,13 +41,13 @@ func refNormal(x float64) double {
 	y := double{-x, 0}
 	if x < -3 {
 		f := y
-		for k := 80.; k >= 1; k-- {
+		for k := 50.; k >= 1; k-- {
 			f = y.add(double{k, 0}.div(f))
 		}
 		return one.div(f.mul(rootOf2Pi))
 	}
 	sum, term := y, y
-	for k := 3.; k < 140; k += 2 {
+	for k := 3.; k < 100; k += 2 {
 		term = term.mul(y).mul(y).div(double{k, 0})
 		sum = sum.add(term)
 	}

@@ -117,6 +117,12 @@ func points() []float64 {
 	for i := range 2000 { // underflow and overflow
 		x = append(x, -745.2+float64(i)*0.02, 709.7+float64(i)*0.00004)
 	}
+	if testing.Short() {
+		for i := range len(x) / 8 {
+			x[i] = x[8*i]
+		}
+		x = x[:len(x)/8]
+	}
 	return x
 }
 
