@@ -149,6 +149,7 @@ type Place struct {
 	Rand       *rand.Rand   // the source of chance; nil where there is to be none
 	crew       *crew.Crew   // who shares large products
 	frozen     []int        // layers of the network that training leaves as they are
+	turns      *turns       // the memory of an inference; nil where each stage has its own
 }
 
 // Dense is a fully connected layer: z = W·x + b and a = f(z), with W of shape Units×inputs and b of
@@ -193,7 +194,7 @@ func (d Dense) Reset(at Place) {
 
 // Stage computes Z = X·Wᵀ + 1·bᵀ, and A = f(Z) in a stage behind it.
 func (d Dense) Stage(at Place) Stage {
-	s := &affineStage{Crew: at.crew, w: viewOf(at.Params[0]), z: newBuffer(at.Rows, d.Units)}
+	s := &affineStage{Crew: at.crew, w: viewOf(at.Params[0]), z: at.buffer(d.Units)}
 	if !d.NoBias {
 		s.b = dataOf(at.Params[1])
 	}
@@ -206,7 +207,7 @@ func (d Dense) Stage(at Place) Stage {
 	if at.NeedDX {
 		s.dx = newBuffer(at.Rows, at.Inputs)
 	}
-	return activated(s, s.z, d.Activation)
+	return activated(at, s, s.z, d.Activation)
 }
 
 type affineStage struct {
@@ -242,13 +243,13 @@ func (s *affineStage) Backward(da *mat.Dense) *mat.Dense {
 }
 
 // activated is s, whose result is z, with f behind it.
-func activated(s Stage, z *buffer, f Activation) Stage {
+func activated(at Place, s Stage, z *buffer, f Activation) Stage {
 	if f == nil || f == Identity {
 		return s
 	}
 	a := z // in place where a tells what f′(z) is: behind ReLU a > 0 where z > 0
 	if f != ReLU {
-		a = newBuffer(z.Rows, z.Cols)
+		a = at.buffer(z.Cols)
 	}
 	return chain{s, &activationStage{f: f, elementwise: actsElementwise(f), a: a}}
 }
@@ -338,7 +339,7 @@ func (b BatchNorm) Stage(at Place) Stage {
 		Place: at, momentum: cmp.Or(b.Momentum, 0.1), epsilon: cmp.Or(b.Epsilon, 1e-5),
 		gamma: dataOf(at.Params[0]), beta: dataOf(at.Params[1]),
 		mean: dataOf(at.Statistics[0]), variance: dataOf(at.Statistics[1]),
-		z: newBuffer(at.Rows, at.Inputs), zero: make([]float64, at.Inputs),
+		z: at.buffer(at.Inputs), zero: make([]float64, at.Inputs),
 	}
 	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.gain, &s.offset, &s.trend, &s.row, &s.dgamma, &s.dbeta} {
 		*of = make([]float64, at.Inputs)
@@ -346,7 +347,7 @@ func (b BatchNorm) Stage(at Place) Stage {
 	if at.Grads != nil {
 		s.dgamma, s.dbeta = dataOf(at.Grads[0]), dataOf(at.Grads[1])
 	}
-	return activated(s, s.z, b.Activation)
+	return activated(at, s, s.z, b.Activation)
 }
 
 type batchNormStage struct {
@@ -368,7 +369,7 @@ func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
 	s.z.resize(s.x.Rows)
 	if s.Training {
 		s.mu, variance = s.batchMean, s.batchVariance
-		columnMoments(s.mu, variance, &s.x)
+		kernel.ColumnMoments(s.mu, variance, &s.x)
 	}
 	for j, v := range variance {
 		s.scale[j] = 1 / math.Sqrt(v+s.epsilon)
@@ -451,7 +452,7 @@ func (d Dropout) Stage(at Place) Stage {
 	if at.Rand == nil || d.Rate == 0 {
 		return chain{}
 	}
-	return &dropoutStage{Place: at, rate: d.Rate, a: newBuffer(at.Rows, at.Inputs)}
+	return &dropoutStage{Place: at, rate: d.Rate, a: at.buffer(at.Inputs)}
 }
 
 type dropoutStage struct {
@@ -523,7 +524,7 @@ type columnStage struct {
 // newColumnStage makes one that shifts nothing.
 func newColumnStage(at Place, gainOf func(variance float64) float64) *columnStage {
 	zero := make([]float64, at.Inputs)
-	return &columnStage{at, zero, make([]float64, at.Inputs), zero, gainOf, newBuffer(at.Rows, at.Inputs)}
+	return &columnStage{at, zero, make([]float64, at.Inputs), zero, gainOf, at.buffer(at.Inputs)}
 }
 
 func (s *columnStage) Forward(in *mat.Dense) *mat.Dense {
@@ -574,6 +575,7 @@ func (Unstandardize) Reset(at Place) { resetMoments(at, unlearnt) }
 func (Unstandardize) Stage(at Place) Stage {
 	s := newColumnStage(at, math.Sqrt)
 	s.behind = dataOf(at.Statistics[0])
+	at.turns = nil
 	return &unstandardizeStage{s, Standardize{}.Stage(at)}
 }
 
@@ -624,7 +626,7 @@ func (Activate) Reset(Place) {}
 // Stage computes A = f(X).
 func (l Activate) Stage(at Place) Stage {
 	f := cmp.Or(l.F, Identity)
-	return &activationStage{f: f, elementwise: actsElementwise(f), a: newBuffer(at.Rows, at.Inputs)}
+	return &activationStage{f: f, elementwise: actsElementwise(f), a: at.buffer(at.Inputs)}
 }
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.
@@ -810,6 +812,9 @@ func (q Sequential) slots(at Place) []slot {
 		}
 		if inner.frozen = nil; slices.Contains(at.frozen, i) { // works as in inference
 			inner.Grads, inner.Training, inner.Rand = nil, false, nil
+		}
+		if !isOurs(l) { // it may read what it was given after it has written
+			inner.turns = nil
 		}
 		inner.NeedDX = trained // by a layer before
 		trained = trained || len(inner.Grads) > 0

@@ -461,11 +461,5 @@ func class(row []float64) int {
 		}
 		return 0
 	}
-	best := 0
-	for j, v := range row {
-		if v > row[best] {
-			best = j
-		}
-	}
-	return best
+	return floats.MaxIdx(row)
 }

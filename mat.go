@@ -67,6 +67,29 @@ func newBuffer(rows, cols int) *buffer {
 	return b
 }
 
+// Turns are the two pieces of memory that the stages of an inference write to in turn: what comes
+// out of one is read by the next and by nobody else.
+type turns struct {
+	memory [2][]float64
+	size   int // of either, at least
+	next   int
+}
+
+// buffer is the memory of a stage's result in a place.
+func (p *Place) buffer(cols int) *buffer {
+	if p.turns == nil {
+		return newBuffer(p.Rows, cols)
+	}
+	memory := &p.turns.memory[p.turns.next]
+	p.turns.next ^= 1
+	if len(*memory) < p.Rows*cols {
+		*memory = make([]float64, max(p.turns.size, p.Rows*cols))
+	}
+	b := &buffer{matrix: matrixOf(*memory, p.Rows, cols)}
+	b.dense.SetRawMatrix(blas64.General(b.matrix))
+	return b
+}
+
 // resize makes b have so many rows, of which the elements are not defined.
 func (b *buffer) resize(rows int) {
 	if b.Rows != rows {
@@ -111,21 +134,6 @@ func Resize(m *mat.Dense, rows, cols int) *mat.Dense {
 	}
 	m.SetRawMatrix(blas64.General(matrixOf(r.Data[:cap(r.Data)], rows, cols)))
 	return m
-}
-
-// columnMoments computes the mean and the population variance of each column of x, in two passes.
-func columnMoments(mean, variance []float64, x *matrix) {
-	kernel.SumRows(mean, x)
-	for j := range mean {
-		mean[j] /= float64(x.Rows)
-	}
-	clear(variance)
-	for i := range x.Rows {
-		kernel.Correlate(variance, x.Row(i), mean, x.Row(i), mean)
-	}
-	for j := range variance {
-		variance[j] /= float64(x.Rows)
-	}
 }
 
 func fill(x []float64, v float64) {

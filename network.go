@@ -438,18 +438,13 @@ func (n *Network) newPass(at Place) *pass {
 
 func (n *Network) newInference(rows int) *pass {
 	at := n.place
-	at.Rows = rows
+	at.Rows, at.turns = rows, &turns{size: rows * n.width()}
 	return n.newPass(at)
 }
 
-// newGradient makes a pass with the batch's own statistics and without chance, that leaves the
-// running statistics as they are.
-func (n *Network) newGradient(rows int) *pass { return n.newChanceGradient(rows, nil) }
-
-// newStep makes one with chance.
-func (n *Network) newStep(rows int) *pass { return n.newChanceGradient(rows, &chance{}) }
-
-func (n *Network) newChanceGradient(rows int, c *chance) *pass {
+// newGradient makes a pass with the batch's own statistics that leaves the running ones as they
+// are, and with chance, unless that is nil.
+func (n *Network) newGradient(rows int, c *chance) *pass {
 	at, statistics := n.place, make([]float64, len(n.statistics))
 	at.Rows, at.Training, at.Statistics = rows, true, views(n.shape.Statistics, statistics)
 	if c != nil {
@@ -569,13 +564,15 @@ func (p *pass) backward() (dx *mat.Dense) {
 }
 
 // inferenceRows is how many of so many samples are predicted at a time, so that the memory of a
-// prediction stays small and close to the processor, and of wide networks below some 256 MB.
-func (n *Network) inferenceRows(rows int) int {
-	width := 0
+// prediction stays small and close to the processor, and of wide layers below some 256 MB.
+func (n *Network) inferenceRows(rows int) int { return max(1, min(rows, 256, 1<<24/n.width())) }
+
+// width is the number of units of the widest layer.
+func (n *Network) width() (width int) {
 	for _, s := range n.slots {
-		width += s.shape.Outputs
+		width = max(width, s.shape.Outputs)
 	}
-	return max(1, min(rows, 256, 1<<24/width))
+	return width
 }
 
 // Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
@@ -837,14 +834,14 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if err := n.checkRows(where, s.X.Rows, nil); err != nil {
 		return 0, nil, err
 	}
-	pool, newPass := &n.gradients, n.newGradient
+	pool, c := &n.gradients, (*chance)(nil)
 	if rng != nil {
 		if err := n.learn(nil, nil); err != nil {
 			return 0, nil, where.wrap(err)
 		}
-		pool, newPass = &n.steps, n.newStep
+		pool, c = &n.steps, &chance{}
 	}
-	p := take(pool, s.X.Rows, newPass)
+	p := take(pool, s.X.Rows, func(rows int) *pass { return n.newGradient(rows, c) })
 	defer pool.Put(p)
 	if rng != nil {
 		p.chance.Rand = rng
@@ -927,7 +924,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	}
 	s, _ := n.checkData(where, "x", Data{X: x, Y: y}, &l) // no error in gradient
 	c := n.Clone()
-	p := c.newGradient(s.X.Rows)
+	p := c.newGradient(s.X.Rows, nil)
 	copy(p.statistics, c.statistics)
 	p.use(l)
 	worst := difference.Compare(grad, c.params, func() float64 {

@@ -182,7 +182,6 @@ type trainer struct {
 	moving      [][2]int  // from where to where parameters are not frozen
 	fixed       []float64 // the parameters, if an optimizer may change frozen ones
 	rule        rule      // the optimizer, if it is one of the package's
-	eta         float64   // of the step
 	from        int       // where the parameters begin that it updates
 	best        *Network  // as in the best epoch so far
 	lowest      float64   // its loss
@@ -429,7 +428,7 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 			kernel.Scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
 		}
 	}
-	t.update(t.e.LearningRate) // θ ← θ − η·g, or as the optimizer has it
+	t.update() // θ ← θ − η·g, or as the optimizer has it
 	return loss, norm
 }
 
@@ -505,18 +504,17 @@ type rule interface {
 }
 
 // update takes a step of the optimizer, shared by goroutines if it is one of the package's.
-func (t *trainer) update(eta float64) {
+func (t *trainer) update() {
 	params, grad := t.net.params, t.pass.grad
 	if t.rule != nil {
 		count(t.rule, params, grad)
-		t.eta = eta
 		for _, part := range t.moving {
 			t.from = part[0]
 			t.crew.Share(t, part[1]-part[0], 16*(part[1]-part[0])) // a parameter costs some 16 multiplications
 		}
 		return
 	}
-	t.Optimizer.Step(params, grad, eta)
+	t.Optimizer.Step(params, grad, t.e.LearningRate)
 	if t.fixed != nil {
 		for _, part := range t.moving {
 			copy(t.fixed[part[0]:part[1]], params[part[0]:part[1]])
@@ -528,7 +526,7 @@ func (t *trainer) update(eta float64) {
 // Part updates the parameters from lo to hi of a part.
 func (t *trainer) Part(lo, hi int) {
 	lo, hi = t.from+lo, t.from+hi
-	t.rule.part(t.net.params[lo:hi], t.pass.grad[lo:hi], t.eta, lo)
+	t.rule.part(t.net.params[lo:hi], t.pass.grad[lo:hi], t.e.LearningRate, lo)
 }
 
 // AdaGrad divides by the root of the sum of all squared gradients: s ← s + g² and

@@ -38,3 +38,18 @@ func Overlap(a, b []float64) bool {
 	address := func(v *float64) uintptr { return uintptr(unsafe.Pointer(v)) }
 	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
 }
+
+// ColumnMoments computes the mean and the population variance of each column of x, in two passes.
+func ColumnMoments(mean, variance []float64, x *Matrix) {
+	SumRows(mean, x)
+	for j := range mean {
+		mean[j] /= float64(x.Rows)
+	}
+	clear(variance)
+	for i := range x.Rows {
+		Correlate(variance, x.Row(i), mean, x.Row(i), mean)
+	}
+	for j := range variance {
+		variance[j] /= float64(x.Rows)
+	}
+}

@@ -102,6 +102,9 @@ func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
 		"a wide batch":     {[]Layer{Dense{Units: 40, Activation: Tanh}, Dense{Units: 400, Activation: GELU}}, &AdaGrad{}, 1, 1000, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() {
+				c.rows = 200
+			}
 			layers := append(c.layers, Dense{Units: outputs, Activation: Softmax})
 			net := NewNetwork(t, inputs, layers...)
 			x, y := Pattern(c.rows, inputs), ClassTargets(c.rows, outputs)
@@ -230,15 +233,30 @@ func mayNotAllocate(t *testing.T) {
 // As many samples are predicted at a time as a bounded memory holds, however wide the network.
 func TestPredictingWithAWideNetworkTakesBoundedMemory(t *testing.T) {
 	net := NewNetwork(t, 1, Dense{Units: 1 << 20, Activation: Tanh}, Dense{Units: 1})
-	x := Pattern(256, 1)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	p := Predict(t, net, x)
-	loss := Value(net.Loss(x, Pattern(256, 1), nil))(t)
-	runtime.ReadMemStats(&after)
-	if taken := after.TotalAlloc - before.TotalAlloc; taken > 600<<20 { // 4 GB for all samples at once
+	rows := 256
+	if testing.Short() {
+		rows = 80
+	}
+	x := Pattern(rows, 1)
+	var p []float64
+	var loss float64
+	taken := bytesAllocated(func() {
+		p = Predict(t, net, x)
+		loss = Value(net.Loss(x, Pattern(rows, 1), nil))(t)
+	})
+	if taken > 600<<20 { // 8 MB a sample, twice, for all of them at once
 		t.Errorf("%d MB taken", taken>>20)
 	}
-	SameBits(t, "one sample", Predict(t, net, x.Slice(200, 201, 0, 1)), p[200:201])
+	SameBits(t, "one sample", Predict(t, net, x.Slice(70, 71, 0, 1)), p[70:71])
 	NoNaN(t, "loss", []float64{loss})
+}
+
+// An inference holds the values of two layers, however many there are.
+func TestPredictingWithADeepNetworkHoldsTwoLayers(t *testing.T) {
+	layers := slices.Repeat([]Layer{Dense{Units: 64, Activation: Tanh}, BatchNorm{Activation: GELU}}, 100)
+	net := NewNetwork(t, 64, layers...)
+	const two = 2 * 8 * 256 * 64
+	if taken := bytesAllocated(func() { Predict(t, net, Pattern(300, 64)) }); taken > 3*two+400*3000 {
+		t.Errorf("%d bytes taken, want some %d", taken, two)
+	}
 }
