@@ -545,10 +545,7 @@ func (p *pass) backward() (dx *mat.Dense) {
 	p.da.resize(rows)
 	switch {
 	case p.closed != nil:
-		factor := 1 / float64(p.closed.terms(rows, cols))
-		for i, y := range p.y.Data {
-			p.da.Data[i] = (p.a.Data[i] - y) * factor // dZ = (A − Y)/terms
-		}
+		kernel.Squared.Gradient(p.da.Data, p.a.Data, p.y.Data, 1/float64(p.closed.terms(rows, cols))) // dZ = (A − Y)/terms
 	case p.elementwise:
 		p.loss.Gradient(p.da.Data, p.a.Data, p.y.Data)
 	default:
