@@ -1046,17 +1046,20 @@ func (n *Network) describe(fitted bool) (string, error) {
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
 	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
-	memory := slices.Concat(n.place.Params, n.place.Statistics)
-	for i, t := range slices.Concat(n.shape.Params, n.shape.Statistics) {
-		m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
-		if t.least != nil {
-			m.Least = *t.least
+	add := func(tensors []Tensor, memory []*mat.Dense) {
+		for i, t := range tensors {
+			m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
+			if t.least != nil {
+				m.Least = *t.least
+			}
+			if memory != nil {
+				m.Data = dataOf(memory[i])
+			}
+			list = append(list, m)
 		}
-		if memory != nil {
-			m.Data = dataOf(memory[i])
-		}
-		list = append(list, m)
 	}
+	add(n.shape.Params, n.place.Params)
+	add(n.shape.Statistics, n.place.Statistics)
 	return list
 }
 
