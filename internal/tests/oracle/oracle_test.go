@@ -5,18 +5,21 @@ package oracle_test
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"testing"
 
 	. "example.com/backprop"
 	. "example.com/backprop/internal/tests/testutil"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
 // oracle is what testdata/pytorch.py wrote with PyTorch in float64.
 type oracle struct {
 	Epochs, BatchSize int
+	Weights           []float64
 	Data              map[string][][]float64
 	Initial           map[string][]float64
 	Runs              []oracleRun
@@ -30,6 +33,9 @@ type oracleRun struct {
 	Layers                                             []oracleLayer
 	Optimizer                                          oracleOptimizer
 	LearningRate, L2, WeightDecay, ClipNorm, ClipValue float64
+	Weighted                                           bool
+	Freeze                                             []int
+	FreezeFrom                                         int
 	Losses, Params                                     []float64
 	Predictions                                        [][]float64
 	EvalLoss                                           float64
@@ -91,24 +97,43 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	}
 }
 
+// config is that of the run, which trains epochs of its last part, or of that before its layers are
+// frozen.
+func (r oracleRun) config(t *testing.T, epochs int) TrainConfig {
+	return TrainConfig{
+		LearningRate: r.LearningRate, Epochs: epochs, NoShuffle: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
+		L2: r.L2, WeightDecay: r.WeightDecay, ClipNorm: r.ClipNorm, ClipValue: r.ClipValue,
+	}
+}
+
+// weights are those of the samples, with a mean of 1, or nil.
+func (r oracleRun) weights(o *oracle) []float64 {
+	if !r.Weighted {
+		return nil
+	}
+	return floats.ScaleTo(make([]float64, len(o.Weights)), float64(len(o.Weights))/floats.Sum(o.Weights), o.Weights)
+}
+
 // train runs the epochs; a user-made loss around the named one would hide its closed form, so the
 // losses of the steps are read off trainings of one batch.
 func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle) (losses []float64) {
 	n, _ := x.Dims()
-	config := TrainConfig{
-		LearningRate: r.LearningRate, Epochs: 1, NoShuffle: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
-		L2: r.L2, WeightDecay: r.WeightDecay, ClipNorm: r.ClipNorm, ClipValue: r.ClipValue,
-	}
-	if r.Layers[0].Type == "Standardize" { // learn from all the data, not from the first batch
-		still := config
-		still.LearningRate, still.Optimizer, still.WeightDecay = 1e-300, nil, 0
-		_, err := net.Train(t.Context(), x, y, still)
-		NoError(t, err)
-	}
-	for range o.Epochs {
+	weights := r.weights(o)
+	NoError(t, net.Adapt(Data{X: x, Y: y, SampleWeights: weights}))
+	config := r.config(t, 1)
+	for epoch := range o.Epochs {
+		if epoch == r.FreezeFrom {
+			config.Freeze = r.Freeze
+		}
 		for lo := 0; lo < n; lo += o.BatchSize {
 			hi := min(lo+o.BatchSize, n)
-			h, err := net.Train(t.Context(), x.Slice(lo, hi, 0, Cols(x)), y.Slice(lo, hi, 0, Cols(y)), config)
+			batch := Data{X: x.Slice(lo, hi, 0, Cols(x)), Y: y.Slice(lo, hi, 0, Cols(y))}
+			if weights != nil {
+				batch.SampleWeights = weights[lo:hi]
+			}
+			h, err := net.TrainBatches(t.Context(), func(int) iter.Seq2[Data, error] {
+				return func(yield func(Data, error) bool) { yield(batch, nil) }
+			}, config)
 			NoError(t, err)
 			losses = append(losses, h.Epochs[0].Loss)
 		}
@@ -116,7 +141,8 @@ func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle)
 	return losses
 }
 
-// The same training in one call gives the same parameters as batch by batch.
+// The same training in one call gives the same parameters as batch by batch, or in two where layers
+// are frozen later.
 func TestOneTrainingEqualsItsBatches(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
@@ -124,16 +150,17 @@ func TestOneTrainingEqualsItsBatches(t *testing.T) {
 			x, y := rows(o.Data[run.X]), rows(o.Data[run.Y])
 			net := run.network(t, Cols(x))
 			copy(net.Params(), o.Initial[run.Initial])
-			h, err := net.Train(t.Context(), x, y, TrainConfig{
-				LearningRate: run.LearningRate, Epochs: o.Epochs, BatchSize: o.BatchSize, NoShuffle: true,
-				Loss: lossByName(t, run.Loss), Optimizer: run.Optimizer.make(t),
-				L2: run.L2, WeightDecay: run.WeightDecay, ClipNorm: run.ClipNorm, ClipValue: run.ClipValue,
-			})
-			NoError(t, err)
+			config := run.config(t, run.FreezeFrom)
+			config.BatchSize, config.SampleWeights = o.BatchSize, run.weights(o)
+			if run.FreezeFrom > 0 {
+				Value(net.Train(t.Context(), x, y, config))(t)
+			}
+			config.Epochs, config.Freeze = o.Epochs-run.FreezeFrom, run.Freeze
+			h := Value(net.Train(t.Context(), x, y, config))(t)
 			Near(t, "parameters", net.Params(), run.Params, 0.005)
 			l := run.Losses
 			mean := (8*l[len(l)-3] + 8*l[len(l)-2] + 7*l[len(l)-1]) / 23
-			Near(t, "last epoch's loss", []float64{h.Epochs[o.Epochs-1].Loss}, []float64{mean}, 0)
+			Near(t, "last epoch's loss", []float64{h.Epochs[config.Epochs-1].Loss}, []float64{mean}, 0)
 		})
 	}
 }
@@ -207,6 +234,8 @@ func (r oracleRun) network(t *testing.T, inputs int) *Network {
 			layers = append(layers, BatchNorm{Activation: activationByName(t, l.Activation), Momentum: l.Momentum, Epsilon: l.Epsilon})
 		case "Standardize":
 			layers = append(layers, Standardize{})
+		case "Unstandardize":
+			layers = append(layers, Unstandardize{})
 		default:
 			t.Fatalf("unknown layer %q", l.Type)
 		}

@@ -10,7 +10,8 @@ layer by layer: W (row-major, out x in), b, or gamma, beta. Batches are taken
 in order, the last one is short; losses[i] is the loss of step i before its
 update. predictions (of the first samples), evalLoss (of the whole set) and
 statistics (batch norm's running ones) are those after training, in inference
-mode. The versions used are in the file.
+mode. A weighted run has the weights below, scaled to a mean of 1; the layers of
+freeze are frozen from epoch freezeFrom on. The versions used are in the file.
 """
 
 import json
@@ -27,6 +28,7 @@ SEED = 3  # with it no weight ends so near zero that rounding errors show
 SAMPLES, INPUTS, OUTPUTS = 23, 5, 3
 BATCH, EPOCHS = 8, 14  # batches of 8, 8 and 7: 42 steps
 FOREACH = {"foreach": False}  # the plain loop over parameters
+WEIGHTS = [i * 7 % 5 / 2 for i in range(SAMPLES)]  # of the samples in weighted runs; some are 0
 
 
 # Data
@@ -50,6 +52,7 @@ def make_data():
         "x": x,
         "raw": (x * scale + shift).round(decimals=3),  # the same in natural units, to be standardized
         "regression": score.round(decimals=3),
+        "natural": (score * torch.tensor([500, 0.02, 7]) + torch.tensor([3000, 0, -50])).round(decimals=3),
         "binary": binary,
         "classes": classes,
     }
@@ -72,19 +75,37 @@ ACTIVATION = {
 }
 
 
+def weights_of(run):
+    """The samples' weights, with a mean of 1."""
+    w = torch.tensor(WEIGHTS) if run.get("weighted") else torch.ones(SAMPLES)
+    return w / w.mean()
+
+
+def moments(x, w):
+    mean = (w[:, None] * x).mean(0)
+    return mean, (w[:, None] * (x - mean) ** 2).mean(0)
+
+
 class Standardize(nn.BatchNorm1d):
     """Column mean and population variance of the training data, never updated."""
 
-    def __init__(self, x):
+    def __init__(self, x, w):
         super().__init__(x.shape[1], affine=False, eps=0)
-        self.running_mean.copy_(x.mean(0))
-        self.running_var.copy_(x.var(0, unbiased=False))
+        for statistic, value in zip((self.running_mean, self.running_var), moments(x, w)):
+            statistic.copy_(value)
 
     def train(self, mode=True):
         return super().train(False)
 
 
-def build(run, x):
+class Unstandardize(Standardize):
+    """The way back: the loss is one of standardized targets."""
+
+    def forward(self, z):
+        return z * self.running_var.sqrt() + self.running_mean
+
+
+def build(run, x, y):
     """The run's network; each of its layers is two modules, the linear map or norm and the activation."""
     layers, width = [], INPUTS
     for spec in run["layers"]:
@@ -94,7 +115,9 @@ def build(run, x):
         elif spec["type"] == "BatchNorm":
             layer = nn.BatchNorm1d(width, eps=spec.get("epsilon", 1e-5), momentum=spec.get("momentum", 0.1))
         elif spec["type"] == "Standardize":
-            layer = Standardize(x)
+            layer = Standardize(x, weights_of(run))
+        elif spec["type"] == "Unstandardize":
+            layer = Unstandardize(y, weights_of(run))
         layers += [layer, ACTIVATION[spec.get("activation", "Identity")]()]
     return nn.Sequential(*layers)
 
@@ -102,15 +125,21 @@ def build(run, x):
 # Losses: all are means over the batch; FUSED ones take the output layer's z.
 
 LOSS = {"MSE": F.mse_loss, "MAE": F.l1_loss}
-LOSS["Huber(1)"] = lambda a, y: F.huber_loss(a, y, delta=1.0)
-LOSS["Huber(0.5)"] = lambda a, y: F.huber_loss(a, y, delta=0.5)
+LOSS["Huber(1)"] = lambda a, y, **kw: F.huber_loss(a, y, delta=1.0, **kw)
+LOSS["Huber(0.5)"] = lambda a, y, **kw: F.huber_loss(a, y, delta=0.5, **kw)
 FUSED = {"BinaryCrossEntropy": F.binary_cross_entropy_with_logits, "CrossEntropy": F.cross_entropy}
 
 
-def loss(run, net, x, y):
-    if run["loss"] in FUSED:
-        return FUSED[run["loss"]](net[:-1](x), y)
-    return LOSS[run["loss"]](net(x), y)
+def loss(run, net, x, y, w=None):
+    """The mean over the samples, with w that of each one's loss times its weight."""
+    if isinstance(net[-2], Unstandardize):
+        net, y = net[:-2], (y - net[-2].running_mean) / net[-2].running_var.sqrt()
+    fused = run["loss"] in FUSED
+    of, a = (FUSED[run["loss"]], net[:-1](x)) if fused else (LOSS[run["loss"]], net(x))
+    if w is None:
+        return of(a, y)
+    each = of(a, y, reduction="none")
+    return (w * (each if each.dim() == 1 else each.mean(1))).mean()
 
 
 # Optimizers
@@ -146,20 +175,28 @@ def train(run, net, x, y):
 
     losses, clipped = [], 0
     net.train()
-    for _ in range(EPOCHS):
-        for xb, yb in zip(x.split(BATCH), y.split(BATCH)):
+    w = weights_of(run)
+    for epoch in range(EPOCHS):
+        if epoch == run.get("freezeFrom", 0):
+            for i in run.get("freeze", []):
+                net[2 * i].eval()
+                for p in net[2 * i].parameters():
+                    p.requires_grad_(False)
+                    p.grad = None  # so that the optimizer passes it over
+            weights = [w for w in weights if w.requires_grad]
+        for xb, yb, wb in zip(x.split(BATCH), y.split(BATCH), w.split(BATCH)):
             opt.zero_grad()
-            value = loss(run, net, xb, yb)
+            value = loss(run, net, xb, yb, wb if run.get("weighted") else None)
             value.backward()
             losses.append(value.item())
             with torch.no_grad():
                 if clip:
-                    for w in weights:
-                        w.grad += l2 * w
-                    clipped += clip_gradient(run, [p.grad for p in net.parameters()])
+                    for m in weights:
+                        m.grad += l2 * m
+                    clipped += clip_gradient(run, [p.grad for p in net.parameters() if p.grad is not None])
                 if decay and not adamw:
-                    for w in weights:
-                        w *= 1 - run["learningRate"] * decay
+                    for m in weights:
+                        m *= 1 - run["learningRate"] * decay
             opt.step()
     return losses, clipped
 
@@ -201,7 +238,7 @@ def norm(activation="Identity", **spec):
     return {"type": "BatchNorm", "activation": activation, **spec}
 
 
-def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=None, x="x", initial="dense", **spec):
+def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=None, last=(), x="x", initial="dense", **spec):
     usual_output, usual_y = TASK[loss]
     output = output or usual_output
     return {
@@ -210,7 +247,7 @@ def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=
         "x": x,
         "y": y or usual_y,
         "initial": initial,
-        "layers": (layers or [dense(6, hidden), dense(4, hidden)]) + [dense(OUTPUTS, output)],
+        "layers": (layers or [dense(6, hidden), dense(4, hidden)]) + [dense(OUTPUTS, output), *last],
         "loss": loss,
         "optimizer": spec.pop("optimizer", {"type": "SGD"}),
         "learningRate": eta,
@@ -286,6 +323,27 @@ def make_runs():
     standardized = [{"type": "Standardize"}, dense(6, "Tanh"), dense(4, "Tanh")]
     add("standardize", "standardize", "MSE", 0.1, layers=standardized, x="raw")
     add("standardize", "standardize, Adam", "CrossEntropy", 0.02, layers=standardized, x="raw", optimizer=ADAM)
+
+    back = [{"type": "Unstandardize"}]
+    add("unstandardize", "unstandardize", "MSE", 0.1, layers=standardized, last=back, x="raw", y="natural")
+    add("unstandardize", "unstandardize, Adam", "Huber(0.5)", 0.02, last=back, y="natural", optimizer=ADAM)
+
+    for task in TASK:
+        add("weights", "weights", task, 0.1, weighted=True)
+        # The signs that MAE sums cancel to zero but for rounding, and Adam divides by that.
+        name, opt = ("momentum", MOMENTUM) if task == "MAE" else ("Adam", ADAM)
+        add("weights", f"weights, {name}", task, 0.02, weighted=True, optimizer=opt, x="raw", layers=standardized)
+    add("weights", "weights, unstandardize, clip norm", "MSE", 0.1, weighted=True, last=back, y="natural", clipNorm=1.0)
+
+    for name, freeze in ("first", [0]), ("middle", [1]), ("last two", [1, 2]):
+        add("freezing", f"freeze the {name}", "CrossEntropy", 0.1, freeze=freeze)
+    for name, opt, eta in OPTIMIZERS[0], OPTIMIZERS[2], OPTIMIZERS[7], OPTIMIZERS[9]:
+        spec = {"optimizer": opt, "freeze": [1], "freezeFrom": 7}
+        add("freezing", f"freeze later, {name}", "CrossEntropy", eta, **spec)
+        add("freezing", f"freeze later, {name}, L2, clip norm", "MSE", eta, **spec, l2=0.05, clipNorm=1.0)
+        add("freezing", f"freeze later, {name}, weight decay", "MSE", eta, **spec, weightDecay=0.05)
+    add("freezing", "freeze batch norm later", "MSE", 0.1, layers=biased, initial="batchnorm", freeze=[1], freezeFrom=7)
+    add("freezing", "freeze before batch norm", "CrossEntropy", 0.1, layers=biased, initial="batchnorm", freeze=[0, 3])
     return runs
 
 
@@ -393,7 +451,7 @@ def main():
     data, runs, initial = make_data(), make_runs(), {}
     for run in runs:
         x, y = data[run["x"]], data[run["y"]]
-        net = build(run, x)
+        net = build(run, x, y)
         if run["initial"] not in initial:
             initial[run["initial"]] = make_initial(net)
         nn.utils.vector_to_parameters(initial[run["initial"]].clone(), net.parameters())
@@ -403,6 +461,7 @@ def main():
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "epochs": EPOCHS,
         "batchSize": BATCH,
+        "weights": WEIGHTS,
         "data": {name: values.tolist() for name, values in data.items()},
         "initial": {name: values.tolist() for name, values in initial.items()},
         "runs": runs,
