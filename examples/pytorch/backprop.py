@@ -16,6 +16,18 @@ DTYPES = {"F64": torch.float64, "F32": torch.float32, "I64": torch.int64}
 PLAIN = {"Sigmoid": nn.Sigmoid, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU, "SiLU": nn.SiLU, "SELU": nn.SELU}
 
 
+class Unstandardize(nn.Module):
+    """Takes outputs of mean 0 and variance 1 to the targets' units, as the layer of Go's of this name does."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+
+    def forward(self, z):
+        return z * self.running_var.sqrt() + self.running_mean
+
+
 def load(path):
     """The nn.Sequential of a file that Go has saved, in float64 and in inference mode."""
     metadata, tensors = read(path)
@@ -51,6 +63,8 @@ def sequential(network):
             modules.append(nn.Dropout(layer.get("rate", 0.5)))
         elif layer["type"] == "Standardize":
             modules.append(nn.BatchNorm1d(width, affine=False, eps=0.0))
+        elif layer["type"] == "Unstandardize":
+            modules.append(Unstandardize(width))
         else:
             raise ValueError(f"unknown layer {layer['type']}")
         if "activation" in layer:
@@ -74,7 +88,7 @@ def activation(name):
 
 
 def save(model, path):
-    """Writes an nn.Sequential of Linear, activations, BatchNorm1d and Dropout as a file that Go loads."""
+    """Writes an nn.Sequential of Linear, activations, BatchNorm1d, Dropout and Unstandardize as a file that Go loads."""
     layers, tensors, inputs, index = [], {}, None, 0
     for module in model:
         if isinstance(module, nn.Identity) or isinstance(module, nn.Dropout) and module.p == 0:
@@ -104,6 +118,8 @@ def layer(module, first):
             return {"type": "Standardize"}
     if isinstance(module, nn.Dropout) and module.p < 1:
         return {"type": "Dropout", "rate": module.p}
+    if isinstance(module, Unstandardize):
+        return {"type": "Unstandardize"}
     raise ValueError(f"{module} is nothing that Go has")
 
 

@@ -42,12 +42,13 @@ func TestPyTorchPredictsTheSame(t *testing.T) {
 			backprop.Dense{Units: 5, NoBias: true},
 			backprop.BatchNorm{},
 			backprop.Dense{Units: 3, Activation: f},
+			backprop.Unstandardize{},
 		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if i > 0 { // the first one unfitted
-			_, err = net.Train(context.Background(), x, pattern(30, 3, 0.5), backprop.TrainConfig{LearningRate: 0.01, Epochs: 3, BatchSize: 10, Loss: backprop.MSE})
+			_, err = net.Train(context.Background(), x, pattern(30, 3, 50), backprop.TrainConfig{LearningRate: 0.01, Epochs: 3, BatchSize: 10, Loss: backprop.MSE})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +91,10 @@ for f in activations:
         model = nn.Sequential(nn.Linear(4, 6), f, nn.Dropout(0.0), nn.BatchNorm1d(6, momentum=0.3, eps=1e-3), f, nn.Dropout(0.25),
                               nn.Identity(), nn.Linear(6, 5, bias=False), nn.BatchNorm1d(5), nn.Linear(5, 3), f).to(dtype)
         if n % 3 == 0:
-            model = nn.Sequential(nn.BatchNorm1d(4, affine=False, eps=0.0), *model).to(dtype)
+            behind = backprop.Unstandardize(3)
+            behind.running_mean += torch.tensor([5.0, 0.0, -70.0])
+            behind.running_var *= torch.tensor([9.0, 0.25, 1e4])
+            model = nn.Sequential(nn.BatchNorm1d(4, affine=False, eps=0.0), *model, behind).to(dtype)
         for _ in range(5):
             model(3 * torch.randn(50, 4, dtype=dtype))  # moves the running statistics
         path = f"{sys.argv[1]}/{n}"

@@ -10,6 +10,8 @@ import (
 
 	. "example.com/backprop"
 	. "example.com/backprop/internal/tests/testutil"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 )
 
 func TestUserMadeLossAndActivationWorkLikeTheBuiltInOnes(t *testing.T) {
@@ -53,6 +55,34 @@ func TestALayerThatEmbedsOneTrainsAsThatOne(t *testing.T) {
 	}
 	_, err := New(2, renamed{Standardize{}}, Dense{Units: 1})
 	Fails(t, err, "backprop: New: layer 0: a Standardize within it could not learn, want it first in the network")
+	_, err = New(2, Dense{Units: 1}, renamed{Unstandardize{}})
+	Fails(t, err, "backprop: New: layer 1: an Unstandardize within it could not learn, want it last in the network")
+}
+
+// With a layer of one's own at the end, the loss still goes by the stage behind it: in closed form,
+// so that nothing is lost where Softmax or Sigmoid is saturated.
+func TestTheLossTakesTheActivationOfALayerOfOnesOwn(t *testing.T) {
+	for _, c := range []struct {
+		f Activation
+		y *mat.Dense
+	}{{Softmax, ClassTargets(6, 3)}, {Sigmoid, Probabilities(6, 3)}} {
+		train := func(last Layer) []float64 {
+			net := NewNetwork(t, 2, last)
+			copy(net.Params(), Pattern(1, 9).RawMatrix().Data)
+			floats.Scale(500, net.Params())
+			config := TrainConfig{LearningRate: 0.1, Epochs: 2}
+			h := Value(net.Train(t.Context(), Pattern(6, 2), c.y, config))(t)
+			return append(net.Params(), h.Epochs[0].Loss, h.Epochs[1].Loss)
+		}
+		d := Dense{Units: 3, Activation: c.f}
+		SameBits(t, c.f.String(), train(renamed{d}), train(d))
+	}
+}
+
+// What a layer of one's own gives is its business: it may be probabilities by any name.
+func TestALayerOfOnesOwnMayGiveProbabilities(t *testing.T) {
+	net := NewNetwork(t, 2, renamed{Dense{Units: 3, Activation: Softplus}})
+	Value(net.Loss(Pattern(6, 2), ClassTargets(6, 3), CrossEntropy))(t)
 }
 
 func TestRegisteredActivationNamesAreUnique(t *testing.T) {

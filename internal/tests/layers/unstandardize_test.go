@@ -106,3 +106,39 @@ func TestAConstantTargetIsPredicted(t *testing.T) {
 	Value(net.Train(t.Context(), Pattern(4, 2), y, TrainConfig{LearningRate: 0.3, Epochs: 400}))(t)
 	EqualTo(t, "predictions", Predict(t, net, Pattern(4, 2)), []float64{7, 7, 7, 7}, 1e-3)
 }
+
+// A row of weight 0 is absent, and does not make a column of equal values one of different ones.
+func TestMomentsDoNotLookAtSamplesOfWeightZero(t *testing.T) {
+	net := NewNetwork(t, 2, Standardize{}, Dense{Units: 1}, Unstandardize{})
+	x := mat.NewDense(3, 2, []float64{5, 1, 5, 3, 900, 70})
+	y := mat.NewDense(3, 1, []float64{-2, 4, 1e9})
+	NoError(t, net.Adapt(Data{X: x, Y: y, SampleWeights: []float64{1, 3, 0}}))
+	mean, variance := net.Statistics(0)
+	EqualTo(t, "of the inputs", append(mean, variance...), []float64{5, 2.5, 1, 0.75}, 1e-15)
+	mean, variance = net.Statistics(2)
+	EqualTo(t, "of the targets", append(mean, variance...), []float64{2.5, 6.75}, 1e-15)
+}
+
+// −0 stands for a mean that is still to be learnt, so that none may be learnt as such.
+func TestAMeanOfMinusZeroIsLearnt(t *testing.T) {
+	for _, column := range [][]float64{{math.Copysign(0, -1), math.Copysign(0, -1), math.Copysign(0, -1)}, {1, -1, -5e-324}} {
+		net := NewNetwork(t, 1, Standardize{}, Dense{Units: 1})
+		x := mat.NewDense(3, 1, column)
+		NoError(t, net.Adapt(Data{X: x, Y: Pattern(3, 1)}))
+		mean, variance := net.Statistics(0)
+		if mean[0] != 0 || math.Signbit(mean[0]) || variance[0] < 0.5 {
+			t.Errorf("%v has mean %v and variance %v", column, mean[0], variance[0])
+		}
+	}
+}
+
+// A variance with fewer digits than a float64 has is none to divide by.
+func TestAVarianceThatUnderflowsIsAnError(t *testing.T) {
+	net := NewNetwork(t, 1, Standardize{}, Dense{Units: 1})
+	before := StateOf(net)
+	for _, v := range []float64{1e-157, 1e-200} { // squares of 1e-314 and 0
+		err := net.Adapt(Data{X: mat.NewDense(2, 1, []float64{v, -v}), Y: Pattern(2, 1)})
+		Fails(t, err, "backprop: Adapt: column 0 of x is too small to standardize: its variance underflows")
+	}
+	before.MustEqual(t, net)
+}

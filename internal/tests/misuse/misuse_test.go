@@ -356,6 +356,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: SampleWeights row 5, column 0 is NaN, want a finite number, 0 or more"},
 		{"SampleWeights zero", train(func(c *TrainConfig) { c.SampleWeights = make([]float64, 6) }),
 			"backprop: Train: SampleWeights sum to 0, want a finite number above 0"},
+		{"SampleWeights huge", train(func(c *TrainConfig) { c.SampleWeights = slices.Repeat([]float64{1e308}, 6) }),
+			"backprop: Train: SampleWeights sum to +Inf, want a finite number above 0"},
 		{"SampleWeights empty", train(func(c *TrainConfig) { c.SampleWeights = []float64{} }),
 			"backprop: Train: SampleWeights is 0×1, want 6×1"},
 		{"Validation.SampleWeights", train(func(c *TrainConfig) { c.Validation = Data{X: x, Y: y, SampleWeights: []float64{1}} }),

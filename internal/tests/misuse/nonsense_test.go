@@ -159,6 +159,16 @@ func TestDivergenceSaysWhatMayHelp(t *testing.T) {
 	}
 }
 
+// What stands last already is no remedy, however far apart the targets lie.
+func TestDivergenceDoesNotNameWhatIsThere(t *testing.T) {
+	y := mat.NewDense(200, 1, nil)
+	y.Set(7, 0, 1e5) // 14 standardized
+	_, err := NewNetwork(t, 2, Dense{Units: 1}, Unstandardize{}).Train(t.Context(), Pattern(200, 2), y, TrainConfig{LearningRate: 1e100, Epochs: 100})
+	if !errors.Is(err, ErrDiverged) || !strings.HasSuffix(err.Error(), "; try a smaller LearningRate, ClipNorm, Standardize or BatchNorm") {
+		t.Error(err)
+	}
+}
+
 // A nil network, and one that New has not made, are empty.
 func TestNetworksThatNewHasNotMadeAreEmpty(t *testing.T) {
 	for _, net := range []*Network{nil, {}} {

@@ -2,6 +2,7 @@ package parts_test
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -180,4 +181,29 @@ func TestInputGradientLeavesTheNetworkAlone(t *testing.T) {
 	if !errors.Is(err, ErrDiverged) {
 		t.Errorf("of an infinite loss: %v", err)
 	}
+	steep := NewNetwork(t, 1, Dense{Units: 1})
+	steep.Weights(0).Set(0, 0, 1e200)
+	_, err = steep.InputGradient(mat.NewDense(1, 1, []float64{1e-50}), mat.NewDense(1, 1, nil), Squared{})
+	if !errors.Is(err, ErrDiverged) {
+		t.Errorf("of a finite loss of 1e300 with an infinite derivative: %v", err)
+	}
+}
+
+// There is no direction in a gradient that is not finite, and to make it NaN would hide why.
+func TestClipNormLeavesAnInfiniteGradientAlone(t *testing.T) {
+	grad := []float64{3, math.Inf(-1), 4}
+	if norm := ClipNorm(grad, 1); !math.IsInf(norm, 1) {
+		t.Errorf("the norm is %v", norm)
+	}
+	SameBits(t, "gradient", grad, []float64{3, math.Inf(-1), 4})
+	grad = []float64{3e200, 4e200} // whose squares overflow
+	EqualTo(t, "norm", []float64{ClipNorm(grad, 1)}, []float64{5e200}, 1e-15)
+	EqualTo(t, "gradient", grad, []float64{0.6, 0.8}, 1e-15)
+}
+
+// Others may use the network meanwhile.
+func TestCheckGradientStepsOnACopy(t *testing.T) {
+	net, x, y := whole(t)
+	before := StateOf(net)
+	Value(net.CheckGradient(x, y, &Counting{Loss: MSE, Every: func() { before.MustEqual(t, net) }}))(t)
 }

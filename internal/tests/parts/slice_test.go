@@ -205,6 +205,19 @@ func TestTheNormIsThatOfWhatMoves(t *testing.T) {
 
 func norm(v []float64) float64 { return mat.Norm(mat.NewVecDense(len(v), v), 2) }
 
+// A single sample that is left over joins no other batch where the batch norm is frozen.
+func TestALeftOverSampleIsABatchForAFrozenBatchNorm(t *testing.T) {
+	for _, frozen := range [][]int{nil, {0}} {
+		steps := 0
+		net := NewNetwork(t, 2, BatchNorm{}, Dense{Units: 1})
+		Value(net.Train(t.Context(), Pattern(5, 2), Pattern(5, 1), TrainConfig{LearningRate: 0.1, Epochs: 1, BatchSize: 2, Freeze: frozen,
+			Optimizer: StepFunc(func([]float64, []float64, float64) { steps++ })}))(t)
+		if want := 2 + len(frozen); steps != want {
+			t.Errorf("frozen %v: %d steps, want %d", frozen, steps, want)
+		}
+	}
+}
+
 // A frozen batch norm is in inference, so that it takes a single sample, and Standardize that is
 // frozen before it has learnt stays as it is.
 func TestFrozenLayersWorkAsInInference(t *testing.T) {

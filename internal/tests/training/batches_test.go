@@ -228,3 +228,26 @@ func TestBatchesOfASequenceMayGrow(t *testing.T) {
 		t.Error(fmt.Sprint("the loss goes from ", first, " to ", last))
 	}
 }
+
+// A batch norm that is frozen works as in inference, so that it takes a single sample.
+func TestASequenceMayGiveSingleSamplesToAFrozenBatchNorm(t *testing.T) {
+	net := NewNetwork(t, 3, BatchNorm{}, Dense{Units: 1})
+	config := TrainConfig{LearningRate: 0.1, Epochs: 1, Freeze: []int{0}}
+	Value(net.TrainBatches(t.Context(), cut(Pattern(5, 3), Pattern(5, 1), nil, 2), config))(t)
+}
+
+// A sequence that gives up because the context has ended has not failed.
+func TestACancelledSequenceIsACancelledTraining(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	batches := func(int) iter.Seq2[Data, error] {
+		return func(yield func(Data, error) bool) {
+			cancel()
+			yield(Data{}, ctx.Err())
+		}
+	}
+	h, err := NewNetwork(t, 3, Dense{Units: 1}).TrainBatches(ctx, batches, TrainConfig{LearningRate: 0.1, Epochs: 1})
+	Fails(t, err, "backprop: TrainBatches: cancelled in epoch 0: context canceled")
+	if h.Stopped != StopCancelled {
+		t.Errorf("stopped because %v", h.Stopped)
+	}
+}
