@@ -76,3 +76,25 @@ func TestSplitLosesNoSample(t *testing.T) {
 		SameBits(t, "samples", seen, d.X.(*mat.Dense).RawMatrix().Data)
 	}
 }
+
+// scikit-learn 1.2 printed the figures:
+//
+//	y, p = [0, 1, 2, 2, 1, 0, 2, 2, 0, 0], [0, 2, 2, 2, 1, 1, 0, 2, 0, 0]
+//	precision_recall_fscore_support(y, p, labels=[0, 1, 2, 3], zero_division=0)
+//	compute_sample_weight("balanced", [0, 0, 0, 1, 2, 2, 0])
+//	Y, P = [[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 1, 0]], [[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]]
+//	accuracy_score(Y, P), [accuracy_score(Y[:, j], P[:, j]) for j in range(3)]
+func TestMetricsAgreeWithScikitLearn(t *testing.T) {
+	y, p := Value(OneHot([]int{0, 1, 2, 2, 1, 0, 2, 2, 0, 0}, 4))(t), Value(OneHot([]int{0, 2, 2, 2, 1, 1, 0, 2, 0, 0}, 4))(t)
+	scores := Value(ClassScores(Value(ConfusionMatrix(p, y))(t)))(t)
+	for i, want := range [][]float64{{0.75, 0.75, 0.75, 4}, {0.5, 0.5, 0.5, 2}, {0.75, 0.75, 0.75, 4}, {0, 0, 0, 0}} {
+		s := scores[i]
+		EqualTo(t, "scores", []float64{s.Precision, s.Recall, s.F1, float64(s.Support)}, want, 0)
+	}
+	weights := Value(BalancedWeights(Value(OneHot([]int{0, 0, 0, 1, 2, 2, 0}, 3))(t)))(t)
+	EqualTo(t, "weights", weights, []float64{0.58333333, 0.58333333, 0.58333333, 2.33333333, 1.16666667, 1.16666667, 0.58333333}, 1e-8)
+	exact, each, err := LabelAccuracies(
+		mat.NewDense(4, 3, []float64{1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1}), mat.NewDense(4, 3, []float64{1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0}))
+	NoError(t, err)
+	EqualTo(t, "accuracies", append(each, exact), []float64{0.75, 0.75, 0.75, 0.5}, 0)
+}
