@@ -208,10 +208,7 @@ type softmax struct{}
 
 func (softmax) String() string { return "Softmax" }
 
-func (f softmax) Forward(a, z []float64) { f.forwardRows(a, z, len(z)) }
-
-// forwardRows is Forward of every row of out elements.
-func (softmax) forwardRows(a, z []float64, out int) { kernel.Softmax(a, z, out) }
+func (f softmax) Forward(a, z []float64) { kernel.Softmax(a, z, len(z)) }
 
 // dzᵢ = Σⱼ daⱼ·∂aⱼ/∂zᵢ = aᵢ·(daᵢ − Σⱼ daⱼ·aⱼ)
 func (softmax) Backward(dz, da, z, a []float64) { kernel.SoftmaxBackward(dz, da, a) }

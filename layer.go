@@ -21,9 +21,10 @@ import (
 )
 
 // A Layer is a part of a network: a [Dense], a [BatchNorm], a [Dropout], a [Standardize], an
-// [Activate], a [Sequential] of layers, or one of the caller's own. It is a plain value of options
-// and keeps nothing: parameters and statistics belong to the network, the values of a batch to a
-// [Stage]. Its methods may be called from several goroutines at once.
+// [Unstandardize], an [Activate], a [Sequential] of layers, or one of the caller's own. It is a
+// plain value of options and keeps nothing: parameters and statistics belong to the network, the
+// values of a batch to a [Stage]. Once a network is made of it, it must not be changed, nor must the
+// layers within a Sequential. Its methods may be called from several goroutines at once.
 //
 // A whole one, which trains, is checked by [Network.CheckGradient] and, once registered with
 // [RegisterLayer], saved with its exported fields like those of the package:
@@ -267,8 +268,8 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 	s.a.resize(s.z.Rows)
 	if s.elementwise {
 		s.f.Forward(s.a.Data, s.z.Data)
-	} else if f, ok := s.f.(softmax); ok {
-		f.forwardRows(s.a.Data, s.z.Data, s.z.Cols)
+	} else if s.f == Softmax {
+		kernel.Softmax(s.a.Data, s.z.Data, s.z.Cols)
 	} else {
 		for i := range s.z.Rows {
 			s.f.Forward(s.a.Row(i), s.z.Row(i))
@@ -846,10 +847,10 @@ type learner interface {
 	learn(at Place, s *dataset.Samples) error
 }
 
-// learn lets the layers learn that do that, but for frozen ones.
+// learn lets the layers learn that do that.
 func (q Sequential) learn(at Place, s *dataset.Samples) error {
-	for i, slot := range q.slots(at) {
-		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
+	for _, slot := range q.slots(at) {
+		if l, ok := slot.Layer.(learner); ok {
 			if err := l.learn(slot.at, s); err != nil {
 				return err
 			}

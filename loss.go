@@ -390,14 +390,17 @@ func LabelAccuracies(predicted, actual mat.Matrix) (exact float64, each []float6
 		all := 1.0
 		for j, v := range p.Row(i) {
 			if (v >= 0.5) == (y.Row(i)[j] >= 0.5) {
-				each[j] += 1 / float64(p.Rows)
+				each[j]++
 			} else {
 				all = 0
 			}
 		}
-		exact += all / float64(p.Rows)
+		exact += all
 	}
-	return exact, each, nil
+	for j := range each {
+		each[j] /= float64(p.Rows)
+	}
+	return exact / float64(p.Rows), each, nil
 }
 
 // R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect prediction, 0 for

@@ -9,7 +9,6 @@ import (
 
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -150,9 +149,9 @@ func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == reflect.TypeFor[
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("stop training")
 
-// ErrDiverged is what an error of [Network.Train], [Network.Loss], [Network.Gradient] or
-// [Network.CheckGradient] wraps when the loss, its gradient or a parameter has left the finite
-// numbers.
+// ErrDiverged is what an error of [Network.Train], [Network.TrainBatches], [Network.Loss],
+// [Network.Gradient], [Network.TrainingGradient], [Network.InputGradient] or [Network.CheckGradient]
+// wraps when the loss, its gradient or a parameter has left the finite numbers.
 var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // A ShapeError reports a matrix or a vector of the wrong shape.
@@ -286,9 +285,6 @@ func (d door) checkWeights(name string, w []float64, rows int) (matrix, error) {
 		if !isFinite(v) || v < 0 {
 			return matrix{}, &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
 		}
-	}
-	if sum := floats.Sum(w); sum == 0 || !isFinite(sum) {
-		return matrix{}, d.errorf("%s sum to %v, want a finite number above 0", name, sum)
 	}
 	return matrixOf(w, rows, 1), nil
 }

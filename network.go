@@ -80,9 +80,9 @@
 // # The names
 //
 // A network is made by [New] of layers: [Dense], [BatchNorm], [Dropout], [Standardize],
-// [Unstandardize], [Activate], [Sequential], or any other [Layer]. A dense layer or batch norm has an [Activation]: [Identity],
-// [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU], [Softplus], [Softmax] or
-// one of the caller's own. Weights are drawn by an [Initializer].
+// [Unstandardize], [Activate], [Sequential], or any other [Layer]. A dense layer or batch norm has an
+// [Activation]: [Identity], [Sigmoid], [Tanh], [ReLU], [LeakyReLU], [ELU], [GELU], [SiLU], [SELU],
+// [Softplus], [Softmax] or one of the caller's own. Weights are drawn by an [Initializer].
 //
 // [Network.Train] trains it. [TrainConfig] has all that can be chosen: the [Loss] ([MSE], [MAE],
 // [Huber], [BinaryCrossEntropy], [CrossEntropy]), the [Optimizer] ([SGD], [RMSProp], [Adam],
@@ -202,7 +202,7 @@ func (n *Network) bind(params, statistics []float64) {
 // Slice is layers lo to hi, hi not included, as a network of its own: an encoder, a head, what a
 // hidden layer gives. It shares parameters and statistics with n, as a slice of a gonum matrix
 // shares its elements, so that training one changes the other; [Network.Clone] parts them. Layers
-// that cannot stand alone, such as a Dropout at the end, are an error.
+// that cannot stand alone, such as a Dropout at the end, are an error, which counts them from lo.
 func (n *Network) Slice(lo, hi int) (*Network, error) {
 	const where = door("Slice")
 	if err := n.checkMade(); err != nil {
@@ -263,13 +263,16 @@ func (n *Network) Init(seed uint64) {
 // learn lets the layers that have learnt nothing of the data yet do so: all of them or, where that
 // is an error, none.
 func (n *Network) learn(s *dataset.Samples, frozen []int) error {
-	before, at := slices.Clone(n.statistics), n.place
-	at.frozen = frozen
-	err := n.layers.learn(at, s)
-	if err != nil {
-		copy(n.statistics, before)
+	before := slices.Clone(n.statistics)
+	for i, slot := range n.slots {
+		if l, ok := slot.Layer.(learner); ok && !slices.Contains(frozen, i) {
+			if err := l.learn(slot.at, s); err != nil {
+				copy(n.statistics, before)
+				return err
+			}
+		}
 	}
-	return err
+	return nil
 }
 
 // unlearn makes them forget it.
@@ -294,13 +297,15 @@ func (n *Network) Adapt(data Data) error {
 	if err != nil {
 		return err
 	}
-	c := n.Clone()
-	c.unlearn()
-	if err := c.learn(&s, nil); err != nil {
-		return where.wrap(err)
+	if err := s.ScaleWeights(); err != nil {
+		return where.errorf("SampleWeights %w", err)
 	}
-	copy(n.statistics, c.statistics)
-	return nil
+	before := slices.Clone(n.statistics)
+	n.unlearn()
+	if err = n.learn(&s, nil); err != nil {
+		copy(n.statistics, before)
+	}
+	return where.wrap(err)
 }
 
 // Params is a live view of all parameters, layer by layer as [Network] says: writing to it changes
@@ -689,8 +694,7 @@ func names(x string) (y, weights string) {
 	return x[:last] + string(x[last]+1), x[:last] + "SampleWeights"
 }
 
-// checkData views samples, X by its name, and checks the loss, which by default is what belongs to
-// the output's activation.
+// checkData views samples, X by its name, and checks them and the loss.
 func (n *Network) checkData(where door, x string, d Data, l *Loss) (dataset.Samples, error) {
 	if err := n.checkMade(); err != nil {
 		return dataset.Samples{}, where.wrap(err)
@@ -699,22 +703,26 @@ func (n *Network) checkData(where door, x string, d Data, l *Loss) (dataset.Samp
 	if err != nil {
 		return s, err
 	}
-	if *l == nil {
-		*l = defaultLoss(n.shape.Activation)
-	}
-	if err := checkFields(*l); err != nil {
+	if err := n.checkLoss(l); err != nil {
 		return s, where.wrap(err)
-	}
-	if isOurs(n.layers[len(n.layers)-1]) {
-		if err := checkOutput(*l, n.shape.Activation); err != nil {
-			return s, where.wrap(err)
-		}
 	}
 	if c, ok := (*l).(logitLoss); ok {
 		y, _ := names(x)
 		return s, c.checkTargets(where, y, s.Y)
 	}
 	return s, nil
+}
+
+// checkLoss makes a loss that is nil what belongs to the output's activation, and returns an error
+// if one cannot be used here.
+func (n *Network) checkLoss(l *Loss) error {
+	if *l == nil {
+		*l = defaultLoss(n.shape.Activation)
+	}
+	if err := checkFields(*l); err != nil || !isOurs(n.layers[len(n.layers)-1]) {
+		return err
+	}
+	return checkOutput(*l, n.shape.Activation)
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
@@ -727,10 +735,7 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	value, err := n.meanLoss(context.Background(), &s, l)
-	if err != nil {
-		return 0, err
-	}
+	value, _ := n.meanLoss(context.Background(), &s, l) // no error without an end of the context
 	if !isFinite(value) {
 		return 0, where.errorf("%w: it is %v", ErrDiverged, value)
 	}
@@ -1082,7 +1087,7 @@ func readNetwork(file *modelfile.Reader) (*Network, error) {
 	if err := file.Read(n.tensors()); err != nil {
 		return nil, err
 	}
-	if !d.Fitted {
+	if !d.Fitted && n.learn(nil, nil) == nil { // so an earlier version says it; now the mean does, layer by layer
 		n.unlearn()
 	}
 	return n, nil

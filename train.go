@@ -96,9 +96,10 @@ const (
 // configuration and seed give the same bits on the same kind of processor, whatever GOMAXPROCS is;
 // without shuffling and with a single batch the seed matters to dropout only.
 //
-// A first training lets a [Standardize] learn its statistics from x; another one goes on from
-// there, with the parameters that the first has left. With Patience, training that ends without an
-// error leaves the parameters of the epoch with the lowest validation loss.
+// A first training lets a [Standardize] learn its statistics from x, and an [Unstandardize] from y;
+// another one goes on from there, with the parameters that the first has left. With Patience,
+// training that ends without an error leaves the parameters of the epoch with the lowest validation
+// loss.
 //
 // When ctx is cancelled Train returns within one batch with an error that wraps ctx.Err(); the
 // network keeps what it has learnt. Arguments that cannot be used, NaN and infinities in the data
@@ -126,8 +127,9 @@ type Batches func(epoch int) iter.Seq2[Data, error]
 // beginning of every epoch: of data larger than memory, of an endless stream that is cut into
 // epochs, of samples that are distorted by chance. Order and sizes are the sequence's, so BatchSize
 // and SampleWeights are to be left out; a batch's weights count as they are. The sequence may use
-// the memory of a batch again for the next one. Its error ends training, and is wrapped; the
-// network keeps what it has learnt.
+// the memory of a batch again for the next one. Its error ends training, and is wrapped, as is that
+// of a batch that cannot be used, which names epoch and batch; the network keeps what it has learnt.
+// A sequence that waits for its data has to watch ctx itself.
 //
 // The same batches give the same bits as Train with NoShuffle. Where they depend on nothing but the
 // epoch's number, so does a training that is taken up from its Checkpoint, which compares the
@@ -325,7 +327,11 @@ func (t *trainer) inMemory() error {
 // fromSequence trains on the batches that the sequence gives for an epoch.
 func (t *trainer) fromSequence() error {
 	t.pcg.Seed(t.Seed, ^uint64(t.e.N))
-	for data, err := range t.sequence(t.e.N) {
+	batches := t.sequence(t.e.N)
+	if batches == nil {
+		return t.where.errorf("epoch %d: the sequence is nil, want one of batches", t.e.N)
+	}
+	for data, err := range batches {
 		if t.ctx.Err() != nil { // and not a sequence's error that says the same
 			return t.cancelled(t.ctx.Err())
 		}
@@ -432,8 +438,9 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 	return loss, norm
 }
 
-// ClipNorm scales a gradient by min(1, c/‖g‖) and returns ‖g‖, as TrainConfig's ClipNorm, for a
-// training loop of one's own (PyTorch's clip_grad_norm_).
+// ClipNorm scales a gradient by min(1, c/‖g‖), c above 0, and returns ‖g‖, as TrainConfig's
+// ClipNorm, for a training loop of one's own (PyTorch's clip_grad_norm_). A gradient whose norm is
+// not finite stays as it is.
 func ClipNorm(grad []float64, c float64) (norm float64) {
 	if norm = kernel.Norm2(grad); norm > c && isFinite(norm) {
 		kernel.Scale(c/norm, grad) // g ← g·c/‖g‖
@@ -520,6 +527,7 @@ func (t *trainer) update() {
 			copy(t.fixed[part[0]:part[1]], params[part[0]:part[1]])
 		}
 		copy(params, t.fixed)
+		clear(grad) // it may have changed that of frozen layers, which backward leaves alone
 	}
 }
 
@@ -939,8 +947,8 @@ func (t *trainer) keep(set *dataset.Samples) error {
 	}
 	want := checkpoint.Wanted{
 		Fingerprint: t.keeper.Fingerprint, Epochs: t.Epochs, Optimizer: math.MaxInt, Patience: t.Patience,
-		Params: len(t.net.params), Statistics: len(t.net.statistics), Reasons: []string{
-			string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch)},
+		Params: len(t.net.params), Statistics: len(t.net.statistics),
+		Reasons: []string{string(StopEpochs), string(StopTarget), string(StopPatience), string(StopOnEpoch)},
 	}
 	if r, ok := t.Optimizer.(rule); ok {
 		_, slices := r.remembered()
@@ -1039,11 +1047,13 @@ func (t *trainer) checkSet(x string, d Data) (s dataset.Samples, err error) {
 	if s, err = t.net.checkData(t.where, x, d, &t.Loss); err != nil {
 		return s, err
 	}
+	y, weights := names(x)
 	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
-		y, _ := names(x)
 		return s, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
 	}
-	s.ScaleWeights()
+	if err := s.ScaleWeights(); err != nil {
+		return s, t.where.errorf("%s %w", weights, err)
+	}
 	return s, nil
 }
 
@@ -1062,7 +1072,7 @@ func (t *trainer) checkConfig() error {
 		checkPenalty("L2", t.L2), checkPenalty("WeightDecay", t.WeightDecay),
 		checkPenalty("ClipNorm", t.ClipNorm), checkPenalty("ClipValue", t.ClipValue), checkPenalty("TargetLoss", t.TargetLoss),
 		check(!(t.LearningRate*t.WeightDecay >= 1), "LearningRate·WeightDecay", t.LearningRate*t.WeightDecay, "less than 1"),
-		checkFields(t.Optimizer), checkFields(t.Schedule),
+		t.net.checkLoss(&t.Loss), checkFields(t.Optimizer), checkFields(t.Schedule),
 		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),
 	)
 	for i, layer := range t.Freeze {

@@ -3,6 +3,8 @@ package dataset
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -65,11 +67,20 @@ func (s *Samples) Parts() []*kernel.Matrix {
 	return []*kernel.Matrix{&s.X, &s.Y, &s.Weights}
 }
 
-// ScaleWeights gives the weights a mean of 1, in memory of their own.
-func (s *Samples) ScaleWeights() {
-	if w := s.Weights.Data; w != nil {
-		s.Weights.Data = floats.ScaleTo(make([]float64, len(w)), float64(len(w))/floats.Sum(w), w)
+// ScaleWeights gives the weights a mean of 1, in memory of their own. It returns an error if that
+// cannot be done.
+func (s *Samples) ScaleWeights() error {
+	w := s.Weights.Data
+	if w == nil {
+		return nil
 	}
+	sum := floats.Sum(w)
+	scale := float64(len(w)) / sum // infinite too of a sum that is next to nothing
+	if !(scale > 0 && scale <= math.MaxFloat64) {
+		return fmt.Errorf("sum to %v, want a finite number above 0", sum)
+	}
+	s.Weights.Data = floats.ScaleTo(make([]float64, len(w)), scale, w)
+	return nil
 }
 
 // smallestNormal is the smallest float64 with all its digits.

@@ -24,7 +24,7 @@ func Compare(grad, params []float64, loss func() float64) Worst {
 		if numeric != analytic {
 			relative = math.Abs(numeric-analytic) / max(math.Abs(numeric), math.Abs(analytic), largest/1000)
 		}
-		if i == 0 || !(relative <= worst.Relative) { // a NaN is worse than anything
+		if i == 0 || !(relative <= worst.Relative) && !math.IsNaN(worst.Relative) { // a NaN is worse than anything
 			worst = Worst{Index: i, Relative: relative, Analytic: analytic, Numeric: numeric}
 		}
 	}

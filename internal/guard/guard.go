@@ -42,9 +42,14 @@ func (g *Guard) checked(method string, m *mat.Dense, cols int) *mat.Dense {
 	if m == nil {
 		panic(fmt.Sprintf("backprop: %s of a %s returned nil, want a %d×%d matrix", method, g.Name, g.rows, cols))
 	}
-	if r := m.RawMatrix(); r.Rows != g.rows || r.Cols != cols || r.Stride != cols {
+	r := m.RawMatrix()
+	if r.Rows != g.rows || r.Cols != cols || r.Stride != cols {
 		panic(fmt.Sprintf("backprop: %s of a %s returned %d×%d with stride %d, want %d×%d without gaps",
 			method, g.Name, r.Rows, r.Cols, r.Stride, g.rows, cols))
+	}
+	if len(r.Data) != g.rows*cols { // of SetRawMatrix
+		panic(fmt.Sprintf("backprop: %s of a %s returned %d×%d with %d elements behind it, want %d; Resize makes such",
+			method, g.Name, r.Rows, r.Cols, len(r.Data), g.rows*cols))
 	}
 	return m
 }

@@ -42,9 +42,14 @@ const (
 	interval = 100 * time.Millisecond // between two live lines, at least
 )
 
-// Batch shows, on a terminal, that a batch is done. Epochs and batches are counted from 0.
+// Batch shows, on a terminal, that a batch is done. Epochs and batches are counted from 0; batches is
+// how many there are, or 0 where nobody knows.
 func (l *Line) Batch(epoch, batch, batches int, loss float64) {
 	if l == nil || !l.live || time.Since(l.shown) < interval {
+		return
+	}
+	if batches == 0 {
+		l.show(fmt.Sprintf("epoch %d/%d batch %d loss %.4g", epoch+1, l.epochs, batch+1, loss))
 		return
 	}
 	done := barWidth * (batch + 1) / batches

@@ -133,3 +133,11 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	l.Epoch(0, 1, math.NaN(), 1, true)
 	l.End()
 }
+
+func TestABatchIsShownWhereNobodyKnowsHowManyThereAre(t *testing.T) {
+	mustEqual(t, shown(t, "\x1b[K", func(w io.Writer) {
+		l := New(w, 0, 2)
+		l.live = true
+		l.Batch(0, 6, 0, 0.5)
+	}), "\repoch 1/2 batch 7 loss 0.5\x1b[K")
+}

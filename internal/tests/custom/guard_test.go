@@ -6,6 +6,7 @@ import (
 
 	. "example.com/backprop"
 	. "example.com/backprop/internal/tests/testutil"
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -48,6 +49,11 @@ func TestWhatALayerReturnsIsWatched(t *testing.T) {
 	wrong := func(m *mat.Dense) *mat.Dense { return mat.NewDense(4, 3, nil) }
 	gaps := func(m *mat.Dense) *mat.Dense { return mat.NewDense(6, 4, nil).Slice(0, 6, 0, 3).(*mat.Dense) }
 	nothing := func(m *mat.Dense) *mat.Dense { return nil }
+	longer := func(m *mat.Dense) *mat.Dense {
+		var d mat.Dense
+		d.SetRawMatrix(blas64.General{Rows: 6, Cols: 3, Stride: 3, Data: make([]float64, 20)})
+		return &d
+	}
 	inner := func(at Place) Stage { return Sequential{Dense{Units: 5, NoBias: true}}.Stage(withParams(at, 5)) }
 	for _, c := range []struct {
 		layer wayward
@@ -55,6 +61,8 @@ func TestWhatALayerReturnsIsWatched(t *testing.T) {
 	}{
 		{wayward{forward: wrong}, "backprop: Forward of a custom_test.wayward returned 4×3 with stride 3, want 6×3 without gaps"},
 		{wayward{forward: gaps}, "backprop: Forward of a custom_test.wayward returned 6×3 with stride 4, want 6×3 without gaps"},
+		{wayward{forward: longer}, "backprop: Forward of a custom_test.wayward returned 6×3 with 20 elements behind it, want 18; Resize makes such"},
+		{wayward{backward: longer}, "backprop: Backward of a custom_test.wayward returned 6×3 with 20 elements behind it, want 18; Resize makes such"},
 		{wayward{forward: nothing}, "backprop: Forward of a custom_test.wayward returned nil, want a 6×3 matrix"},
 		{wayward{backward: wrong}, "backprop: Backward of a custom_test.wayward returned 4×3 with stride 3, want 6×3 without gaps"},
 		{wayward{backward: gaps}, "backprop: Backward of a custom_test.wayward returned 6×3 with stride 4, want 6×3 without gaps"},

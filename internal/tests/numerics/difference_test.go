@@ -36,3 +36,14 @@ func TestDifferencesOfALargeParameterAreExact(t *testing.T) {
 		t.Errorf("%+v at %v", w, params)
 	}
 }
+
+// Nothing is worse than a NaN, wherever it stands.
+func TestADifferenceThatIsNaNIsTheWorst(t *testing.T) {
+	for i := range 3 {
+		params := []float64{1, 1, 1}
+		loss := func() float64 { return params[0] + params[1] + params[2] + math.Sqrt(params[i]-1) }
+		if w := difference.Compare([]float64{1, 1, 1}, params, loss); w.Index != i || !math.IsNaN(w.Relative) {
+			t.Errorf("NaN at %d: %+v", i, w)
+		}
+	}
+}

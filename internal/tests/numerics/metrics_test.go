@@ -36,6 +36,15 @@ func TestLabelsAreOneFromAHalfUpwards(t *testing.T) {
 	EqualTo(t, "accuracies", append(each, exact), []float64{1, 0.5, 0.5}, 1e-15)
 }
 
+// Shares of what is all right are 1, and not next to it.
+func TestAccuraciesOfPerfectLabelsAreOne(t *testing.T) {
+	for _, n := range []int{10, 49, 1000} {
+		exact, each, err := LabelAccuracies(mat.NewDense(n, 2, nil), mat.NewDense(n, 2, nil))
+		NoError(t, err)
+		SameBits(t, "accuracies", append(each, exact), []float64{1, 1, 1})
+	}
+}
+
 // Beyond 2⁵³ a float64 does not count any more.
 func TestClassScoresAreOfCounts(t *testing.T) {
 	for _, v := range []float64{-1, 0.5, math.NaN(), math.Inf(1), 1 << 54} {

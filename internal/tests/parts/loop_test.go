@@ -207,3 +207,19 @@ func TestCheckGradientStepsOnACopy(t *testing.T) {
 	before := StateOf(net)
 	Value(net.CheckGradient(x, y, &Counting{Loss: MSE, Every: func() { before.MustEqual(t, net) }}))(t)
 }
+
+// Whatever their mean is: Train scales the weights, and so does Adapt.
+func TestAdaptLearnsWhatTrainDoes(t *testing.T) {
+	want, x, y, weights := everything(t)
+	got := want.Clone()
+	for i := range weights {
+		weights[i] *= 1e300 * float64(1+i)
+	}
+	Value(want.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.01, Epochs: 1, Freeze: []int{1, 3, 4}, SampleWeights: weights}))(t)
+	NoError(t, got.Adapt(Data{X: x, Y: y, SampleWeights: weights}))
+	for _, i := range []int{0, 6} {
+		m, v := want.Statistics(i)
+		m2, v2 := got.Statistics(i)
+		SameBits(t, "moments", slices.Concat(m2, v2), slices.Concat(m, v))
+	}
+}

@@ -273,3 +273,30 @@ func TestAFrozenTrainingIsTakenUp(t *testing.T) {
 		t.Errorf("with other layers frozen: %v", err)
 	}
 }
+
+// What an optimizer of one's own does to the gradient of frozen parameters, as a coupled decay does,
+// does not pile up in the norm.
+func TestAnOptimizerMayChangeTheGradientOfFrozenLayers(t *testing.T) {
+	train := func(decay float64) *History {
+		net := NewNetwork(t, 3, Dense{Units: 4, Activation: Tanh}, Dense{Units: 2})
+		return Value(net.Train(t.Context(), Pattern(7, 3), Pattern(7, 2), TrainConfig{LearningRate: 0.1, Epochs: 5, Freeze: []int{0}, ClipNorm: 0.1,
+			Optimizer: StepFunc(func(params, grad []float64, eta float64) {
+				for i := range params {
+					params[i] -= eta * grad[i]
+					grad[i] += decay * params[i]
+				}
+			})}))(t)
+	}
+	SameHistory(t, train(1), train(0))
+}
+
+// A network of which one part has learnt and another not comes back as it is.
+func TestAHalfLearntNetworkComesBack(t *testing.T) {
+	x, y := ScaledMatrix(Pattern(9, 2), 5), ScaledMatrix(Pattern(9, 1), 1000)
+	for _, frozen := range []int{0, 2} {
+		net := NewNetwork(t, 2, Standardize{}, Dense{Units: 1}, Unstandardize{})
+		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 1e-9, Epochs: 1, Freeze: []int{frozen}}))(t)
+		got := MustComeBack(t, net, x)
+		NoError(t, got.Adapt(Data{X: x, Y: y}))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	. "example.com/backprop"
@@ -250,4 +251,42 @@ func TestACancelledSequenceIsACancelledTraining(t *testing.T) {
 	if h.Stopped != StopCancelled {
 		t.Errorf("stopped because %v", h.Stopped)
 	}
+}
+
+// A batch all of whose weights are 0 moves nothing, from memory and from a sequence.
+func TestABatchOfNoWeightIsNoError(t *testing.T) {
+	x, y, weights := Pattern(6, 3), Pattern(6, 1), []float64{0, 0, 1, 2, 2, 1}
+	want := NewNetwork(t, 3, Dense{Units: 1})
+	got := want.Clone()
+	h := Value(want.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 2, BatchSize: 2, NoShuffle: true, SampleWeights: weights}))(t)
+	h2 := Value(got.TrainBatches(t.Context(), cut(x, y, weights, 2), TrainConfig{LearningRate: 0.1, Epochs: 2}))(t)
+	StateOf(want).MustEqual(t, got)
+	SameHistory(t, h2, h)
+}
+
+// A loss that cannot be used is found before a checkpoint is written that would be in the way.
+func TestALossThatCannotBeUsedIsFoundBeforeTheSequence(t *testing.T) {
+	config := TrainConfig{LearningRate: 0.1, Epochs: 1, Loss: Huber{Delta: -1}, Checkpoint: t.TempDir() + "/c"}
+	net, batches := NewNetwork(t, 3, Dense{Units: 1}), cut(Pattern(4, 3), Pattern(4, 1), nil, 2)
+	_, err := net.TrainBatches(t.Context(), batches, config)
+	Fails(t, err, "backprop: TrainBatches: Huber Delta is -1, want a finite number above 0")
+	config.Loss = CrossEntropy
+	_, err = net.TrainBatches(t.Context(), batches, config)
+	Fails(t, err, "backprop: TrainBatches: CrossEntropy takes what a Softmax gives, and the last layer ends with Identity; set its Activation to Softmax, or choose another loss")
+	config.Loss = Huber{}
+	Value(net.TrainBatches(t.Context(), batches, config))(t)
+}
+
+func TestASequenceThatIsNilIsAnError(t *testing.T) {
+	_, err := NewNetwork(t, 3, Dense{Units: 1}).TrainBatches(t.Context(), func(int) iter.Seq2[Data, error] { return nil },
+		TrainConfig{LearningRate: 0.1, Epochs: 1})
+	Fails(t, err, "backprop: TrainBatches: epoch 0: the sequence is nil, want one of batches")
+}
+
+// A terminal is shown how many batches are done, though nobody knows of how many.
+func TestASequenceShowsItsProgress(t *testing.T) {
+	terminal := Value(os.OpenFile(os.DevNull, os.O_WRONLY, 0))(t)
+	defer terminal.Close()
+	Value(NewNetwork(t, 3, Dense{Units: 1}).TrainBatches(t.Context(), cut(Pattern(4, 3), Pattern(4, 1), nil, 2),
+		TrainConfig{LearningRate: 0.1, Epochs: 2, Progress: terminal}))(t)
 }
