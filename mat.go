@@ -273,7 +273,7 @@ func (d door) checkFinite(name string, m matrix) error {
 	return nil
 }
 
-// checkWeights views the weights of so many samples as a column. There may be none.
+// checkWeights views the weights of so many samples as a column. There may be none, and all may be 0.
 func (d door) checkWeights(name string, w []float64, rows int) (matrix, error) {
 	if w == nil {
 		return matrix{}, nil

@@ -297,8 +297,8 @@ func (n *Network) Adapt(data Data) error {
 	if err != nil {
 		return err
 	}
-	if err := s.ScaleWeights(); err != nil {
-		return where.errorf("SampleWeights %w", err)
+	if err := s.ScaleWeights("SampleWeights"); err != nil {
+		return where.wrap(err)
 	}
 	before := slices.Clone(n.statistics)
 	n.unlearn()
@@ -830,7 +830,7 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if len(dst) != len(n.params) {
 		return 0, nil, &ShapeError{string(where), "dst", len(dst), 1, len(n.params), 1}
 	}
-	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, s.X.Data) || kernel.Overlap(dst, s.Y.Data) {
+	if kernel.Overlap(dst, n.params) || kernel.Overlap(dst, s.X.Data) || kernel.Overlap(dst, s.Y.Data) || kernel.Overlap(dst, s.Weights.Data) {
 		return 0, nil, where.errorf("dst overlaps the network's Params, x or y, want other memory")
 	}
 	if err := n.checkRows(where, s.X.Rows, nil); err != nil {

@@ -1018,7 +1018,7 @@ func (t *trainer) check(data Data) (err error) {
 	if err := t.checkConfig(); err != nil {
 		return err
 	}
-	if t.Validation.X != nil || t.Validation.Y != nil {
+	if t.Validation.X != nil || t.Validation.Y != nil || t.Validation.SampleWeights != nil {
 		if t.validation, err = t.checkSet("Validation.X", t.Validation); err != nil {
 			return err
 		}
@@ -1051,10 +1051,7 @@ func (t *trainer) checkSet(x string, d Data) (s dataset.Samples, err error) {
 	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
 		return s, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
 	}
-	if err := s.ScaleWeights(); err != nil {
-		return s, t.where.errorf("%s %w", weights, err)
-	}
-	return s, nil
+	return s, t.where.wrap(s.ScaleWeights(weights))
 }
 
 // checkConfig reports every field of the configuration that cannot be used.

@@ -67,9 +67,9 @@ func (s *Samples) Parts() []*kernel.Matrix {
 	return []*kernel.Matrix{&s.X, &s.Y, &s.Weights}
 }
 
-// ScaleWeights gives the weights a mean of 1, in memory of their own. It returns an error if that
-// cannot be done.
-func (s *Samples) ScaleWeights() error {
+// ScaleWeights gives the weights, by their name, a mean of 1, in memory of their own. It returns an
+// error if that cannot be done.
+func (s *Samples) ScaleWeights(name string) error {
 	w := s.Weights.Data
 	if w == nil {
 		return nil
@@ -77,7 +77,7 @@ func (s *Samples) ScaleWeights() error {
 	sum := floats.Sum(w)
 	scale := float64(len(w)) / sum // infinite too of a sum that is next to nothing
 	if !(scale > 0 && scale <= math.MaxFloat64) {
-		return fmt.Errorf("sum to %v, want a finite number above 0", sum)
+		return fmt.Errorf("%s sum to %v, want a finite number above 0", name, sum)
 	}
 	s.Weights.Data = floats.ScaleTo(make([]float64, len(w)), scale, w)
 	return nil
