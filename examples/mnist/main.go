@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/internal/mnist"
 )
 
 func main() {
@@ -26,7 +27,7 @@ func main() {
 	best := flag.Bool("best", false, "train the best configuration instead of the plain one")
 	flag.Parse()
 	if *dir == "" {
-		log.Fatalf("mnist: -data is missing, want the folder of the data\n%s", sources)
+		log.Fatalf("mnist: -data is missing, want the folder of the data\n%s", mnist.Sources)
 	}
 	layers, config := plain()
 	if *best {
@@ -42,7 +43,7 @@ func main() {
 func plain() ([]backprop.Layer, backprop.TrainConfig) {
 	return []backprop.Layer{
 			backprop.Dense{Units: 128, Activation: backprop.ReLU},
-			backprop.Dense{Units: classes, Activation: backprop.Softmax},
+			backprop.Dense{Units: mnist.Classes, Activation: backprop.Softmax},
 		}, backprop.TrainConfig{
 			LearningRate: 1e-3,
 			Optimizer:    &backprop.Adam{},
@@ -61,7 +62,7 @@ func bestKnown() ([]backprop.Layer, backprop.TrainConfig) {
 			backprop.Dense{Units: 512, NoBias: true},
 			backprop.BatchNorm{Activation: backprop.ReLU},
 			backprop.Dropout{Rate: 0.3},
-			backprop.Dense{Units: classes, Activation: backprop.Softmax},
+			backprop.Dense{Units: mnist.Classes, Activation: backprop.Softmax},
 		}, backprop.TrainConfig{
 			LearningRate: 2e-3,
 			Optimizer:    &backprop.Adam{},
@@ -74,11 +75,11 @@ func bestKnown() ([]backprop.Layer, backprop.TrainConfig) {
 
 // run trains a network on the data in dir and tells which share of the test images it reads.
 func run(w io.Writer, dir string, layers []backprop.Layer, config backprop.TrainConfig) (accuracy float64, err error) {
-	train, test, err := load(dir)
+	train, test, err := mnist.Load(dir)
 	if err != nil {
 		return 0, err
 	}
-	net, err := backprop.New(side*side, layers...)
+	net, err := backprop.New(mnist.Side*mnist.Side, layers...)
 	if err != nil {
 		return 0, err
 	}

@@ -1,4 +1,6 @@
-package main
+// Package mnist reads the handwritten digits of MNIST (Y. LeCun, C. Cortes and C. Burges) for the
+// examples: images of 28×28 pixels, and the digit that each shows. testdata holds the first few.
+package mnist
 
 import (
 	"bufio"
@@ -16,21 +18,23 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// sources tells where MNIST is to be had.
-const sources = `The four files of MNIST are at
+// Sources tells where MNIST is to be had.
+const Sources = `The four files of MNIST are at
   https://storage.googleapis.com/cvdf-datasets/mnist/
   https://ossci-datasets.s3.amazonaws.com/mnist/
 each with .gz behind its name, and may stay gzipped.`
 
+// The shape of the data.
 const (
-	side      = 28      // pixels of an image, across and down
-	classes   = 10      // digits
+	Side    = 28 // pixels of an image, across and down
+	Classes = 10 // digits
+
 	maxImages = 1 << 20 // MNIST has 60,000
 )
 
-// load reads the training and the test set from the four files in dir: in each row of X the pixels
+// Load reads the training and the test set from the four files in dir: in each row of X the pixels
 // of an image, from 0 to 1, in Y the digit it shows, as a 1 in one of ten columns.
-func load(dir string) (train, test backprop.Data, err error) {
+func Load(dir string) (train, test backprop.Data, err error) {
 	names := []string{
 		"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
 		"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
@@ -46,7 +50,7 @@ func load(dir string) (train, test backprop.Data, err error) {
 		paths = append(paths, path)
 	}
 	if len(missing) > 0 {
-		return train, test, fmt.Errorf("%s lacks %s\n%s", dir, strings.Join(missing, ", "), sources)
+		return train, test, fmt.Errorf("%s lacks %s\n%s", dir, strings.Join(missing, ", "), Sources)
 	}
 	if train, err = readSet(paths[0], paths[1]); err != nil {
 		return train, test, err
@@ -67,7 +71,7 @@ func find(path string) (string, error) {
 
 // readSet reads a file of images and the file of their labels.
 func readSet(images, labels string) (backprop.Data, error) {
-	pixels, err := readIDX(images, side, side)
+	pixels, err := readIDX(images, Side, Side)
 	if err != nil {
 		return backprop.Data{}, err
 	}
@@ -75,14 +79,14 @@ func readSet(images, labels string) (backprop.Data, error) {
 	if err != nil {
 		return backprop.Data{}, err
 	}
-	n := len(pixels) / (side * side)
+	n := len(pixels) / (Side * Side)
 	if len(digits) != n {
 		return backprop.Data{}, fmt.Errorf("%s holds %d images, but %s %d labels", images, n, labels, len(digits))
 	}
-	x, y := mat.NewDense(n, side*side, nil), mat.NewDense(n, classes, nil)
+	x, y := mat.NewDense(n, Side*Side, nil), mat.NewDense(n, Classes, nil)
 	for i, digit := range digits {
-		if digit >= classes {
-			return backprop.Data{}, fmt.Errorf("%s: label %d is %d, want 0 to %d", labels, i, digit, classes-1)
+		if digit >= Classes {
+			return backprop.Data{}, fmt.Errorf("%s: label %d is %d, want 0 to %d", labels, i, digit, Classes-1)
 		}
 		y.Set(i, int(digit), 1)
 		row := x.RawRowView(i)
