@@ -92,7 +92,7 @@ func (c Column) Encode(x []float64, cell string) (err error) {
 	return err
 }
 
-var errMissing = errors.New("the cell is missing, and was in no row of the training")
+var errMissing = errors.New("the cell is missing, and the network has not learnt what stands for one")
 
 func (c Column) encodeCategory(x []float64, cell string) error {
 	if Missing(cell) {
