@@ -6,10 +6,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Conv is a two-dimensional convolution without padding: a dense layer, whose units are the filters,
-// that sees Kernel×Kernel pixels of an image at a time, at every place where they fit. A sample is
-// an image of Height×Width pixels, row by row, and each pixel the values of its channels; what comes
-// out is such an image of (Height−Kernel+1)×(Width−Kernel+1) pixels, whose channels are the filters.
+// Conv is a two-dimensional convolution without padding: a dense layer, whose units are the
+// filters, that sees Kernel×Kernel pixels of an image at a time, at every place where they fit. A
+// sample is an image of Height×Width pixels, row by row, and each pixel the values of its channels;
+// what comes out is such an image of (Height−Kernel+1)×(Width−Kernel+1) pixels, whose channels are
+// the filters.
 //
 // The weight is Filters.Units×(Kernel·Kernel·channels), and L2 and WeightDecay act on it. PyTorch
 // has the channels first: the weight of its nn.Conv2d is this one's .view(filters, kernel, kernel,

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// channelsOf is how many channels the pixels of an image of so many inputs have. It returns an error
-// if they are no image, or if window×window pixels do not fit in it.
+// channelsOf is how many channels the pixels of an image of so many inputs have. It returns an
+// error if they are no image, or if window×window pixels do not fit in it.
 func channelsOf(inputs, height, width, window int) (int, error) {
 	if window < 1 || window > min(height, width) {
 		return 0, fmt.Errorf("it sees %d×%d pixels of an image of %d×%d, want 1×1 or more that fit in it",

@@ -9,8 +9,9 @@ import (
 )
 
 // LayerNorm normalizes each sample over its inputs, x̂ = (x−μ)/√(σ²+ε), with their mean and
-// population variance and ε = 1e-5, and computes a = γ·x̂ + β (Ba, Kiros and Hinton 2016). It has as
-// many outputs as inputs, and a γ, from 1, and a β, from 0, for each: PyTorch's nn.LayerNorm(inputs).
+// population variance and ε = 1e-5, and computes a = γ·x̂ + β (Ba, Kiros and Hinton 2016). It has
+// as many outputs as inputs, and a γ, from 1, and a β, from 0, for each: PyTorch's
+// nn.LayerNorm(inputs).
 type LayerNorm struct{}
 
 // Shape is that of the inputs, γ and β.

@@ -5,8 +5,8 @@
 //	go run ./examples/layers
 //	go run ./examples/layers -data DIR
 //
-// DIR holds the four files of MNIST, plain or gzipped. The first reads 97 % of the test images after
-// a minute, the second 99.3 % after three.
+// DIR holds the four files of MNIST, plain or gzipped. The first reads 97 % of the test images
+// after a minute, the second 99.3 % after three.
 package main
 
 import (
