@@ -185,7 +185,7 @@ func (s *sheet) at(row, column int, format string, args ...any) error {
 	if row >= 0 {
 		line = s.lines[row]
 	}
-	return fmt.Errorf("line %d, column %d (%s): %w", line, s.place[column], s.names[column], fmt.Errorf(format, args...))
+	return fmt.Errorf("line %d, column %d (%.40q): %w", line, s.place[column], s.names[column], fmt.Errorf(format, args...))
 }
 
 // find is the index of a column.

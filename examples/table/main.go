@@ -18,6 +18,7 @@
 package main
 
 import (
+	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
@@ -59,13 +60,12 @@ func main() {
 	}
 }
 
-// list appends the names in a flag to a list.
+// list appends the names in a flag to a list. One with a comma in it stands in quotes.
 func list(names *[]string) func(string) error {
 	return func(text string) error {
-		for name := range strings.SplitSeq(text, ",") {
-			*names = append(*names, strings.TrimSpace(name))
-		}
-		return nil
+		more, err := csv.NewReader(strings.NewReader(text)).Read()
+		*names = append(*names, more...)
+		return err
 	}
 }
 
@@ -76,9 +76,10 @@ func run(w, progress io.Writer, o options) error {
 	default:
 		return fmt.Errorf("-missing is %q, want %s, %s or %s", o.missing, missingError, missingDrop, missingFill)
 	}
-	switch learns, predicts := o.data != "" || o.target != "" || o.save != "", o.model != "" || o.predict != ""; {
+	learns := o.data != "" || o.target != "" || o.save != "" || o.categories != nil || o.drop != nil
+	switch predicts := o.model != "" || o.predict != ""; {
 	case learns && predicts:
-		return errors.New("-data, -target and -save learn, -model and -predict predict; want one of the two at a time")
+		return errors.New("-model and -predict predict, other flags learn; want one of the two at a time")
 	case predicts && (o.model == "" || o.predict == ""):
 		return errors.New("to predict, -model and -predict are wanted")
 	case predicts:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"example.com/backprop"
 	"example.com/backprop/examples/table/columns"
@@ -17,9 +18,9 @@ func describeTo(w io.Writer, t columns.Table, s *sheet) {
 	var numbers, categories []string
 	for _, c := range t.Inputs {
 		if n := len(c.Categories); n > 0 {
-			categories = append(categories, fmt.Sprintf("%s (%d)", c.Name, n))
+			categories = append(categories, fmt.Sprintf("%s (%d)", label(c.Name), n))
 		} else {
-			numbers = append(numbers, c.Name)
+			numbers = append(numbers, label(c.Name))
 		}
 	}
 	fmt.Fprintf(w, "%s: %d rows\n", s.path, len(s.rows))
@@ -30,10 +31,25 @@ func describeTo(w io.Writer, t columns.Table, s *sheet) {
 		fmt.Fprintf(w, "categories: %s\n", strings.Join(categories, ", "))
 	}
 	if n := len(t.Target.Categories); n > 0 {
-		fmt.Fprintf(w, "target: %s, %d classes\n", t.Target.Name, n)
+		fmt.Fprintf(w, "target: %s, %d classes\n", label(t.Target.Name), n)
 	} else {
-		fmt.Fprintf(w, "target: %s, a number (-categories %[1]s makes classes of it)\n", t.Target.Name)
+		fmt.Fprintf(w, "target: %s, a number (-categories %[1]s makes classes of it)\n", label(t.Target.Name))
 	}
+}
+
+// label is a text as it can stand in a line: without control characters, and cut where it is long.
+func label(text string) string {
+	const most = 24
+	runes := []rune(text)
+	if len(runes) > most {
+		runes = append(runes[:most-1], '…')
+	}
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '·'
+		}
+	}
+	return string(runes)
 }
 
 // report shows how well the rows for testing are predicted, and by a linear model, and by the mean
@@ -101,11 +117,11 @@ func reportClasses(w io.Writer, classes []string, y mat.Matrix, mean, linear, ne
 	fmt.Fprintln(w, "\nthe class (row) and what the network takes it for (column):")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, class := range classes {
-		fmt.Fprintf(table, "\t%s", class)
+		fmt.Fprintf(table, "\t%s", label(class))
 	}
 	fmt.Fprintln(table, "\t")
 	for i, class := range classes {
-		fmt.Fprint(table, class)
+		fmt.Fprint(table, label(class))
 		for j := range classes {
 			fmt.Fprintf(table, "\t%v", confusion.At(i, j))
 		}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func temporary(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "data.csv")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheUsualWaysToWriteATableGiveTheSameCells(t *testing.T) {
+	want := [][]string{{"1.5", "red, and blue", "x"}, {"-2.5", `a "b"`, ""}}
+	for name, text := range map[string]string{
+		"plain":        "a,b,c\n1.5,\"red, and blue\",x\n-2.5,\"a \"\"b\"\"\",\n",
+		"no last \\n":  "a,b,c\n1.5,\"red, and blue\",x\n-2.5,\"a \"\"b\"\"\",",
+		"CRLF":         "a,b,c\r\n1.5,\"red, and blue\",x\r\n-2.5,\"a \"\"b\"\"\",\r\n",
+		"BOM":          "\ufeff\"a\",b,c\n1.5,\"red, and blue\",x\n-2.5,\"a \"\"b\"\"\",\n",
+		"spaces":       "a, b ,c\n\n1.5 , \"red, and blue\",x\n  -2.5,\"a \"\"b\"\"\", \n",
+		"semicolons":   "a;b;c\n1,5;red, and blue;x\n-2,5;\"a \"\"b\"\"\";\n",
+		"their points": "a;b;c\n1.5;red, and blue;x\n-2.5;\"a \"\"b\"\"\";\n",
+		"tabs":         "a\tb\tc\n1.5\tred, and blue\tx\n-2.5\t\"a \"\"b\"\"\"\t\n",
+		"bars":         "a|b|c\n1.5|red, and blue|x\n-2.5|\"a \"\"b\"\"\"|\n",
+	} {
+		s, err := readSheet(temporary(t, text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !slices.Equal(s.names, []string{"a", "b", "c"}) || !reflect.DeepEqual(s.rows, want) {
+			t.Errorf("%s: %q, %q, want %q", name, s.names, s.rows, want)
+		}
+	}
+	s, err := readSheet(temporary(t, "\"a;b;c;d\",e\n1,2\n"))
+	if err != nil || !slices.Equal(s.names, []string{"a;b;c;d", "e"}) {
+		t.Errorf("quoted semicolons: %v, %v", s, err)
+	}
+}
+
+func TestAFileThatIsNoTableIsAnErrorWithItsPlace(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"empty", "", "the file is empty"},
+		{"blank", "\n\r\n\n", "the file is empty"},
+		{"BOM alone", "\ufeff", "the file is empty"},
+		{"no rows", "a,b\r\n", "there are no rows below the header"},
+		{"short row", "a,b,c\n1,2,3\n\n1,2\n", "line 4, column 3: the row has 2 cells, but the header 3"},
+		{"long row", "a,b\n1,2\n1,2,3,4\n", "line 3, column 3: the row has 4 cells, but the header 2"},
+		{"behind two lines", "a,b\n\"1\n1\",2\n1\n", "line 4, column 2: the row has 1 cells"},
+		{"same names", "a,b, a\n1,2,3\n", `line 1, column 3: the name "a" is that of column 1 too`},
+		{"no name", "a,,b\n1,2,3\n", "line 1, column 2: it has no name"},
+		{"bare quote", "a,b\n1,2\n3,4\"5\n", `line 3, byte 4: a " stands within a cell`},
+		{"open quote", "a,b\n1,\"2\n3,4\n", `closing one is missing (the row begins in line 2)`},
+		{"text behind quotes", "a,b\n1,\"2\"3\n", `line 2, byte 5: a " within quotes`},
+		{"Latin-1", "a,b\n1,caf\xe9\n", `line 2, column 2: "caf\xe9" is not UTF-8`},
+		{"UTF-16", "\xff\xfea\x00,\x00b\x00", "UTF-16; save it as UTF-8"},
+		{"CR", "a,b\r1,2\r", "line 1, column 2: a carriage return stands in the name"},
+		{"two decimal signs", "a;b\n1.234;x\n2;x\n2,5;x\n", `line 4, column 1 ("a"): "2,5" has another decimal sign than line 2`},
+	} {
+		path := temporary(t, c.text)
+		_, err := readSheet(path)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), path) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if _, err := readSheet(t.TempDir()); err == nil {
+		t.Error("a folder: no error")
+	}
+}
