@@ -6,43 +6,44 @@ import (
 	"example.com/backprop/examples/internal/mnist"
 )
 
-// With 50 blocks one epoch gives 92 % and two 95 %, without any 35 % and 52 %.
+// With 50 blocks two epochs give 95 %, with ten blocks one gives 90 %; without any it is 52 % and
+// 35 %.
 func TestResidualBlocksLearnToReadDigits(t *testing.T) {
 	train, test, err := loadDigits()
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := residualConfig
+	blocks, config, least := 50, residualConfig, 0.9
 	config.Epochs = 2
 	if testing.Short() {
-		config.Epochs = 1
+		blocks, config.Epochs, least = 10, 1, 0.75
 	}
-	accuracy, err := run(t.Output(), residual(50), config, train, test)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if accuracy < 0.85 {
-		t.Errorf("test accuracy %v, want at least 0.85", accuracy)
-	}
-}
-
-// On 600 images of MNIST one epoch gives 69 % and six 95 %; 128 dense units give some 86 % after
-// ten.
-func TestConvolutionsLearnToReadDigits(t *testing.T) {
-	train, test, err := mnist.Load("../internal/mnist/testdata")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, least := convolutionalConfig, 0.9
-	config.Epochs = 6
-	if testing.Short() {
-		config.Epochs, least = 1, 0.5
-	}
-	accuracy, err := run(t.Output(), convolutional(), config, train, test)
+	accuracy, err := run(t.Output(), residual(blocks), config, train, test)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if accuracy < least {
 		t.Errorf("test accuracy %v, want at least %v", accuracy, least)
+	}
+}
+
+// On 600 images of MNIST six epochs give 95 %; a network of 128 dense units reads some 86 % after
+// ten.
+func TestConvolutionsLearnToReadDigits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes where a processor is emulated")
+	}
+	train, test, err := mnist.Load("../internal/mnist/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := convolutionalConfig
+	config.Epochs = 6
+	accuracy, err := run(t.Output(), convolutional(), config, train, test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if accuracy < 0.9 {
+		t.Errorf("test accuracy %v, want at least 0.9", accuracy)
 	}
 }
