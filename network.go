@@ -1044,7 +1044,7 @@ func (n *Network) file() (*safetensors.File, error) {
 
 // describe is the network's description in a file.
 func (n *Network) describe(fitted bool) (string, error) {
-	return layerTypes.Describe(modelfile.Description[Layer]{Inputs: n.place.Inputs, Fitted: fitted, Layers: n.layers})
+	return layerTypes.Describe(modelfile.Description[Layer]{Inputs: n.place.Inputs, Fitted: fitted, Layers: n.layers}, maxLayers)
 }
 
 // tensors are the parameters and the statistics as they stand in a file, without their memory where

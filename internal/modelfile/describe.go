@@ -18,12 +18,14 @@ type Description[L any] struct {
 // maxDepth bounds how deep values are nested, in writing and in reading alike.
 const maxDepth = 64
 
+var errMany = errors.New("more layers, with those within others, than can be read again")
+
 var errDeep = fmt.Errorf("nested deeper than %d", maxDepth)
 
 // Describe returns the JSON of a network: keys in the order of the fields, those of defaults left
-// out.
-func (t *Types[L, F]) Describe(d Description[L]) (string, error) {
-	w := writer[L, F]{types: t}
+// out. More layers than maxLayers, those within others included, are an error, as for Parse.
+func (t *Types[L, F]) Describe(d Description[L], maxLayers int) (string, error) {
+	w := writer[L, F]{types: t, left: maxLayers}
 	w.text = fmt.Appendf(w.text, `{"inputs":%d,`, d.Inputs)
 	if d.Fitted {
 		w.text = append(w.text, `"fitted":true,`...)
@@ -39,6 +41,7 @@ func (t *Types[L, F]) Describe(d Description[L]) (string, error) {
 type writer[L, F any] struct {
 	types *Types[L, F]
 	text  []byte
+	left  int // layers that there may still be
 }
 
 // value appends a value that nothing stands for, a field's or an element.
@@ -107,6 +110,9 @@ func (w *writer[L, F]) layer(v reflect.Value, depth int) error {
 	v = v.Elem()
 	if !v.IsValid() {
 		return errors.New("the layer is nil")
+	}
+	if w.left--; w.left < 0 {
+		return errMany
 	}
 	w.types.mu.RLock()
 	name, ok := w.types.names[v.Type()]

@@ -126,7 +126,7 @@ func TestDescriptionsAreReadAsTheyWereWritten(t *testing.T) {
 		if d.Fitted {
 			want = fmt.Sprintf(`{"inputs":%d,"fitted":true,"layers":%s}`, i, c.text)
 		}
-		text, err := types.Describe(d)
+		text, err := types.Describe(d, 1<<14)
 		if err != nil || text != want {
 			t.Errorf("%v:\n got %s\nwant %s", err, text, want)
 		}
@@ -137,7 +137,7 @@ func TestDescriptionsAreReadAsTheyWereWritten(t *testing.T) {
 }
 
 func TestWhatHasNoNameIsLeftOut(t *testing.T) {
-	text, err := newTypes(t).Describe(Description[layer]{Layers: []layer{dense{Activation: function("identity"), memory: []float64{1}}}})
+	text, err := newTypes(t).Describe(Description[layer]{Layers: []layer{dense{Activation: function("identity"), memory: []float64{1}}}}, 1<<14)
 	if err != nil || text != `{"inputs":0,"layers":[{"type":"Dense"}]}` {
 		t.Error(text, err)
 	}
@@ -155,7 +155,7 @@ func TestDefaultsMayBeAnything(t *testing.T) {
 	}
 	want := []layer{defaults, wide{Names: []string{}, Parts: []part{}, Tree: tree{[]tree{}}}, deep{part{1, 2}, [1]part{{3, 4}}, function("f")},
 		deep{part{0, 2}, [1]part{{3, 0}}, function("g")}, sequence{defaults}, sequence{}}
-	text, err := types.Describe(Description[layer]{Layers: want})
+	text, err := types.Describe(Description[layer]{Layers: want}, 1<<14)
 	if err != nil || text != `{"inputs":0,"layers":[{"type":"Wide"},{"type":"Wide","size":[0,0],"names":[],"parts":[],"tree":{"kids":[]}},`+
 		`{"type":"Deep"},{"type":"Deep","part":{"id":2},"parts":[{"l2_norm":3}],"curve":"g"},{"type":"Sequential"},`+
 		`{"type":"Sequential","layers":[]}]}` {
@@ -164,7 +164,7 @@ func TestDefaultsMayBeAnything(t *testing.T) {
 	if got, err := types.Parse(text, 9); err != nil || !reflect.DeepEqual(got.Layers, want) {
 		t.Errorf("%v: got %+v, want %+v", err, got.Layers, want)
 	}
-	if text, err = types.Describe(Description[layer]{Layers: []layer{deep{}}}); err == nil || err.Error() != "layer 0: <nil> has no name in files" {
+	if text, err = types.Describe(Description[layer]{Layers: []layer{deep{}}}, 1<<14); err == nil || err.Error() != "layer 0: <nil> has no name in files" {
 		t.Error(text, err)
 	}
 }
@@ -220,7 +220,7 @@ func TestDescribeRefusesWhatCouldNotBeRead(t *testing.T) {
 		{huge{math.Inf(1)}, "layer 1: json: unsupported value: +Inf"},
 		{endless, "nested deeper than 64"},
 	} {
-		text, err := types.Describe(Description[layer]{Layers: []layer{dense{}, c.layer}})
+		text, err := types.Describe(Description[layer]{Layers: []layer{dense{}, c.layer}}, 1<<14)
 		if text != "" || err == nil || !strings.HasSuffix(err.Error(), c.want) || len(err.Error()) > 1000 {
 			t.Errorf("%T: %q, %v, want %s", c.layer, text, err, c.want)
 		}
@@ -382,7 +382,7 @@ func TestTypesMayBeUsedConcurrently(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for _, c := range described {
-				text, err := types.Describe(Description[layer]{Layers: c.layers})
+				text, err := types.Describe(Description[layer]{Layers: c.layers}, 1<<14)
 				if _, err2 := types.Parse(text, 100); errors.Join(err, err2, types.Register("Huge", huge{})) != nil {
 					t.Error(err, err2)
 				}
@@ -425,7 +425,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		again, err := types.Describe(d)
+		again, err := types.Describe(d, 1<<14)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -448,7 +448,7 @@ func TestTheTypeMayComeLast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside, err := types.Describe(d)
+	inside, err := types.Describe(d, 1<<14)
 	if err != nil || strings.Count(inside, `{"type":"Sequential","layers":[`) != 25 || strings.Count(inside, `{"type":"Dropout"`) != 25 {
 		t.Error(inside, err)
 	}

@@ -1,7 +1,9 @@
 package custom_test
 
 import (
+	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"example.com/backprop"
@@ -45,4 +47,14 @@ func TestALayerOfOnesOwnIsLikeAnyOther(t *testing.T) {
 	if testutil.Largest(dx.RawMatrix().Data) == 0 {
 		t.Error("no derivative by the inputs")
 	}
+}
+
+// A network that could not be read again is not written: layers within others count, too.
+func TestANetworkOfTooManyInnerLayersIsNotSaved(t *testing.T) {
+	block := backprop.Sequential{backprop.Activate{}, backprop.Activate{}}
+	net := testutil.NewNetwork(t, 1, slices.Repeat([]backprop.Layer{block}, 1<<14/3)...)
+	testutil.MustComeBack(t, net, testutil.Pattern(1, 1))
+	net = testutil.NewNetwork(t, 1, slices.Repeat([]backprop.Layer{block}, 1<<14/3+1)...)
+	_, err := net.WriteTo(io.Discard)
+	testutil.Fails(t, err, "backprop: WriteTo: layer 5461: layer 0: more layers, with those within others, than can be read again")
 }
