@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/backprop"
 	"example.com/backprop/examples/table/columns"
 	"gonum.org/v1/gonum/mat"
 )
@@ -153,8 +154,11 @@ func (s *sheet) describeColumn(j int, categories bool) (c columns.Column, err er
 // categorize makes the texts of a column its categories.
 func (s *sheet) categorize(c *columns.Column, j int, texts map[string]bool, missing bool) error {
 	if len(texts) > maxCategories {
-		return s.at(-1, j, "it has %d different texts in %d rows, want at most %d; -drop %s leaves it out",
-			len(texts), len(s.rows), maxCategories, c.Name)
+		advice := ""
+		if j < len(s.names)-1 { // no target
+			advice = "; -drop " + c.Name + " leaves it out"
+		}
+		return s.at(-1, j, "it has %d different texts in %d rows, want at most %d%s", len(texts), len(s.rows), maxCategories, advice)
 	}
 	if missing {
 		texts[""] = true
@@ -217,14 +221,18 @@ func encodeInputs(t columns.Table, s *sheet, rows []int) (*mat.Dense, error) {
 	return x, nil
 }
 
-// encodeTargets makes the targets of these rows.
-func encodeTargets(t columns.Table, s *sheet, rows []int) (*mat.Dense, error) {
+// encode makes the inputs and the targets of these rows.
+func encode(t columns.Table, s *sheet, rows []int) (d backprop.Data, err error) {
+	x, err := encodeInputs(t, s, rows)
+	if err != nil {
+		return d, err
+	}
 	y := mat.NewDense(len(rows), t.Target.Width(), nil)
 	j := len(s.names) - 1
 	for k, i := range rows {
 		if err := t.Target.Encode(y.RawRowView(k), s.rows[i][j]); err != nil {
-			return nil, s.at(i, j, "%w", err)
+			return d, s.at(i, j, "%w", err)
 		}
 	}
-	return y, nil
+	return backprop.Data{X: x, Y: y}, nil
 }
