@@ -53,7 +53,8 @@ func describe(s *sheet, o options) (t columns.Table, err error) {
 	last := len(t.Inputs) - 1
 	t.Inputs, t.Target = t.Inputs[:last], t.Inputs[last]
 	t.Target.Fill = false
-	return t, s.describeTarget(&t.Target)
+	err = s.describeTarget(&t.Target)
+	return t, err
 }
 
 // arrange takes the columns of -drop out and puts the target last.
@@ -146,9 +147,9 @@ func (s *sheet) describeColumn(j int, categories bool) (c columns.Column, err er
 		return c, s.at(other, j, "%.40q is no number, but %d cells of the column are; mend it, or -categories %s "+
 			"takes them all for categories", s.rows[other][j], numbers, c.Name)
 	case others > 0:
-		return c, s.categorize(&c, j, texts, missing)
+		err = s.categorize(&c, j, texts, missing)
 	}
-	return c, nil
+	return c, err
 }
 
 // categorize makes the texts of a column its categories.
