@@ -16,8 +16,9 @@
 // a JSON array of such objects the answer is the array of their answers. Input that cannot be used
 // is answered with a status of 4xx and {"error":"…"}.
 //
-// On SIGHUP, where there is one, the file is loaded anew: requests under way end with the old
-// network, and where the new one cannot be loaded so do all others. Elsewhere start it again.
+// On SIGHUP the file is loaded anew. Requests under way end with the network that they began with,
+// and a file that cannot be loaded leaves the old network in place. A system without SIGHUP, as
+// Windows, needs a new start.
 package main
 
 import (

@@ -199,10 +199,15 @@ func (s *sheet) find(name string) (int, error) {
 
 // pick keeps the columns with these names, in their order.
 func (s *sheet) pick(names []string) error {
+	index := map[string]int{}
+	for j, name := range s.names {
+		index[name] = j
+	}
 	from, place := make([]int, len(names)), make([]int, len(names))
 	for i, name := range names {
-		j, err := s.find(name)
-		if err != nil {
+		j, ok := index[name]
+		if !ok {
+			_, err := s.find(name)
 			return err
 		}
 		from[i], place[i] = j, s.place[j]

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// temporary writes a file for a test.
 func temporary(t *testing.T, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "data.csv")

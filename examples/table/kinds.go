@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/backprop"
 	"example.com/backprop/examples/table/columns"
 	"gonum.org/v1/gonum/mat"
 )
@@ -52,7 +53,8 @@ func describe(s *sheet, o options) (t columns.Table, err error) {
 	last := len(t.Inputs) - 1
 	t.Inputs, t.Target = t.Inputs[:last], t.Inputs[last]
 	t.Target.Fill = false
-	return t, s.describeTarget(&t.Target)
+	err = s.describeTarget(&t.Target)
+	return t, err
 }
 
 // arrange takes the columns of -drop out and puts the target last.
@@ -145,16 +147,19 @@ func (s *sheet) describeColumn(j int, categories bool) (c columns.Column, err er
 		return c, s.at(other, j, "%.40q is no number, but %d cells of the column are; mend it, or -categories %s "+
 			"takes them all for categories", s.rows[other][j], numbers, c.Name)
 	case others > 0:
-		return c, s.categorize(&c, j, texts, missing)
+		err = s.categorize(&c, j, texts, missing)
 	}
-	return c, nil
+	return c, err
 }
 
 // categorize makes the texts of a column its categories.
 func (s *sheet) categorize(c *columns.Column, j int, texts map[string]bool, missing bool) error {
 	if len(texts) > maxCategories {
-		return s.at(-1, j, "it has %d different texts in %d rows, want at most %d; -drop %s leaves it out",
-			len(texts), len(s.rows), maxCategories, c.Name)
+		advice := ""
+		if j < len(s.names)-1 { // no target
+			advice = "; -drop " + c.Name + " leaves it out"
+		}
+		return s.at(-1, j, "it has %d different texts in %d rows, want at most %d%s", len(texts), len(s.rows), maxCategories, advice)
 	}
 	if missing {
 		texts[""] = true
@@ -217,14 +222,18 @@ func encodeInputs(t columns.Table, s *sheet, rows []int) (*mat.Dense, error) {
 	return x, nil
 }
 
-// encodeTargets makes the targets of these rows.
-func encodeTargets(t columns.Table, s *sheet, rows []int) (*mat.Dense, error) {
+// encode makes the inputs and the targets of these rows.
+func encode(t columns.Table, s *sheet, rows []int) (d backprop.Data, err error) {
+	x, err := encodeInputs(t, s, rows)
+	if err != nil {
+		return d, err
+	}
 	y := mat.NewDense(len(rows), t.Target.Width(), nil)
 	j := len(s.names) - 1
 	for k, i := range rows {
 		if err := t.Target.Encode(y.RawRowView(k), s.rows[i][j]); err != nil {
-			return nil, s.at(i, j, "%w", err)
+			return d, s.at(i, j, "%w", err)
 		}
 	}
-	return y, nil
+	return backprop.Data{X: x, Y: y}, nil
 }

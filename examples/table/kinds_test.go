@@ -91,6 +91,7 @@ func TestWhatCannotBeLearntIsAnErrorWithItsPlace(t *testing.T) {
 		{"missing target", replace("1.5\n", "?\n"), options{missing: missingFill}, `line 2, column 5 ("price"): the target is missing ("?")`},
 		{"dropped rows", replace("a5,5", "a5,"), options{missing: missingDrop}, "9 rows are left"},
 		{"names", many, options{}, `line 1, column 1 ("name"): it has 101 different texts in 101 rows, want at most 100; -drop name`},
+		{"names for a target", many, options{target: "name"}, `column 1 ("name"): it has 101 different texts in 101 rows, want at most 100`},
 		{"one class", strings.ReplaceAll(tenRows, "blue", "red"), options{target: "colour"}, `line 1, column 3 ("colour"): it is "red" in all 10 rows`},
 		{"one number", strings.ReplaceAll(tenRows, ",9,", ",10,"), options{target: "code"}, `column 4 ("code"): it is "10" in all 10 rows`},
 	} {

@@ -56,34 +56,25 @@ func learn(w, progress io.Writer, o options) error {
 // training alone.
 func split(t *columns.Table, s *sheet, seed uint64) (training, validation, test backprop.Data, err error) {
 	n := len(s.rows)
-	numbers := backprop.Data{X: mat.NewDense(n, 1, nil), Y: mat.NewDense(n, 1, nil)} // of the rows
+	numbers := mat.NewDense(n, 1, nil) // of the rows
 	for i := range n {
-		numbers.X.(*mat.Dense).Set(i, 0, float64(i))
+		numbers.Set(i, 0, float64(i))
 	}
-	rest, held, err := numbers.Split(share, seed)
+	training, test, err = backprop.Data{X: numbers, Y: numbers}.Split(share, seed)
 	if err != nil {
 		return training, validation, test, err
 	}
-	own, stop, err := rest.Split(share, seed)
+	training, validation, err = training.Split(share, seed)
 	if err != nil {
 		return training, validation, test, err
 	}
-	learnMeans(t, s, indices(own))
-	for _, part := range []struct {
-		of  backprop.Data
-		dst *backprop.Data
-	}{{own, &training}, {stop, &validation}, {held, &test}} {
-		x, err := encodeInputs(*t, s, indices(part.of))
-		if err != nil {
-			return training, validation, test, err
+	learnMeans(t, s, indices(training))
+	for _, part := range []*backprop.Data{&training, &validation, &test} {
+		if *part, err = encode(*t, s, indices(*part)); err != nil {
+			break
 		}
-		y, err := encodeTargets(*t, s, indices(part.of))
-		if err != nil {
-			return training, validation, test, err
-		}
-		*part.dst = backprop.Data{X: x, Y: y}
 	}
-	return training, validation, test, nil
+	return training, validation, test, err
 }
 
 // indices are row numbers as integers.

@@ -168,6 +168,9 @@ func (t Table) Shape(inputs int) (backprop.Shape, error) {
 		}
 		seen[c.Name] = true
 	}
+	if len(t.Target.Categories) == 1 {
+		return backprop.Shape{}, fmt.Errorf("column %.40q, the target, has a single category", t.Target.Name)
+	}
 	if width := t.Width(); width != inputs {
 		return backprop.Shape{}, fmt.Errorf("the columns are %d inputs, but there are %d", width, inputs)
 	}

@@ -139,6 +139,7 @@ func TestATableThatCannotBeIsRefused(t *testing.T) {
 		`"<target>" is there twice`:                 func(t *Table) { t.Inputs[2].Name = "<target>" },
 		"it has no name":                            func(t *Table) { t.Target.Name = "" },
 		"of its 3 categories only 2 differ":         func(t *Table) { t.Inputs[1].Categories = []string{"a", "b", "a"} },
+		"the target, has a single category":         func(t *Table) { t.Target.Categories = []string{"a"} },
 		"its mean is 1e+101":                        func(t *Table) { t.Inputs[0].Mean = 1e101 },
 	} {
 		table := example()
