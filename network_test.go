@@ -1398,6 +1398,54 @@ func ExampleNetwork_Slice() {
 	// 8 different codes of 3 units
 }
 
+// A head on a frozen trunk: what a network has learnt of the difference between
+// 0 and 1 serves another one, of which only the last layer is trained, to tell
+// all three from each other. examples/transfer does so with real digits.
+func ExampleNetwork_Train_frozen() {
+	x, labels := glyphs(150, 1)
+	var rows []float64
+	var zeroOrOne []int
+	for i, label := range labels {
+		if label < 2 {
+			rows, zeroOrOne = append(rows, x.RawRowView(i)...), append(zeroOrOne, label)
+		}
+	}
+	y2, _ := backprop.OneHot(zeroOrOne, 2)
+	y3, _ := backprop.OneHot(labels, 3)
+	trunk := backprop.Dense{Units: 16, Activation: backprop.Tanh}
+
+	old, err := backprop.New(15, trunk, backprop.Dense{Units: 2, Activation: backprop.Softmax})
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := backprop.TrainConfig{LearningRate: 0.5, Epochs: 200}
+	if _, err := old.Train(context.Background(), mat.NewDense(len(zeroOrOne), 15, rows), y2, config); err != nil {
+		log.Fatal(err)
+	}
+	net, err := backprop.New(15, trunk, backprop.Dense{Units: 3, Activation: backprop.Softmax})
+	if err != nil {
+		log.Fatal(err)
+	}
+	learnt, err := old.Slice(0, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	copy(net.Params(), learnt.Params()) // the first layer's come first
+	config.Freeze = []int{0}
+	if _, err := net.Train(context.Background(), x, y3, config); err != nil {
+		log.Fatal(err)
+	}
+	p, err := net.Predict(x)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the trunk is as it was:", mat.Equal(net.Weights(0), old.Weights(0)))
+	fmt.Println("all are told apart:", slices.Equal(backprop.Classes(p), labels))
+	// Output:
+	// the trunk is as it was: true
+	// all are told apart: true
+}
+
 // What an output goes by: the derivatives of the loss by the inputs, here of a
 // function of the first and the third of them.
 func ExampleNetwork_InputGradient() {
