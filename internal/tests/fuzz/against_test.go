@@ -81,6 +81,19 @@ type benign struct {
 	config TrainConfig
 }
 
+// standardizes tells whether a Standardize stands first.
+func (c benign) standardizes() bool {
+	first := c.layers[0]
+	for {
+		inner, ok := first.(Sequential)
+		if !ok {
+			_, ok = first.(Standardize)
+			return ok
+		}
+		first = inner[0]
+	}
+}
+
 // naive trains naively from parameters and inputs that are off by so much, relatively and at random,
 // and returns what came out and the roundings on the longest way, in units of 1.
 func (c benign) naive(start []float64, off float64, rng *rand.Rand) (values [3][]float64, u float64) {
@@ -109,10 +122,16 @@ func (c benign) naive(start []float64, off float64, rng *rand.Rand) (values [3][
 	for _, l := range c.layers {
 		inputs = n.add(l, inputs, &params)
 	}
-	x, columns := listed(c.x), moved(slices.Repeat([]float64{1}, c.inputs))
-	for i := range x {
-		for j := range x[i] {
-			x[i][j] *= columns[j] // a constant column stays one
+	// Elements move each by itself, as rounding has it: batch norms, one behind the other, magnify the
+	// rounding of a constant column's mean by 1/√ε each. For Standardize such a column stays constant.
+	x := listed(c.x)
+	for j := range c.inputs {
+		column := mat.Col(nil, j, c.x)
+		if c.standardizes() && slices.Min(column) == slices.Max(column) {
+			continue
+		}
+		for i, v := range moved(column) {
+			x[i][j] = v
 		}
 	}
 	n.train(x, listed(c.y), listed(c.config.Validation.X), listed(c.config.Validation.Y))
