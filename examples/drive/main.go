@@ -5,20 +5,20 @@
 //	go run ./examples/drive -out drive.png
 //
 // It follows ALVINN, which drove the Navlab vehicles (D. A. Pomerleau: "ALVINN: An Autonomous Land
-// Vehicle in a Neural Network", NIPS 1989, and "Efficient Training of Artificial Neural Networks for
-// Autonomous Navigation", Neural Computation 3(1), 1991). A retina of 30×32 pixels leads to 5 hidden
-// units and these to 30 output units, each of which stands for a direction, from sharp left to sharp
-// right. The targets are a hill, a Gaussian around the direction that the driver takes, and the car
-// takes the one at the middle of the hill in the outputs. Neighbouring directions are thus nearly
-// right, and a network can say more finely than in thirtieths where to go.
+// Vehicle in a Neural Network", NIPS 1989, and "Efficient Training of Artificial Neural Networks
+// for Autonomous Navigation", Neural Computation 3(1), 1991). A retina of 30×32 pixels leads to 5
+// hidden units and these to 30 output units, each of which stands for a direction, from sharp left
+// to sharp right. The targets are a hill, a Gaussian around the direction that the driver takes,
+// and the car takes the one at the middle of the hill in the outputs. Neighbouring directions are
+// thus nearly right, and the outputs say more finely than in thirtieths where to go.
 //
-// A driver who keeps to the middle of the road never shows how to come back to it, and a network
-// that learnt from such views alone is lost after its first mistakes. So each view is also shifted
-// and rotated into what the camera would have seen from beside the lane or turned out of it, and
-// comes with the steering that leads from there to where the driver was going.
+// A driver who keeps to the middle of the road does not show how to come back to it, and a network
+// that learns from nothing else may be lost after its first mistakes. So each view is also shifted
+// and rotated into what the camera would have seen beside the lane or turned out of it, and comes
+// with the steering that leads from there to where the driver was going.
 //
 // Here the program draws the roads, and the driver knows where their middle is. The network has
-// nothing but the pixels.
+// nothing but the pixels. It is compared with one that has learnt from the driver's own views.
 package main
 
 import (
@@ -45,12 +45,14 @@ func main() {
 	}
 }
 
-// An exam is roads to be driven that no lesson shows.
+// An exam is roads to be driven. No lesson shows them, and they were not looked at before the
+// settings were as they are.
 type exam struct {
 	roads  int
 	length float64 // metres
 }
 
+// pilot returns a network on road i, with the same gusts for every network.
 func (e exam) pilot(net *backprop.Network, w weather, i int) pilot {
 	rng := rand.New(rand.NewPCG(uint64(i), 3))
 	return pilot{net, newRoad(e.length+far, rng), w, rng}

@@ -44,8 +44,8 @@ func TestTheCircleTowardAPlaceLeadsThere(t *testing.T) {
 	}
 }
 
-// Half a metre from a pose of the road it is bent by 0.015 radians, which at 3 metres from the middle
-// makes 0.045 metres.
+// Half a metre from a pose of the road it is bent by 0.015 radians, which at 3 metres from the
+// middle makes 0.045 metres.
 func TestACarIsLocatedOnTheRoad(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	r := newRoad(300, rng)
@@ -221,8 +221,8 @@ func TestTheTopOfAHillIsWhereItWasPut(t *testing.T) {
 	}
 }
 
-// On this straight piece of road the driver goes straight on, and what is shifted to the left has to
-// go to the right.
+// On this straight piece of road the driver goes straight on, and what is shifted to the left has
+// to go to the right.
 func TestAMovedViewComesWithTheWayBack(t *testing.T) {
 	data := lesson{roads: 1, frames: 1, moved: 40}.watch()
 	n, _ := data.X.Dims()

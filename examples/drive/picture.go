@@ -23,10 +23,12 @@ var (
 	red    = color.RGBA{214, 39, 40, 255}
 )
 
-// draw writes a picture of three rows: what the camera sees in one frame, what of it is on the
-// retina, and the output units with the hill of the driver's; the road from above; and, as if the
-// road was straight, how far from its middle the network drives with gusts, blue, and how far the
-// one that was not shown moved views, red. The road is the first, if any, on which that one is lost.
+// draw writes a picture in three rows. The first has one frame of a drive: what the camera sees,
+// what of it is on the retina, and the output units, blue, with the hill around the driver's
+// direction. The second has the road from above, the path and the frame's place. The third has the
+// same road, made straight, and how far to the side of its middle the gusts take the network, blue,
+// and the one that was not shown moved views, red. The road is the first, if any, that the latter
+// leaves.
 func (e exam) draw(file string, net, plain *backprop.Network) error {
 	var p pilot
 	var path, lost []car

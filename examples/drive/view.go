@@ -37,7 +37,8 @@ func (v *view) at(ahead, left float64) float64 {
 	return v[min(row, cameraRows-1)*cameraCols+max(0, min(col, cameraCols-1))]
 }
 
-// from makes of v, as well as goes, the view from another pose, which is given as seen from the car.
+// from makes of v, as well as goes, the view from another pose, which is given as seen from the
+// car.
 func (v *view) from(p pose) *view {
 	var moved view
 	for i := range moved {
@@ -80,8 +81,8 @@ func chance(i, j int) float64 {
 	return float64(rand.NewPCG(uint64(i), uint64(j)).Uint64()) / (1 << 64)
 }
 
-// retina returns the view as the network sees it: the mean of every four pixels, with noise, and all of
-// them brought to mean 0 and deviation 1, so that it does not matter how light it is.
+// retina returns the view as the network sees it: the means of four pixels each, with noise, and
+// all of them brought to mean 0 and deviation 1, so that it does not matter how light it is.
 func (v *view) retina(noise float64, rng *rand.Rand) []float64 {
 	x := make([]float64, retinaRows*retinaCols)
 	for i, brightness := range v {

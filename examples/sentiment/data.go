@@ -42,8 +42,8 @@ func load(path string) ([]sentence, error) {
 	return read(path, f)
 }
 
-// read reads lines of three fields with tabs between: where the sentence comes from, 1 for praise or
-// 0 for blame, and the sentence. Its errors begin with the name.
+// read reads lines of three fields with tabs between: where the sentence comes from, 1 for praise
+// or 0 for blame, and the sentence. Its errors begin with the name.
 func read(name string, r io.Reader) ([]sentence, error) {
 	var all []sentence
 	var n [2]int

@@ -76,8 +76,8 @@ func (v *vocabulary) batches(samples []sample, seed uint64) backprop.Batches {
 	}
 }
 
-// data is the samples for a network, in the memory of x and y: a row of x holds the log-count ratios
-// of the features that the sentence has and 0 for all others, and one of y the label.
+// data is the samples for a network, in the memory of x and y: a row of x holds the log-count
+// ratios of the features that the sentence has and 0 for all others, and one of y the label.
 func (v *vocabulary) data(x, y *mat.Dense, samples []sample) backprop.Data {
 	backprop.Resize(x, len(samples), len(v.names)).Zero()
 	backprop.Resize(y, len(samples), 1)

@@ -10,13 +10,15 @@
 // A sentence is the set of its words and pairs of words. A word by itself tells something already:
 // the logarithm of how much more often it stands in praise than in blame is its weight in naive
 // Bayes. Wang and Manning ("Baselines and Bigrams", ACL 2012) give a linear classifier these
-// log-count ratios in place of ones and zeros, so that it begins with what counting knows and learns
-// what counting cannot: which words come together. Here a small network takes the classifier's
-// place.
+// log-count ratios in place of ones and zeros, so that it begins with what counting knows and
+// learns what counting cannot: how much each of several words says that come together. Here a small
+// network takes the classifier's place.
 //
 // Nothing is learnt or chosen from the sentences that test it. What a fold needs (words, ratios,
 // weights, the reach of a negation, the number of epochs) comes from its training part alone, from
-// which sentences that stand in the test part, too, are left out.
+// which sentences that stand in the test part, too, are left out. Only what is fixed in the program
+// (the kinds of features, 8 units, the rate) was settled on by a person who saw such measurements,
+// of 83 to 87 %, so a little of the figure may be luck.
 //
 // sentiment.tsv.gz is the "Sentiment Labelled Sentences" of the UCI Machine Learning Repository, by
 // D. Kotzias (2015), https://archive.ics.uci.edu/dataset/331, licensed under CC BY 4.0
@@ -115,8 +117,8 @@ func measure(w io.Writer, sentences []sentence, shuffles int) error {
 	return nil
 }
 
-// judgeFold returns the share of the test sentences that is judged right by what has learnt from the
-// training sentences, and that by naive Bayes with the same features.
+// judgeFold returns the share of the test sentences that is judged right by what has learnt from
+// the training sentences, and that by naive Bayes with the same features.
 func judgeFold(training, test []sentence, seed uint64) (accuracy, bayes float64, err error) {
 	j, err := learn(training, seed)
 	if err != nil {

@@ -59,8 +59,8 @@ func corpus(texts ...string) []sentence {
 	return sentences
 }
 
-// By hand: with 1 added, "a" and "." are 3 in praise and 1 in blame, "b" 2 and 1, "c" 2 and 3, which
-// makes 10 and 6. No pair stands in two sentences.
+// By hand: with 1 added, "a" and "." are 3 in praise and 1 in blame, "b" 2 and 1, "c" 2 and 3,
+// which makes 10 and 6. No pair stands in two sentences.
 func TestRatiosAreThoseOfThePaper(t *testing.T) {
 	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"), 1)
 	want := map[string]float64{

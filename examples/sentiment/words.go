@@ -20,9 +20,9 @@ func isNegation(word string) bool {
 	return strings.HasSuffix(word, "n't") || strings.HasSuffix(word, "n’t") || slices.Contains(negations, word)
 }
 
-// features returns the words of a sentence, the pairs of neighbouring ones and the marks, each once.
-// Up to reach words behind a negation, as far as there is no mark between, are words of their own,
-// such as "not_good" (Pang, Lee and Vaithyanathan 2002).
+// features returns the words of a sentence, the pairs of neighbouring ones and the marks, each
+// once. Up to reach words behind a negation, as far as there is no mark between, are words of their
+// own, such as "not_good" (Pang, Lee and Vaithyanathan 2002).
 func features(tokens []string, reach int) []string {
 	var found []string
 	before, negated := "", 0
@@ -67,8 +67,8 @@ type vocabulary struct {
 // maxFeatures bounds the width of the network. The 3,000 sentences have some 9,000.
 const maxFeatures = 1 << 16
 
-// newVocabulary holds the words of the sentences and the pairs that stand in two of them or more, of
-// too many the commonest. Two thirds of all features would be pairs that stand in one.
+// newVocabulary holds the words of the sentences and the pairs that stand in two of them or more,
+// of too many the commonest. Two thirds of all features would be pairs that stand in one.
 func newVocabulary(sentences []sentence, reach int) *vocabulary {
 	count := make(map[string]counts)
 	for _, s := range sentences {
@@ -139,8 +139,8 @@ func (v *vocabulary) naiveBayes(samples []sample, own float64) float64 {
 	return right / float64(len(samples))
 }
 
-// bestReach returns the reach of a negation by which naive Bayes judges most of the sentences right,
-// each by the counts of all others.
+// bestReach returns the reach of a negation by which naive Bayes judges most of the sentences
+// right, each by the counts of all others.
 func bestReach(sentences []sentence) int {
 	best, most := 0, -1.0
 	for _, reach := range []int{1, 2, 3, 4, 5, math.MaxInt} {
