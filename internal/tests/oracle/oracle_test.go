@@ -3,11 +3,13 @@
 package oracle_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	. "example.com/backprop"
@@ -19,7 +21,6 @@ import (
 // oracle is what testdata/pytorch.py wrote with PyTorch in float64.
 type oracle struct {
 	Epochs, BatchSize int
-	Weights           []float64
 	Data              map[string][][]float64
 	Initial           map[string][]float64
 	Runs              []oracleRun
@@ -29,16 +30,17 @@ type oracle struct {
 }
 
 type oracleRun struct {
-	Name, X, Y, Initial, Loss                          string
+	Name, X, Y, Weights, Initial, Loss                 string
 	Layers                                             []oracleLayer
 	Optimizer                                          oracleOptimizer
 	LearningRate, L2, WeightDecay, ClipNorm, ClipValue float64
-	Weighted                                           bool
+	BatchSize                                          int   // 0 means the oracle's
+	Batches                                            []int // sizes of a sequence's batches, if it is one
 	Freeze                                             []int
-	FreezeFrom                                         int
+	FrozenEpochs                                       []int // from where to where; nil means throughout
 	Losses, Params                                     []float64
-	Predictions                                        [][]float64
-	EvalLoss                                           float64
+	Predictions, InputGradient                         [][]float64
+	EvalLoss, ValidationLoss                           float64
 	Statistics                                         []struct {
 		Layer          int
 		Mean, Variance []float64
@@ -74,18 +76,16 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
 		t.Run(run.Name, func(t *testing.T) {
-			x, y := rows(o.Data[run.X]), rows(o.Data[run.Y])
-			net := run.network(t, x.RawMatrix().Cols)
-			copy(net.Params(), o.Initial[run.Initial])
-			losses := run.train(t, net, x, y, o)
-			Near(t, "losses", losses, run.Losses, 0)
+			net, data, config := run.begin(t, o)
+			NoError(t, net.Adapt(data))
+			Near(t, "losses", run.steps(t, o, net, data, config), run.Losses, 0)
 			Near(t, "parameters", net.Params(), run.Params, 0.005)
-			p, err := net.Predict(x)
+			p, err := net.Predict(data.X)
 			NoError(t, err)
 			for i, want := range run.Predictions {
 				Near(t, "prediction", p.RawRowView(i), want, 0.005)
 			}
-			loss, err := net.Loss(x, y, lossByName(t, run.Loss))
+			loss, err := net.Loss(data.X, data.Y, config.Loss)
 			NoError(t, err)
 			Near(t, "loss in inference", []float64{loss}, []float64{run.EvalLoss}, 0)
 			for _, s := range run.Statistics {
@@ -93,47 +93,24 @@ func TestAgreesWithPyTorchStepByStep(t *testing.T) {
 				Near(t, "mean", mean, s.Mean, 0.005)
 				Near(t, "variance", variance, s.Variance, 0.005)
 			}
+			if n := len(run.InputGradient); n > 0 { // of the loss of the first n samples
+				first := slice(data, 0, n)
+				dx, err := net.InputGradient(first.X, first.Y, config.Loss)
+				NoError(t, err)
+				Near(t, "gradient by the inputs", dx.RawMatrix().Data, slices.Concat(run.InputGradient...), 0.005)
+			}
 		})
 	}
 }
 
-// config is that of the run, which trains epochs of its last part, or of that before its layers are
-// frozen.
-func (r oracleRun) config(t *testing.T, epochs int) TrainConfig {
-	return TrainConfig{
-		LearningRate: r.LearningRate, Epochs: epochs, NoShuffle: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
-		L2: r.L2, WeightDecay: r.WeightDecay, ClipNorm: r.ClipNorm, ClipValue: r.ClipValue,
-	}
-}
-
-// weights are those of the samples, with a mean of 1, or nil.
-func (r oracleRun) weights(o *oracle) []float64 {
-	if !r.Weighted {
-		return nil
-	}
-	return floats.ScaleTo(make([]float64, len(o.Weights)), float64(len(o.Weights))/floats.Sum(o.Weights), o.Weights)
-}
-
-// train runs the epochs; a user-made loss around the named one would hide its closed form, so the
-// losses of the steps are read off trainings of one batch.
-func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle) (losses []float64) {
-	n, _ := x.Dims()
-	weights := r.weights(o)
-	NoError(t, net.Adapt(Data{X: x, Y: y, SampleWeights: weights}))
-	config := r.config(t, 1)
+// steps trains step by step and returns the losses. A user-made loss around the named one would
+// hide its closed form, so they are read off trainings of one batch.
+func (r *oracleRun) steps(t *testing.T, o *oracle, net *Network, data Data, config TrainConfig) (losses []float64) {
+	config.Epochs = 1
 	for epoch := range o.Epochs {
-		if epoch == r.FreezeFrom {
-			config.Freeze = r.Freeze
-		}
-		for lo := 0; lo < n; lo += o.BatchSize {
-			hi := min(lo+o.BatchSize, n)
-			batch := Data{X: x.Slice(lo, hi, 0, Cols(x)), Y: y.Slice(lo, hi, 0, Cols(y))}
-			if weights != nil {
-				batch.SampleWeights = weights[lo:hi]
-			}
-			h, err := net.TrainBatches(t.Context(), func(int) iter.Seq2[Data, error] {
-				return func(yield func(Data, error) bool) { yield(batch, nil) }
-			}, config)
+		_, config.Freeze = r.span(epoch, o.Epochs)
+		for _, batch := range r.batches(o, data) {
+			h, err := net.TrainBatches(t.Context(), sequence(batch), config)
 			NoError(t, err)
 			losses = append(losses, h.Epochs[0].Loss)
 		}
@@ -141,27 +118,104 @@ func (r oracleRun) train(t *testing.T, net *Network, x, y *mat.Dense, o *oracle)
 	return losses
 }
 
-// The same training in one call gives the same parameters as batch by batch, or in two where layers
-// are frozen later.
+// The same training in one call gives the same parameters as batch by batch, and the loss of the
+// weighted set as that of a validation. Where layers are frozen for a part of it, there is a call
+// for each part.
 func TestOneTrainingEqualsItsBatches(t *testing.T) {
 	o := readOracle(t)
 	for _, run := range o.Runs {
 		t.Run(run.Name, func(t *testing.T) {
-			x, y := rows(o.Data[run.X]), rows(o.Data[run.Y])
-			net := run.network(t, Cols(x))
-			copy(net.Params(), o.Initial[run.Initial])
-			config := run.config(t, run.FreezeFrom)
-			config.BatchSize, config.SampleWeights = o.BatchSize, run.weights(o)
-			if run.FreezeFrom > 0 {
-				Value(net.Train(t.Context(), x, y, config))(t)
+			net, data, config := run.begin(t, o)
+			config.Validation = data
+			var last Epoch
+			for begin := 0; begin < o.Epochs; begin += config.Epochs {
+				config.Epochs, config.Freeze = run.span(begin, o.Epochs)
+				last = run.train(t, o, net, data, config).Epochs[config.Epochs-1]
 			}
-			config.Epochs, config.Freeze = o.Epochs-run.FreezeFrom, run.Freeze
-			h := Value(net.Train(t.Context(), x, y, config))(t)
 			Near(t, "parameters", net.Params(), run.Params, 0.005)
-			l := run.Losses
-			mean := (8*l[len(l)-3] + 8*l[len(l)-2] + 7*l[len(l)-1]) / 23
-			Near(t, "last epoch's loss", []float64{h.Epochs[config.Epochs-1].Loss}, []float64{mean}, 0)
+			mean, batches := 0.0, run.batches(o, data)
+			for i, loss := range run.Losses[len(run.Losses)-len(batches):] {
+				mean += loss * float64(RowsOf(batches[i].X)) / float64(RowsOf(data.X))
+			}
+			Near(t, "last epoch's losses", []float64{last.Loss, last.ValidationLoss},
+				[]float64{mean, cmp.Or(run.ValidationLoss, run.EvalLoss)}, 0)
 		})
+	}
+}
+
+// train trains in one call: on the set in memory or, if the run says so, on a sequence of batches.
+func (r *oracleRun) train(t *testing.T, o *oracle, net *Network, data Data, config TrainConfig) *History {
+	if r.Batches != nil {
+		NoError(t, net.Adapt(data))
+		return Value(net.TrainBatches(t.Context(), sequence(r.batches(o, data)...), config))(t)
+	}
+	config.BatchSize, config.SampleWeights = cmp.Or(r.BatchSize, o.BatchSize), data.SampleWeights
+	return Value(net.Train(t.Context(), data.X, data.Y, config))(t)
+}
+
+// begin makes what the run trains, of what, and how.
+func (r *oracleRun) begin(t *testing.T, o *oracle) (*Network, Data, TrainConfig) {
+	data := Data{X: rows(o.Data[r.X]), Y: rows(o.Data[r.Y])}
+	if r.Weights != "" {
+		data.SampleWeights = slices.Concat(o.Data[r.Weights]...)
+	}
+	net := r.network(t, Cols(data.X))
+	copy(net.Params(), o.Initial[r.Initial])
+	return net, data, TrainConfig{
+		LearningRate: r.LearningRate, NoShuffle: true, Loss: lossByName(t, r.Loss), Optimizer: r.Optimizer.make(t),
+		L2: r.L2, WeightDecay: r.WeightDecay, ClipNorm: r.ClipNorm, ClipValue: r.ClipValue,
+	}
+}
+
+// batches are those of an epoch, their weights as they count.
+func (r *oracleRun) batches(o *oracle, data Data) (list []Data) {
+	sizes, n := r.Batches, RowsOf(data.X)
+	if sizes == nil {
+		sizes = slices.Repeat([]int{cmp.Or(r.BatchSize, o.BatchSize)}, n)
+		if w := data.SampleWeights; w != nil { // a mean of 1
+			data.SampleWeights = floats.ScaleTo(make([]float64, n), float64(n)/floats.Sum(w), w)
+		}
+	}
+	for lo := 0; lo < n; lo += sizes[len(list)-1] {
+		list = append(list, slice(data, lo, min(lo+sizes[len(list)], n)))
+	}
+	return list
+}
+
+// span is for how many of the epochs from begin on the same layers are frozen, and which.
+func (r *oracleRun) span(begin, epochs int) (n int, frozen []int) {
+	from, to := 0, epochs
+	if r.FrozenEpochs != nil {
+		from, to = r.FrozenEpochs[0], r.FrozenEpochs[1]
+	}
+	switch {
+	case begin < from:
+		return from - begin, nil
+	case begin < to:
+		return to - begin, r.Freeze
+	}
+	return epochs - begin, nil
+}
+
+// slice is the samples lo to hi.
+func slice(d Data, lo, hi int) Data {
+	part := Data{X: d.X.(*mat.Dense).Slice(lo, hi, 0, Cols(d.X)), Y: d.Y.(*mat.Dense).Slice(lo, hi, 0, Cols(d.Y))}
+	if d.SampleWeights != nil {
+		part.SampleWeights = d.SampleWeights[lo:hi]
+	}
+	return part
+}
+
+// sequence gives the same batches in every epoch.
+func sequence(batches ...Data) Batches {
+	return func(int) iter.Seq2[Data, error] {
+		return func(yield func(Data, error) bool) {
+			for _, b := range batches {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -223,7 +277,7 @@ func readOracle(t *testing.T) *oracle {
 	return o
 }
 
-func (r oracleRun) network(t *testing.T, inputs int) *Network {
+func (r *oracleRun) network(t *testing.T, inputs int) *Network {
 	t.Helper()
 	var layers []Layer
 	for _, l := range r.Layers {

@@ -2,116 +2,153 @@ package training_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	. "example.com/backprop"
 	. "example.com/backprop/internal/tests/testutil"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
-// weighted are samples with weights from 0 to 3, and the same samples that many times.
-func weighted(x, y *mat.Dense) (weights []float64, xs, ys *mat.Dense) {
-	rows, in := x.Dims()
-	out := Cols(y)
-	var xv, yv []float64
-	for i := range rows {
-		weights = append(weights, float64(i*7%4))
-		for range i * 7 % 4 {
-			xv, yv = append(xv, x.RawRowView(i)...), append(yv, y.RawRowView(i)...)
+// A weightedSet is samples with weights of 0 to 3, and the same samples so many times over.
+type weightedSet struct{ weighted, repeated Data }
+
+// weightedSets are one set to train on and one to validate on, with targets that are probabilities
+// of two classes. The inputs of samples of weight 0 lie far off, and the last column of the others
+// is constant.
+func weightedSets() (train, validation weightedSet) {
+	rng := rand.New(rand.NewPCG(7, 0))
+	draw := func(samples int) (s weightedSet) {
+		x, y := Pattern(samples, 3), mat.NewDense(samples, 2, nil)
+		var xs, ys []float64
+		for i := range samples {
+			p, w := rng.Float64(), rng.IntN(4)
+			y.SetRow(i, []float64{p, 1 - p})
+			s.weighted.SampleWeights = append(s.weighted.SampleWeights, float64(w))
+			if x.Set(i, 2, 0.3); w == 0 {
+				x.SetRow(i, []float64{50, -70, 90})
+			}
+			xs = append(xs, slices.Repeat(x.RawRowView(i), w)...)
+			ys = append(ys, slices.Repeat(y.RawRowView(i), w)...)
+		}
+		s.weighted.X, s.weighted.Y = x, y
+		s.repeated = Data{X: mat.NewDense(len(xs)/3, 3, xs), Y: mat.NewDense(len(ys)/2, 2, ys)}
+		return s
+	}
+	return draw(15), draw(9)
+}
+
+// weightedNetworks are layers for those sets and a loss.
+func weightedNetworks(l Loss) (list [][]Layer) {
+	list = [][]Layer{
+		{Dense{Units: 2, Activation: Before(l, Softmax)}},
+		{Dense{Units: 4, Activation: Tanh}, Dense{Units: 2, Activation: Before(l, Sigmoid)}},
+		{Standardize{}, Dense{Units: 4, Activation: GELU}, Sequential{Dense{Units: 3, NoBias: true}, Activate{F: Tanh}},
+			Dense{Units: 2, Activation: Before(l, Softmax)}},
+	}
+	if l == BinaryCrossEntropy || l == CrossEntropy { // which take no standardized targets
+		return list
+	}
+	return append(list,
+		[]Layer{Dense{Units: 4, Activation: Softplus}, Dense{Units: 2}, Unstandardize{}},
+		[]Layer{Standardize{}, Dense{Units: 3, Activation: SiLU}, Dense{Units: 2}, Unstandardize{}})
+}
+
+// fit is what a training gives: parameters, what was learnt of the data, and the history.
+func fit(t *testing.T, layers []Layer, data, validation Data, config TrainConfig) []float64 {
+	config.SampleWeights, config.Validation = data.SampleWeights, validation
+	net := NewNetwork(t, 3, layers...)
+	h := Value(net.Train(t.Context(), data.X, data.Y, config))(t)
+	s := StateOf(net)
+	all := slices.Concat(s.Params, s.Statistics)
+	for _, e := range h.Epochs {
+		all = append(all, e.Loss, e.ValidationLoss, e.GradNorm)
+	}
+	return all
+}
+
+func TestAWeightOfKIsTheRowKTimesAndZeroItsAbsence(t *testing.T) {
+	train, validation := weightedSets()
+	for _, l := range append([]Loss{LogCosh{}}, Losses...) {
+		for i, layers := range weightedNetworks(l) {
+			for _, o := range append([]Optimizer{nil}, Optimizers...) {
+				config := TrainConfig{LearningRate: 0.02, Epochs: 8, Loss: l, L2: 0.01, ClipNorm: 0.5}
+				config.Optimizer = Fresh(o)
+				want := fit(t, layers, train.repeated, validation.repeated, config)
+				config.Optimizer = Fresh(o)
+				got := fit(t, layers, train.weighted, validation.weighted, config)
+				Near(t, fmt.Sprintf("%T%[1]v, network %d, %T", l, i, o), got, want, 0.02)
+			}
 		}
 	}
-	n := len(xv) / in
-	return weights, mat.NewDense(n, in, xv), mat.NewDense(n, out, yv)
 }
 
-// A weight of 2 is the row twice, and of 0 the row absent: for every loss, optimizer and penalty,
-// in the validation loss, and for layers that learn of the data.
-func TestAWeightIsThatManyRows(t *testing.T) {
-	x := ScaledMatrix(Pattern(23, 4), 5)
-	outputs := map[Loss]Activation{BinaryCrossEntropy: Sigmoid, CrossEntropy: Softmax}
-	for _, l := range Losses {
-		for k, o := range append([]Optimizer{nil}, Optimizers...) {
-			t.Run(fmt.Sprintf("%T %T", l, o), func(t *testing.T) {
-				y := ClassTargets(23, 3)
-				layers := []Layer{Standardize{}, Dense{Units: 6, Activation: Tanh}, Dense{Units: 5, Activation: GELU}, Dense{Units: 3, Activation: outputs[l]}}
-				if outputs[l] == nil {
-					y = ScaledMatrix(Pattern(23, 3), 70)
-					layers = append(layers, Unstandardize{})
-				}
-				weights, xs, ys := weighted(x, y)
-				config := func() TrainConfig {
-					c := TrainConfig{LearningRate: 0.02, Epochs: 8, Loss: l, L2: 0.01 * float64(k%2), ClipNorm: 0.5 * float64(k%3)}
-					if o != nil {
-						c.Optimizer = Fresh(o)
-					}
-					return c
-				}
-				want, c := NewNetwork(t, 4, layers...), config()
-				c.Validation = Data{X: xs, Y: ys}
-				h := Value(want.Train(t.Context(), xs, ys, c))(t)
-				got, c := NewNetwork(t, 4, layers...), config()
-				c.SampleWeights, c.Validation = weights, Data{X: x, Y: y, SampleWeights: weights}
-				h2 := Value(got.Train(t.Context(), x, y, c))(t)
-				Near(t, "parameters", got.Params(), want.Params(), 1)
-				for i, e := range h2.Epochs {
-					EqualTo(t, "losses", []float64{e.Loss, e.ValidationLoss}, []float64{h.Epochs[i].Loss, h.Epochs[i].ValidationLoss}, 1e-12)
-				}
-				mean, variance := got.Statistics(0)
-				wantMean, wantVariance := want.Statistics(0)
-				EqualTo(t, "mean", mean, wantMean, 1e-13)
-				EqualTo(t, "variance", variance, wantVariance, 1e-13)
-			})
+// A factor of all weights changes nothing, and equal ones are none.
+func TestSampleWeightsAreScaledToAMeanOfOne(t *testing.T) {
+	train, validation := weightedSets()
+	with := func(change func(w []float64) []float64) []float64 {
+		data, held := train.weighted, validation.weighted
+		data.SampleWeights, held.SampleWeights = change(data.SampleWeights), change(held.SampleWeights)
+		layers := []Layer{Standardize{}, Dense{Units: 3, Activation: SiLU}, Dense{Units: 2}, Unstandardize{}}
+		return fit(t, layers, data, held, TrainConfig{LearningRate: 0.1, Epochs: 5, BatchSize: 4})
+	}
+	times := func(factor float64) func([]float64) []float64 {
+		return func(w []float64) []float64 { return floats.ScaleTo(make([]float64, len(w)), factor, w) }
+	}
+	for _, factor := range []float64{1e-200, 1.0 / 3, 1e200} {
+		Near(t, fmt.Sprint("weights times ", factor), with(times(factor)), with(times(1)), 0.02)
+	}
+	equal := with(func(w []float64) []float64 { return slices.Repeat([]float64{0.7}, len(w)) })
+	Near(t, "equal weights", equal, with(func([]float64) []float64 { return nil }), 0.02)
+}
+
+// The weights go with their samples into the batches, in whatever order these are drawn: a network
+// that can only learn a mean learns that of the samples that count.
+func TestShuffledSamplesKeepTheirWeights(t *testing.T) {
+	const n = 40
+	x, y, w := mat.NewDense(n, 1, nil), mat.NewDense(n, 1, nil), make([]float64, n)
+	for i := range n {
+		if y.Set(i, 0, 1000); i%4 == 1 {
+			y.Set(i, 0, 3)
+			w[i] = 1
 		}
 	}
-}
-
-// Only their proportions count, and those of a shuffled batch go with its samples.
-func TestWeightsAreScaledAndShuffledAlong(t *testing.T) {
-	x, y := Pattern(20, 3), Pattern(20, 1)
-	weights := make([]float64, 20)
-	for i := range weights {
-		weights[i] = float64(1 + i%3)
-	}
-	config := TrainConfig{LearningRate: 0.1, Epochs: 4, BatchSize: 6, SampleWeights: weights}
-	want := NewNetwork(t, 3, Dense{Units: 4, Activation: Tanh}, Dense{Units: 1})
-	got := want.Clone()
-	Value(want.Train(t.Context(), x, y, config))(t)
-	config.SampleWeights = ScaledMatrix(mat.NewDense(1, 20, weights), 8).RawMatrix().Data
-	Value(got.Train(t.Context(), x, y, config))(t)
-	EqualTo(t, "parameters", got.Params(), want.Params(), 1e-12)
-
-	// A weight that marks its own target: with all others 0, only that sample is learnt.
-	alone := NewNetwork(t, 3, Dense{Units: 1})
-	config.SampleWeights = make([]float64, 20)
-	config.SampleWeights[13] = 1
-	config.Epochs = 300
-	Value(alone.Train(t.Context(), x, y, config))(t)
-	if d := Predict(t, alone, x.Slice(13, 14, 0, 3))[0] - y.At(13, 0); d*d > 1e-6 {
-		t.Errorf("the only sample with a weight is missed by %v", d)
+	net := NewNetwork(t, 1, Dense{Units: 1})
+	h := Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.1, Epochs: 60, BatchSize: 5, SampleWeights: w}))(t)
+	if p := Predict(t, net, x)[0]; math.Abs(p-3) > 1e-9 {
+		t.Errorf("predicts %v after a loss of %v, want 3", p, h.Epochs[59].Loss)
 	}
 }
 
-// One sample in twenty-one is of the rare class. Its recall is what weights are for.
-func TestBalancedWeightsRaiseTheRecallOfARareClass(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	x, labels := mat.NewDense(840, 3, nil), make([]int, 840)
-	for i := range labels {
+// unbalanced are n samples in two clouds that overlap, one in 21 of the second class.
+func unbalanced(n int, seed uint64) Data {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	d := Data{X: mat.NewDense(n, 2, nil), Y: mat.NewDense(n, 1, nil)}
+	for i := range n {
+		class := 0.0
 		if i%21 == 0 {
-			labels[i] = 1
+			class = 1
 		}
-		for j := range 3 {
-			x.Set(i, j, rng.NormFloat64()+float64(labels[i]))
-		}
+		d.X.(*mat.Dense).SetRow(i, []float64{rng.NormFloat64() + 1.5*class, rng.NormFloat64() + class})
+		d.Y.(*mat.Dense).Set(i, 0, class)
 	}
-	y := Value(OneHot(labels, 2))(t)
+	return d
+}
+
+func TestBalancedWeightsFindMoreOfARareClass(t *testing.T) {
+	data, unseen := unbalanced(420, 1), unbalanced(1050, 2)
 	recall := func(weights []float64) float64 {
-		net := NewNetwork(t, 3, Dense{Units: 8, Activation: Tanh}, Dense{Units: 2, Activation: Softmax})
-		Value(net.Train(t.Context(), x, y, TrainConfig{LearningRate: 0.02, Optimizer: &Adam{}, Epochs: 100, SampleWeights: weights}))(t)
-		return Value(ClassScores(Value(ConfusionMatrix(Value(net.Predict(x))(t), y))(t)))(t)[1].Recall
+		net := NewNetwork(t, 2, Dense{Units: 4, Activation: Tanh}, Dense{Units: 1, Activation: Sigmoid})
+		Value(net.Train(t.Context(), data.X, data.Y, TrainConfig{LearningRate: 0.02, Epochs: 40, BatchSize: 42,
+			Optimizer: &Adam{}, SampleWeights: weights}))(t)
+		m := Value(ConfusionMatrix(Value(net.Predict(unseen.X))(t), unseen.Y))(t)
+		return Value(ClassScores(m))(t)[1].Recall
 	}
-	without, with := recall(nil), recall(Value(BalancedWeights(y))(t))
-	if without > 0.4 || with < 0.75 {
-		t.Errorf("recall %.2f without and %.2f with weights, want at most 0.4 and at least 0.75", without, with)
+	without, with := recall(nil), recall(Value(BalancedWeights(data.Y))(t))
+	if with < without+0.4 {
+		t.Errorf("recall %v with balanced weights, %v without", with, without)
 	}
 }

@@ -8,15 +8,22 @@ the names of the library's fields; an absent key means the default, which is
 the same in PyTorch and in the library. Parameters, initial and final, lie
 layer by layer: W (row-major, out x in), b, or gamma, beta. Batches are taken
 in order, the last one is short; losses[i] is the loss of step i before its
-update. predictions (of the first samples), evalLoss (of the whole set) and
-statistics (batch norm's running ones) are those after training, in inference
-mode. A weighted run has the weights below, scaled to a mean of 1; the layers of
-freeze are frozen from epoch freezeFrom on. The versions used are in the file.
+update. predictions (of the first samples), evalLoss (of the whole set),
+inputGradient (of the first samples' loss, in the first run of each network and
+loss) and statistics (of every layer that has some) are those after training,
+in inference mode. The versions used are in the file.
+
+Not fields of the library: batches are the sizes of a sequence's batches, whose
+weights count as they are; of a set in memory they are scaled to mean 1, and
+validationLoss is evalLoss with them. frozenEpochs are from where to where the
+layers in freeze are frozen; without it they are throughout.
 """
 
 import json
 import platform
 import warnings
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -28,7 +35,6 @@ SEED = 3  # with it no weight ends so near zero that rounding errors show
 SAMPLES, INPUTS, OUTPUTS = 23, 5, 3
 BATCH, EPOCHS = 8, 14  # batches of 8, 8 and 7: 42 steps
 FOREACH = {"foreach": False}  # the plain loop over parameters
-WEIGHTS = [i * 7 % 5 / 2 for i in range(SAMPLES)]  # of the samples in weighted runs; some are 0
 
 
 # Data
@@ -52,10 +58,23 @@ def make_data():
         "x": x,
         "raw": (x * scale + shift).round(decimals=3),  # the same in natural units, to be standardized
         "regression": score.round(decimals=3),
-        "natural": (score * torch.tensor([500, 0.02, 7]) + torch.tensor([3000, 0, -50])).round(decimals=3),
         "binary": binary,
         "classes": classes,
+        "rawRegression": (score * torch.tensor([40, 0.2, 3]) + torch.tensor([-100, 1, 7])).round(decimals=3),
+        "weights": 0.75 * (torch.arange(SAMPLES) % 5)[:, None],  # a fifth of them 0
     }
+
+
+def weights_of(run, data):
+    """The samples' weights as they count, or None."""
+    if "weights" not in run:
+        return None
+    w = data[run["weights"]][:, 0]
+    return w if "batches" in run else scaled(w)
+
+
+def scaled(w):
+    return w * len(w) / w.sum()
 
 
 # Networks
@@ -75,38 +94,32 @@ ACTIVATION = {
 }
 
 
-def weights_of(run):
-    """The samples' weights, with a mean of 1."""
-    w = torch.tensor(WEIGHTS) if run.get("weighted") else torch.ones(SAMPLES)
-    return w / w.mean()
-
-
-def moments(x, w):
-    mean = (w[:, None] * x).mean(0)
-    return mean, (w[:, None] * (x - mean) ** 2).mean(0)
-
-
 class Standardize(nn.BatchNorm1d):
-    """Column mean and population variance of the training data, never updated."""
+    """Column mean and population variance of the training data, weighted, never updated."""
 
-    def __init__(self, x, w):
+    def __init__(self, x, w=None):
         super().__init__(x.shape[1], affine=False, eps=0)
-        for statistic, value in zip((self.running_mean, self.running_var), moments(x, w)):
-            statistic.copy_(value)
+        if w is None:
+            mean, variance = x.mean(0), x.var(0, unbiased=False)
+        else:
+            mean = w @ x / w.sum()
+            variance = w @ (x - mean) ** 2 / w.sum()
+        self.running_mean.copy_(mean)
+        self.running_var.copy_(variance)
+        self.eval()
 
     def train(self, mode=True):
         return super().train(False)
 
-
-class Unstandardize(Standardize):
-    """The way back: the loss is one of standardized targets."""
-
-    def forward(self, z):
+    def inverse(self, z):
         return z * self.running_var.sqrt() + self.running_mean
 
 
-def build(run, x, y):
-    """The run's network; each of its layers is two modules, the linear map or norm and the activation."""
+def build(run, x, w):
+    """The run's network; each of its layers is two modules, the linear map or norm and the activation.
+
+    An Unstandardize is none of them: the network is trained on standardized targets.
+    """
     layers, width = [], INPUTS
     for spec in run["layers"]:
         if spec["type"] == "Dense":
@@ -115,31 +128,29 @@ def build(run, x, y):
         elif spec["type"] == "BatchNorm":
             layer = nn.BatchNorm1d(width, eps=spec.get("epsilon", 1e-5), momentum=spec.get("momentum", 0.1))
         elif spec["type"] == "Standardize":
-            layer = Standardize(x, weights_of(run))
-        elif spec["type"] == "Unstandardize":
-            layer = Unstandardize(y, weights_of(run))
+            layer = Standardize(x, w)
+        else:
+            continue
         layers += [layer, ACTIVATION[spec.get("activation", "Identity")]()]
     return nn.Sequential(*layers)
 
 
-# Losses: all are means over the batch; FUSED ones take the output layer's z.
+# Losses: all are means over the batch, of each sample's times its weight; FUSED ones take the output layer's z.
 
 LOSS = {"MSE": F.mse_loss, "MAE": F.l1_loss}
-LOSS["Huber(1)"] = lambda a, y, **kw: F.huber_loss(a, y, delta=1.0, **kw)
-LOSS["Huber(0.5)"] = lambda a, y, **kw: F.huber_loss(a, y, delta=0.5, **kw)
+LOSS["Huber(1)"] = partial(F.huber_loss, delta=1.0)
+LOSS["Huber(0.5)"] = partial(F.huber_loss, delta=0.5)
 FUSED = {"BinaryCrossEntropy": F.binary_cross_entropy_with_logits, "CrossEntropy": F.cross_entropy}
 
 
 def loss(run, net, x, y, w=None):
-    """The mean over the samples, with w that of each one's loss times its weight."""
-    if isinstance(net[-2], Unstandardize):
-        net, y = net[:-2], (y - net[-2].running_mean) / net[-2].running_var.sqrt()
-    fused = run["loss"] in FUSED
-    of, a = (FUSED[run["loss"]], net[:-1](x)) if fused else (LOSS[run["loss"]], net(x))
+    if run["loss"] in FUSED:
+        of, a = FUSED[run["loss"]], net[:-1](x)
+    else:
+        of, a = LOSS[run["loss"]], net(x)
     if w is None:
         return of(a, y)
-    each = of(a, y, reduction="none")
-    return (w * (each if each.dim() == 1 else each.mean(1))).mean()
+    return (w * of(a, y, reduction="none").view(len(y), -1).mean(1)).mean()
 
 
 # Optimizers
@@ -162,7 +173,18 @@ def optimizer(run, groups):
         return adam(groups, lr, betas, **spec, **FOREACH)
 
 
-def train(run, net, x, y):
+def freeze(run, net, epoch):
+    """Freezes the layers that the run has frozen in an epoch, and no others."""
+    begin, end = run.get("frozenEpochs", (0, EPOCHS))
+    for i, m in enumerate(net[::2]):
+        frozen = i in run.get("freeze", []) and begin <= epoch < end
+        m.train(not frozen)
+        for p in m.parameters():
+            p.requires_grad_(not frozen)
+            p.grad = None  # the optimizers leave such parameters alone
+
+
+def train(run, net, x, y, w):
     """Trains net; returns the loss of each step and at how many steps clipping was active."""
     weights = [m.weight for m in net if isinstance(m, nn.Linear)]
     others = [p for p in net.parameters() if all(p is not w for w in weights)]
@@ -174,29 +196,25 @@ def train(run, net, x, y):
     opt = optimizer(run, [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0}])
 
     losses, clipped = [], 0
-    net.train()
-    w = weights_of(run)
+    size = run.get("batches", run.get("batchSize", BATCH))
+    batches = [None if m is None else m.split(size) for m in (x, y, w)]
     for epoch in range(EPOCHS):
-        if epoch == run.get("freezeFrom", 0):
-            for i in run.get("freeze", []):
-                net[2 * i].eval()
-                for p in net[2 * i].parameters():
-                    p.requires_grad_(False)
-                    p.grad = None  # so that the optimizer passes it over
-            weights = [w for w in weights if w.requires_grad]
-        for xb, yb, wb in zip(x.split(BATCH), y.split(BATCH), w.split(BATCH)):
+        freeze(run, net, epoch)
+        moving = [p for p in net.parameters() if p.requires_grad]
+        moving_weights = [p for p in weights if p.requires_grad]
+        for xb, yb, wb in zip(*[m or repeat(None) for m in batches]):
             opt.zero_grad()
-            value = loss(run, net, xb, yb, wb if run.get("weighted") else None)
+            value = loss(run, net, xb, yb, wb)
             value.backward()
             losses.append(value.item())
             with torch.no_grad():
                 if clip:
-                    for m in weights:
-                        m.grad += l2 * m
-                    clipped += clip_gradient(run, [p.grad for p in net.parameters() if p.grad is not None])
+                    for p in moving_weights:
+                        p.grad += l2 * p
+                    clipped += clip_gradient(run, [p.grad for p in moving])
                 if decay and not adamw:
-                    for m in weights:
-                        m *= 1 - run["learningRate"] * decay
+                    for p in moving_weights:
+                        p *= 1 - run["learningRate"] * decay
             opt.step()
     return losses, clipped
 
@@ -238,7 +256,9 @@ def norm(activation="Identity", **spec):
     return {"type": "BatchNorm", "activation": activation, **spec}
 
 
-def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=None, last=(), x="x", initial="dense", **spec):
+def make_run(
+    group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=None, x="x", initial="dense", behind=(), **spec
+):
     usual_output, usual_y = TASK[loss]
     output = output or usual_output
     return {
@@ -247,7 +267,7 @@ def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=
         "x": x,
         "y": y or usual_y,
         "initial": initial,
-        "layers": (layers or [dense(6, hidden), dense(4, hidden)]) + [dense(OUTPUTS, output), *last],
+        "layers": (layers or [dense(6, hidden), dense(4, hidden)]) + [dense(OUTPUTS, output), *behind],
         "loss": loss,
         "optimizer": spec.pop("optimizer", {"type": "SGD"}),
         "learningRate": eta,
@@ -257,7 +277,7 @@ def make_run(group, name, loss, eta, hidden="Tanh", output=None, y=None, layers=
 
 MOMENTUM = {"type": "SGD", "momentum": 0.9}
 NESTEROV = {"type": "SGD", "momentum": 0.9, "nesterov": True}
-RMSPROP, ADAM = {"type": "RMSProp"}, {"type": "Adam"}
+RMSPROP, ADAM, ADAGRAD = {"type": "RMSProp"}, {"type": "Adam"}, {"type": "AdaGrad"}
 OPTIMIZERS = [  # name, optimizer, learning rate
     ("momentum", MOMENTUM, 0.03),
     ("Nesterov", NESTEROV, 0.03),
@@ -268,7 +288,7 @@ OPTIMIZERS = [  # name, optimizer, learning rate
     ("RMSProp alpha 0.9 epsilon 0.001", {**RMSPROP, "alpha": 0.9, "epsilon": 1e-3}, 0.01),
     ("Adam", ADAM, 0.02),
     ("Adam betas 0.8 0.95 epsilon 0.001", {**ADAM, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3}, 0.02),
-    ("AdaGrad", {"type": "AdaGrad"}, 0.05),
+    ("AdaGrad", ADAGRAD, 0.05),
 ]
 
 
@@ -324,26 +344,68 @@ def make_runs():
     add("standardize", "standardize", "MSE", 0.1, layers=standardized, x="raw")
     add("standardize", "standardize, Adam", "CrossEntropy", 0.02, layers=standardized, x="raw", optimizer=ADAM)
 
-    back = [{"type": "Unstandardize"}]
-    add("unstandardize", "unstandardize", "MSE", 0.1, layers=standardized, last=back, x="raw", y="natural")
-    add("unstandardize", "unstandardize, Adam", "Huber(0.5)", 0.02, last=back, y="natural", optimizer=ADAM)
+    # From here on the networks are narrow, so that the file stays small.
+    narrow = {"layers": [dense(3, "Tanh"), dense(2, "Tanh")], "initial": "narrow"}
+    weighted = {**narrow, "weights": "weights"}
+    standardized = {"layers": [{"type": "Standardize"}, *narrow["layers"]], "initial": "narrow", "x": "raw"}
+    full = {"batchSize": SAMPLES}
+    for task, name, opt, eta in (
+        ("MSE", "momentum", MOMENTUM, 0.03),
+        ("MAE", "Adam", ADAM, 0.02),
+        ("Huber(0.5)", "RMSProp", RMSPROP, 0.003),
+        ("BinaryCrossEntropy", "AdaGrad", ADAGRAD, 0.05),
+        ("CrossEntropy", "Adam", ADAM, 0.02),
+    ):
+        add("weights", f"weights, {name}", task, eta, optimizer=opt, **weighted)
+        add("weights", "weights, full batch", task, 0.1, **full, **weighted)
+    standardized_weighted = {**standardized, "weights": "weights"}
+    add("weights", "weights, standardize", "MSE", 0.1, **standardized_weighted)
+    add("weights", "weights, standardize, full batch", "CrossEntropy", 0.1, **full, **standardized_weighted)
 
-    for task in TASK:
-        add("weights", "weights", task, 0.1, weighted=True)
-        # The signs that MAE sums cancel to zero but for rounding, and Adam divides by that.
-        name, opt = ("momentum", MOMENTUM) if task == "MAE" else ("Adam", ADAM)
-        add("weights", f"weights, {name}", task, 0.02, weighted=True, optimizer=opt, x="raw", layers=standardized)
-    add("weights", "weights, unstandardize, clip norm", "MSE", 0.1, weighted=True, last=back, y="natural", clipNorm=1.0)
+    uneven = {"batches": [4, 1, 10, 2, 6]}
+    add("batches", "batches", "CrossEntropy", 0.1, **uneven, **narrow)
+    add("batches", "batches, weights", "MSE", 0.03, **uneven, **weighted)
+    add("batches", "batches, weights, momentum", "BinaryCrossEntropy", 0.02, optimizer=MOMENTUM, **uneven, **weighted)
+    clipped = {"clipNorm": 0.6, "l2": 0.05, "optimizer": ADAM, **uneven, **weighted}
+    add("batches", "batches, weights, clip norm, L2, Adam", "CrossEntropy", 0.02, **clipped)
+    add("batches", "batches, weights, standardize", "MAE", 0.03, **uneven, **standardized_weighted)
 
-    for name, freeze in ("first", [0]), ("middle", [1]), ("last two", [1, 2]):
-        add("freezing", f"freeze the {name}", "CrossEntropy", 0.1, freeze=freeze)
-    for name, opt, eta in OPTIMIZERS[0], OPTIMIZERS[2], OPTIMIZERS[7], OPTIMIZERS[9]:
-        spec = {"optimizer": opt, "freeze": [1], "freezeFrom": 7}
-        add("freezing", f"freeze later, {name}", "CrossEntropy", eta, **spec)
-        add("freezing", f"freeze later, {name}, L2, clip norm", "MSE", eta, **spec, l2=0.05, clipNorm=1.0)
-        add("freezing", f"freeze later, {name}, weight decay", "MSE", eta, **spec, weightDecay=0.05)
-    add("freezing", "freeze batch norm later", "MSE", 0.1, layers=biased, initial="batchnorm", freeze=[1], freezeFrom=7)
-    add("freezing", "freeze before batch norm", "CrossEntropy", 0.1, layers=biased, initial="batchnorm", freeze=[0, 3])
+    original = {"y": "rawRegression", "behind": [{"type": "Unstandardize"}]}
+    add("unstandardize", "unstandardize", "MSE", 0.1, **original, **narrow)
+    add("unstandardize", "unstandardize, Adam", "MAE", 0.02, optimizer=ADAM, **original, **narrow)
+    add("unstandardize", "unstandardize, standardize", "Huber(1)", 0.1, **original, **standardized)
+    add("unstandardize", "unstandardize, weights", "MSE", 0.1, **original, **weighted)
+    add("unstandardize", "unstandardize, weights, full batch", "Huber(0.5)", 0.1, **original, **full, **weighted)
+    add("unstandardize", "unstandardize, weights, batches", "MSE", 0.03, **original, **uneven, **weighted)
+
+    # A layer is frozen throughout, or at the end, when the optimizer remembers something of it, or in between. Adam
+    # is never thawed: PyTorch counts a parameter's own steps, the library the optimizer's.
+    for task, name, opt, eta, layers in (
+        ("MSE", "momentum", MOMENTUM, 0.03, [1]),
+        ("CrossEntropy", "Adam", ADAM, 0.02, [0]),
+        ("MSE", "RMSProp centered with momentum", {**RMSPROP, "centered": True, "momentum": 0.9}, 0.001, [2]),
+        ("BinaryCrossEntropy", "AdaGrad", ADAGRAD, 0.05, [0, 2]),
+    ):
+        frozen = {"optimizer": opt, "freeze": layers, **narrow}
+        add("freeze", f"frozen, {name}", task, eta, **frozen)
+        add("freeze", f"frozen at the end, {name}", task, eta, frozenEpochs=[5, EPOCHS], **frozen)
+        if opt != ADAM:
+            add("freeze", f"frozen in between, {name}", task, eta, frozenEpochs=[4, 9], **frozen)
+    late = {"freeze": [0], "frozenEpochs": [3, EPOCHS], **narrow}
+    add("freeze", "frozen, clip norm, L2, momentum", "MSE", 0.03, clipNorm=0.7, l2=0.05, optimizer=MOMENTUM, **late)
+    add("freeze", "frozen, clip value, L2, RMSProp", "MSE", 0.003, clipValue=0.2, l2=0.05, optimizer=RMSPROP, **late)
+    add("freeze", "frozen, L2, AdaGrad", "CrossEntropy", 0.05, l2=0.05, optimizer=ADAGRAD, **late)
+    add("freeze", "frozen, L2, Adam", "CrossEntropy", 0.02, l2=0.05, optimizer=ADAM, **late)
+    clipped = {"clipNorm": 0.4, "weightDecay": 0.05, "optimizer": ADAM, **late}
+    add("freeze", "frozen, clip norm, weight decay, Adam", "CrossEntropy", 0.02, **clipped)
+    add("freeze", "frozen, weight decay, momentum", "MSE", 0.03, weightDecay=0.05, optimizer=MOMENTUM, **late)
+    plain = [dense(3, noBias=True), norm("Tanh"), dense(2, noBias=True), norm()]
+    normed = {"layers": plain, "initial": "narrow batchnorm"}
+    for task, name, opt, eta in ("MSE", "momentum", MOMENTUM, 0.03), ("BinaryCrossEntropy", "Adam", ADAM, 0.02):
+        add("freeze", f"frozen batch norm, {name}", task, eta, optimizer=opt, freeze=[1], **normed)
+        late = {"optimizer": opt, "freeze": [0, 1, 3], "frozenEpochs": [5, EPOCHS], **normed}
+        add("freeze", f"frozen batch norm at the end, {name}", task, eta, **late)
+    add("batches", "batches, weights, batch norm", "MSE", 0.03, weights="weights", batches=[4, 2, 10, 7], **normed)
     return runs
 
 
@@ -363,28 +425,40 @@ def make_initial(net):
     return torch.cat([v.flatten() for v in values]).round(decimals=4)
 
 
-def result(run, net, x, y):
+def result(run, net, x, y, w):
     """Trains net as the run says; the figures that the library must reproduce."""
-    losses, clipped = train(run, net, x, y)
+    behind = Standardize(y, w) if run["layers"][-1]["type"] == "Unstandardize" else None
+    y = y if behind is None else behind(y)
+    losses, clipped = train(run, net, x, y, w)
     net.eval()
     normed = any(spec["type"] == "BatchNorm" for spec in run["layers"])
     with torch.no_grad():
+        a = net(x if normed else x[:2])
         found = {
             "losses": losses,
             "params": nn.utils.parameters_to_vector(net.parameters()).tolist(),
-            "predictions": net(x if normed else x[:2]).tolist(),
+            "predictions": (a if behind is None else behind.inverse(a)).tolist(),
             "evalLoss": loss(run, net, x, y).item(),
         }
+        if w is not None:
+            found["validationLoss"] = loss(run, net, x, y, scaled(w)).item()
+    modules = [*net[::2], behind]
     statistics = [
         {"layer": i, "mean": m.running_mean.tolist(), "variance": m.running_var.tolist()}
-        for i, m in enumerate(net[::2])
+        for i, m in enumerate(modules)
         if isinstance(m, nn.BatchNorm1d)
     ]
     if statistics:
         found["statistics"] = statistics
     if "clipNorm" in run or "clipValue" in run:
         found["clippedSteps"] = clipped
+    found["inputGradient"] = input_gradient(run, net, x[:2], y[:2])
     return found
+
+
+def input_gradient(run, net, x, y):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(loss(run, net, x, y), x)[0].tolist()
 
 
 # Schedules: the learning rate of epochs 0, 1, ...
@@ -448,20 +522,23 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     warnings.filterwarnings("ignore", message="The epoch parameter")  # SequentialLR calls its own step(0)
-    data, runs, initial = make_data(), make_runs(), {}
+    data, runs, initial, seen = make_data(), make_runs(), {}, []
     for run in runs:
-        x, y = data[run["x"]], data[run["y"]]
-        net = build(run, x, y)
+        x, y, w = data[run["x"]], data[run["y"]], weights_of(run, data)
+        net = build(run, x, w)
         if run["initial"] not in initial:
             initial[run["initial"]] = make_initial(net)
         nn.utils.vector_to_parameters(initial[run["initial"]].clone(), net.parameters())
-        run.update(result(run, net, x, y))
+        run.update(result(run, net, x, y, w))
+        network = run["layers"], run["loss"]
+        if network in seen:
+            del run["inputGradient"]
+        seen.append(network)
 
     top = {
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "epochs": EPOCHS,
         "batchSize": BATCH,
-        "weights": WEIGHTS,
         "data": {name: values.tolist() for name, values in data.items()},
         "initial": {name: values.tolist() for name, values in initial.items()},
         "runs": runs,
