@@ -197,7 +197,7 @@ type trainer struct {
 func (t *trainer) run() error {
 	defer func() { t.crew.Dismiss() }()
 	t.prepare()
-	defer t.progress.End()
+	defer func() { t.progress.End(string(t.history.Stopped)) }()
 	if t.keeper != nil {
 		defer func() { t.net.began, t.net.ended = t.keeper.Initial, t.net.digest() }()
 	}
@@ -234,6 +234,7 @@ func (t *trainer) run() error {
 	}
 	if t.Patience > 0 {
 		t.net.become(t.best)
+		t.progress.Keep(t.history.Best, t.lowest)
 	}
 	return nil
 }

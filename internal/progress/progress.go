@@ -21,7 +21,7 @@ type Line struct {
 	start    time.Time
 	shown    time.Time // when the live line was last written
 	last     string    // the last finished epoch
-	finished bool      // the last finished epoch has its plain line
+	kept     string    // which epoch's parameters the network has in the end, if that was chosen
 }
 
 // New returns the line of a training that begins now, with epoch first of so many; nil if w is nil.
@@ -42,58 +42,61 @@ const (
 	interval = 100 * time.Millisecond // between two live lines, at least
 )
 
-// Batch shows, on a terminal, that a batch is done. Epochs and batches are counted from 0; batches is
-// how many there are, or 0 where nobody knows.
+// Batch shows, on a terminal, that a batch is done. Epochs and batches are numbered from 0, so their
+// numbers count those done before; batches is how many there are, or 0 where nobody knows.
 func (l *Line) Batch(epoch, batch, batches int, loss float64) {
 	if l == nil || !l.live || time.Since(l.shown) < interval {
 		return
 	}
 	if batches == 0 {
-		l.show(fmt.Sprintf("epoch %d/%d batch %d loss %.4g", epoch+1, l.epochs, batch+1, loss))
+		l.show(fmt.Sprintf("%d/%d epochs, %d batches, loss %.4g", epoch, l.epochs, batch+1, loss))
 		return
 	}
 	done := barWidth * (batch + 1) / batches
 	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
 	left := l.left(float64(epoch) + float64(batch+1)/float64(batches))
-	l.show(fmt.Sprintf("epoch %d/%d %s loss %.4g, %v left", epoch+1, l.epochs, bar, loss, left))
+	l.show(fmt.Sprintf("%d/%d epochs %s loss %.4g, %v left", epoch, l.epochs, bar, loss, left))
 }
 
 // Epoch shows that epoch n, from 0, is done: on a terminal over the live line, elsewhere if it is
-// one of some twenty, or the last, with which training ends. A validation loss of NaN is not shown.
+// one of some twenty, but the last one, with which training ends. A validation loss of NaN is not
+// shown.
 func (l *Line) Epoch(n int, loss, validation, eta float64, last bool) {
 	if l == nil {
 		return
 	}
-	l.last = fmt.Sprintf("epoch %d/%d loss %.4g", n+1, l.epochs, loss)
+	l.last = fmt.Sprintf("%d/%d epochs, loss %.4g", n+1, l.epochs, loss)
 	if !math.IsNaN(validation) {
 		l.last += fmt.Sprintf(", validation loss %.4g", validation)
 	}
 	l.last += fmt.Sprintf(", η %.3g, ", eta)
-	if last {
-		l.last += fmt.Sprintf("%v in all", rounded(time.Since(l.start)))
-	} else {
-		l.last += fmt.Sprintf("%v left", l.left(float64(n+1)))
-	}
 	every := max(1, l.epochs/20)
-	l.finished = n%every == every-1 || last
+	line := l.last + fmt.Sprintf("%v left", l.left(float64(n+1)))
 	switch {
-	case !l.live && l.finished:
-		fmt.Fprintln(l.w, l.last)
+	case last:
+	case !l.live && n%every == every-1:
+		fmt.Fprintln(l.w, line)
 	case l.live && time.Since(l.shown) >= interval:
-		l.show(l.last)
+		l.show(line)
 	}
 }
 
-// End leaves the last epoch to be read.
-func (l *Line) End() {
-	switch {
-	case l == nil || l.last == "":
-	case l.live:
-		l.show(l.last)
-		fmt.Fprintln(l.w)
-	case !l.finished:
-		fmt.Fprintln(l.w, l.last)
+// Keep says that in the end the network has the parameters of epoch n, which had that loss.
+func (l *Line) Keep(n int, loss float64) {
+	if l != nil {
+		l.kept = fmt.Sprintf("; epoch %d is kept, %.4g", n, loss)
 	}
+}
+
+// End leaves the last epoch to be read, and why training ended.
+func (l *Line) End(why string) {
+	if l == nil || l.last == "" {
+		return
+	}
+	if l.live {
+		fmt.Fprint(l.w, "\r\x1b[K")
+	}
+	fmt.Fprintf(l.w, "%s%v in all: %s%s\n", l.last, rounded(time.Since(l.start)), why, l.kept)
 }
 
 // show writes over the live line.

@@ -41,9 +41,9 @@ func TestElsewhereSomeTwentyPlainLinesAreWritten(t *testing.T) {
 				l.Batch(n, 0, 1, 4)
 				l.Epoch(n, 4, math.NaN(), 0.25, n == c.epochs-1)
 			}
-			l.End()
+			l.End("done")
 		})
-		if len(got) != c.lines || !strings.HasSuffix(got[len(got)-1], " in all\n") {
+		if len(got) != c.lines || !strings.HasSuffix(got[len(got)-1], " in all: done\n") {
 			t.Errorf("%d epochs: %q", c.epochs, got)
 		}
 	}
@@ -58,9 +58,10 @@ func TestALineTellsLossesRateAndTime(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		l.Epoch(4, 0, 0, 1, true)
-		l.End()
-	}), "epoch 3/5 loss 0.1235, η 0.001, 2.5s left\n", "epoch 4/5 loss 0.1235, validation loss 1.235e+04, η 0.001, 1.3s left\n",
-		"epoch 5/5 loss 0, validation loss 0, η 1, 1m3s in all\n")
+		l.Keep(3, 12345.6)
+		l.End("done")
+	}), "3/5 epochs, loss 0.1235, η 0.001, 2.5s left\n", "4/5 epochs, loss 0.1235, validation loss 1.235e+04, η 0.001, 1.3s left\n",
+		"5/5 epochs, loss 0, validation loss 0, η 1, 1m3s in all: done; epoch 3 is kept, 1.235e+04\n")
 }
 
 func TestTheLastEpochIsShownWhereverTrainingEnds(t *testing.T) {
@@ -71,13 +72,14 @@ func TestTheLastEpochIsShownWhereverTrainingEnds(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				l.Epoch(n, 4, 16, 0.25, last && n == epochs-1)
 			}
-			l.End()
+			l.End("cancelled")
 		})
 	}
-	const first = "epoch 15/300 loss 4, validation loss 16, η 0.25, 9m30s left\n"
-	mustEqual(t, train(true, 17), first, "epoch 17/300 loss 4, validation loss 16, η 0.25, 34s in all\n")
-	mustEqual(t, train(false, 17), first, "epoch 17/300 loss 4, validation loss 16, η 0.25, 9m26s left\n")
-	mustEqual(t, train(false, 15), first)
+	const first = "15/300 epochs, loss 4, validation loss 16, η 0.25, 9m30s left\n"
+	const end = "17/300 epochs, loss 4, validation loss 16, η 0.25, 34s in all: cancelled\n"
+	mustEqual(t, train(true, 17), first, end)
+	mustEqual(t, train(false, 17), first, end)
+	mustEqual(t, train(true, 15), "15/300 epochs, loss 4, validation loss 16, η 0.25, 30s in all: cancelled\n")
 	mustEqual(t, train(false, 0))
 }
 
@@ -93,16 +95,16 @@ func TestOnATerminalOneLineIsWrittenOverAndOver(t *testing.T) {
 			l.Epoch(n, 1, math.NaN(), 0.5, n == 1)
 			time.Sleep(time.Second)
 		}
-		l.Epoch(1, 1, math.NaN(), 0.5, true)
-		l.End()
+		l.Epoch(0, 1, math.NaN(), 0.5, false)
+		l.End("done")
 		io.WriteString(w, "\x1b[K") // so that the last part ends as the others do
 	}),
-		"\repoch 1/2 █████░░░░░░░░░░░░░░░ loss 1, 400ms left\x1b[K", // the first; the second comes 50 ms later
-		"\repoch 1/2 ███████████████░░░░░ loss 1, 300ms left\x1b[K",
-		"\repoch 2/2 █████░░░░░░░░░░░░░░░ loss 1, 800ms left\x1b[K",
-		"\repoch 2/2 ███████████████░░░░░ loss 1, 200ms left\x1b[K",
-		"\repoch 2/2 loss 1, η 0.5, 2.4s in all\x1b[K",
-		"\repoch 2/2 loss 1, η 0.5, 2.4s in all\x1b[K", "\n\x1b[K")
+		"\r0/2 epochs █████░░░░░░░░░░░░░░░ loss 1, 400ms left\x1b[K", // the first; the second comes 50 ms later
+		"\r0/2 epochs ███████████████░░░░░ loss 1, 300ms left\x1b[K",
+		"\r1/2 epochs █████░░░░░░░░░░░░░░░ loss 1, 800ms left\x1b[K",
+		"\r1/2 epochs ███████████████░░░░░ loss 1, 200ms left\x1b[K",
+		"\r1/2 epochs, loss 1, η 0.5, 2.4s left\x1b[K",
+		"\r\x1b[K", "1/2 epochs, loss 1, η 0.5, 2.4s in all: done\n\x1b[K")
 }
 
 func TestNilShowsNothing(t *testing.T) {
@@ -112,7 +114,8 @@ func TestNilShowsNothing(t *testing.T) {
 	}
 	l.Batch(0, 0, 1, 1)
 	l.Epoch(0, 1, 1, 1, true)
-	l.End()
+	l.Keep(0, 1)
+	l.End("done")
 }
 
 func TestAFileIsNoTerminal(t *testing.T) {
@@ -124,14 +127,14 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	l := New(file, 0, 1)
 	l.Batch(0, 0, 1, 1)
 	l.Epoch(0, 1, math.NaN(), 1, true)
-	l.End()
+	l.End("done")
 	text, err := os.ReadFile(path)
-	if err = errors.Join(err, file.Close()); err != nil || string(text) != "epoch 1/1 loss 1, η 1, 0s in all\n" {
+	if err = errors.Join(err, file.Close()); err != nil || string(text) != "1/1 epochs, loss 1, η 1, 0s in all: done\n" {
 		t.Errorf("%q, %v", text, err)
 	}
 	l = New(file, 0, 1) // closed: what it says is not listened to
 	l.Epoch(0, 1, math.NaN(), 1, true)
-	l.End()
+	l.End("done")
 }
 
 func TestABatchIsShownWhereNobodyKnowsHowManyThereAre(t *testing.T) {
@@ -139,5 +142,5 @@ func TestABatchIsShownWhereNobodyKnowsHowManyThereAre(t *testing.T) {
 		l := New(w, 0, 2)
 		l.live = true
 		l.Batch(0, 6, 0, 0.5)
-	}), "\repoch 1/2 batch 7 loss 0.5\x1b[K")
+	}), "\r0/2 epochs, 7 batches, loss 0.5\x1b[K")
 }

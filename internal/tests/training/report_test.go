@@ -173,12 +173,12 @@ func TestProgressWritesPlainLines(t *testing.T) {
 		if len(lines) != c.lines {
 			t.Errorf("%d epochs give %d lines, want %d", c.epochs, len(lines), c.lines)
 		}
-		want := fmt.Sprintf("epoch %d/%[1]d loss 4, η 0.25, %v in all\n", c.epochs, time.Duration(c.epochs)*time.Second)
+		want := fmt.Sprintf("%d/%[1]d epochs, loss 4, η 0.25, %v in all: all epochs done\n", c.epochs, time.Duration(c.epochs)*time.Second)
 		if last := lines[len(lines)-1]; last != want {
 			t.Errorf("the last line is %q, want %q", last, want)
 		}
 	}
-	want := []string{"epoch 1/2 loss 4, η 0.25, 1s left\n", "epoch 2/2 loss 4, η 0.25, 2s in all\n"}
+	want := []string{"1/2 epochs, loss 4, η 0.25, 1s left\n", "2/2 epochs, loss 4, η 0.25, 2s in all: all epochs done\n"}
 	if got := train(t, 2, nothing); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -192,9 +192,17 @@ func TestProgressWritesPlainLines(t *testing.T) {
 		}
 	})
 	want = []string{ // two seconds an epoch
-		"epoch 15/300 loss 4, validation loss 16, η 0.25, 9m30s left\n",
-		"epoch 17/300 loss 4, validation loss 16, η 0.25, 34s in all\n",
+		"15/300 epochs, loss 4, validation loss 16, η 0.25, 9m30s left\n",
+		"17/300 epochs, loss 4, validation loss 16, η 0.25, 34s in all: stopped by OnEpoch\n",
 	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	got = train(t, 300, func(c *TrainConfig) {
+		c.Validation = Data{X: mat.NewDense(1, 1, []float64{2}), Y: mat.NewDense(1, 1, nil)}
+		c.Patience = 3
+	})
+	want = []string{"4/300 epochs, loss 4, validation loss 16, η 0.25, 8s in all: no improvement; epoch 0 is kept, 16\n"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -229,7 +237,7 @@ func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 	net := NewNetwork(t, 1, Dense{Units: 1})
 	Value(net.Train(t.Context(), Pattern(40, 1), Pattern(40, 1), TrainConfig{LearningRate: 0.1, Epochs: 3, BatchSize: 20, Progress: terminal}))(t)
 	var shown []byte
-	for b := make([]byte, 4096); !bytes.HasSuffix(shown, []byte("in all^[[K\r\n")); {
+	for b := make([]byte, 4096); !bytes.HasSuffix(shown, []byte(": all epochs done\r\n")); {
 		n, err := terminal.Read(b)
 		shown = append(shown, b[:n]...)
 		if err != nil {
@@ -237,10 +245,10 @@ func TestProgressOnATerminalIsOneLiveLine(t *testing.T) {
 		}
 	}
 	lines := strings.Split(strings.Trim(string(shown), "\r\n"), "\r\n")
-	if first := lines[0]; !strings.HasPrefix(first, "epoch 1/3 ██████████░░░░░░░░░░ loss 0.") {
+	if first := lines[0]; !strings.HasPrefix(first, "0/3 epochs ██████████░░░░░░░░░░ loss 0.") {
 		t.Errorf("the first line is %q, want half a bar: one of two batches is done", first)
 	}
-	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "epoch 3/3 loss 0.") || !strings.HasSuffix(last, "in all^[[K") {
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "^[[K3/3 epochs, loss 0.") {
 		t.Errorf("the last line is %q, want the last epoch", last)
 	}
 }
