@@ -8,7 +8,7 @@
 // which is answered with {"class":0,"outputs":[…]}, the class only where the outputs are
 // probabilities of classes. A network of examples/table knows the names of its columns:
 //
-//	go run ./examples/table -data examples/table/iris.csv -target species -save iris.safetensors
+//	go run ./examples/table -data examples/iris/iris.csv -target species -save iris.safetensors
 //	go run ./examples/serve -model iris.safetensors
 //	curl localhost:8080/predict -d '{"inputs":{"sepal_length":6.3,"sepal_width":2.9,"petal_length":5.6,"petal_width":1.8}}'
 //

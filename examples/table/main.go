@@ -1,6 +1,6 @@
 // Command table learns to predict one column of a CSV file from the others:
 //
-//	go run ./examples/table -data examples/table/iris.csv -target species -save iris.safetensors
+//	go run ./examples/table -data examples/iris/iris.csv -target species -save iris.safetensors
 //	go run ./examples/table -model iris.safetensors -predict new.csv
 //
 // A column whose cells are all numbers is one, any other is one of categories, which the network
@@ -10,11 +10,6 @@
 // examples/serve, know their names.
 //
 // The file's first line is a header, and its separator a comma, a semicolon, a tab or a bar.
-//
-// iris.csv is the "Iris" of the UCI Machine Learning Repository, by R. A. Fisher (1936),
-// https://archive.ics.uci.edu/dataset/53, licensed under CC BY 4.0
-// (https://creativecommons.org/licenses/by/4.0/), with two rows as in Fisher's article. Lengths and
-// widths are in cm.
 package main
 
 import (

@@ -48,7 +48,7 @@ func predictions(t *testing.T, model, path string) [][]string {
 func TestIrisesAreLearntSavedAndPredicted(t *testing.T) {
 	model := filepath.Join(t.TempDir(), "iris.safetensors")
 	var report bytes.Buffer
-	err := run(&report, io.Discard, options{data: "iris.csv", target: "species", missing: missingError, save: model})
+	err := run(&report, io.Discard, options{data: "../iris/iris.csv", target: "species", missing: missingError, save: model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestIrisesAreLearntSavedAndPredicted(t *testing.T) {
 	if majority > 40 || linear < 90 || network < 90 {
 		t.Errorf("got %v, %v, %v %%, want below 40, above 90, above 90", majority, linear, network)
 	}
-	s, err := readSheet("iris.csv")
+	s, err := readSheet("../iris/iris.csv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +163,10 @@ func TestPredictionsNeedTheColumnsOfTheTraining(t *testing.T) {
 
 func TestFlagsThatDoNotBelongTogetherAreErrors(t *testing.T) {
 	for want, o := range map[string]options{
-		"-data and -target are wanted":       {data: "iris.csv", missing: missingError},
-		"want one of the two at a time":      {data: "iris.csv", predict: "iris.csv", missing: missingError},
+		"-data and -target are wanted":       {data: "../iris/iris.csv", missing: missingError},
+		"want one of the two at a time":      {data: "../iris/iris.csv", predict: "../iris/iris.csv", missing: missingError},
 		"-model and -predict are wanted":     {model: "m", missing: missingError},
-		`-missing is "mean", want error, dr`: {data: "iris.csv", target: "species", missing: "mean"},
+		`-missing is "mean", want error, dr`: {data: "../iris/iris.csv", target: "species", missing: "mean"},
 	} {
 		if err := run(io.Discard, io.Discard, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
@@ -194,7 +194,7 @@ func TestNamesDoNotBreakTheReport(t *testing.T) {
 
 // Fisher's article gives the means of the species, by which the file is known.
 func TestIrisFileHoldsThePublishedSamples(t *testing.T) {
-	s, err := readSheet("iris.csv")
+	s, err := readSheet("../iris/iris.csv")
 	if err != nil {
 		t.Fatal(err)
 	}
