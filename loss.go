@@ -267,8 +267,8 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 // Classes are the classes of rows of probabilities or of one-hot rows, [OneHot]'s inverse, told as
 // by [Accuracy]. A row with a NaN is of class −1, and a nil matrix has no rows.
 func Classes(p mat.Matrix) []int {
-	m, err := door("Classes").view("p", p, -1, -1)
-	if err != nil {
+	var m matrix
+	if door("Classes").view(&m, "p", p, -1, -1) != nil {
 		return nil
 	}
 	labels := make([]int, m.Rows)
@@ -284,11 +284,8 @@ func Classes(p mat.Matrix) []int {
 // N/(k·its samples), as scikit-learn's "balanced". Targets are classes as for [Accuracy].
 func BalancedWeights(y mat.Matrix) ([]float64, error) {
 	const where = door("BalancedWeights")
-	m, err := where.viewFinite("y", y, -1, -1)
-	if err == nil {
-		err = checkClass(where, "y", m)
-	}
-	if err != nil {
+	var m matrix
+	if err := cmp.Or(where.viewFinite(&m, "y", y, -1, -1), checkClass(where, "y", m)); err != nil {
 		return nil, err
 	}
 	labels, counts := Classes(y), map[int]float64{}
@@ -352,8 +349,8 @@ type ClassScore struct {
 // ClassScores are the scores of each class, from a matrix of counts as [ConfusionMatrix] makes it.
 func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
 	const where = door("ClassScores")
-	m, err := where.view("confusion", confusion, -1, -1)
-	if err != nil {
+	var m matrix
+	if err := where.view(&m, "confusion", confusion, -1, -1); err != nil {
 		return nil, err
 	}
 	if m.Rows != m.Cols {
@@ -432,10 +429,9 @@ func columnR2(p, y []float64) float64 {
 }
 
 func checkMetric(where door, predicted, actual mat.Matrix) (p, y matrix, err error) {
-	if p, err = where.viewFinite("predicted", predicted, -1, -1); err != nil {
-		return p, y, err
+	if err = where.viewFinite(&p, "predicted", predicted, -1, -1); err == nil {
+		err = where.viewFinite(&y, "actual", actual, p.Rows, p.Cols)
 	}
-	y, err = where.viewFinite("actual", actual, p.Rows, p.Cols)
 	return p, y, err
 }
 

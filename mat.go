@@ -47,7 +47,7 @@ func columnOf(m matrix, j int) []float64 {
 }
 
 // copyRows copies src to dst, of the same shape.
-func copyRows(dst, src matrix) {
+func copyRows(dst, src *matrix) {
 	for i := range dst.Rows {
 		copy(dst.Row(i), src.Row(i))
 	}
@@ -116,7 +116,7 @@ func (b *batch) show(m *matrix) *buffer {
 		b.copied = newBuffer(m.Rows, m.Cols)
 	}
 	b.copied.resize(m.Rows)
-	copyRows(b.copied.matrix, *m)
+	copyRows(&b.copied.matrix, m)
 	return b.copied
 }
 
@@ -220,46 +220,52 @@ func (d door) wrap(err error) error {
 	return d.errorf("%w", err)
 }
 
-// view views m without copying where its layout is known, and copies it otherwise. Rows or cols
-// below zero accept any number.
-func (d door) view(name string, m mat.Matrix, rows, cols int) (matrix, error) {
+// view makes v a view of m, without copying where its layout is known, and of a copy otherwise. Rows
+// or cols below zero accept any number.
+func (d door) view(v *matrix, name string, m mat.Matrix, rows, cols int) error {
 	if isNil(m) {
-		return matrix{}, d.errorf("%s is nil, want a matrix", name)
+		return d.errorf("%s is nil, want a matrix", name)
 	}
 	r, c := m.Dims()
 	if r <= 0 || c <= 0 || rows >= 0 && r != rows || cols >= 0 && c != cols {
-		return matrix{}, &ShapeError{string(d), name, r, c, rows, cols}
+		return &ShapeError{string(d), name, r, c, rows, cols}
 	}
 	switch m := m.(type) {
+	case *mat.Dense:
+		*v = viewOf(m)
+		return nil
 	case mat.RawMatrixer:
-		if raw := m.RawMatrix(); raw.Rows == r && raw.Cols == c { // not a type that embeds another matrix
-			return matrix(raw), nil
+		if *v = matrix(m.RawMatrix()); v.Rows == r && v.Cols == c { // not a type that embeds another matrix
+			return nil
 		}
 	case mat.RawVectorer:
 		if raw := m.RawVector(); raw.N == r && c == 1 {
-			return matrix{Rows: r, Cols: 1, Stride: raw.Inc, Data: raw.Data}, nil
+			*v = matrix{Rows: r, Cols: 1, Stride: raw.Inc, Data: raw.Data}
+			return nil
 		}
 	}
-	own := mat.NewDense(r, c, nil)
+	*v = matrixOf(make([]float64, r*c), r, c)
 	for i := range r {
 		for j := range c {
-			own.Set(i, j, m.At(i, j))
+			v.Row(i)[j] = m.At(i, j)
 		}
 	}
-	return viewOf(own), nil
+	return nil
 }
 
 // viewFinite is view of a matrix without NaN and infinities.
-func (d door) viewFinite(name string, m mat.Matrix, rows, cols int) (matrix, error) {
-	v, err := d.view(name, m, rows, cols)
-	if err != nil {
-		return v, err
+func (d door) viewFinite(v *matrix, name string, m mat.Matrix, rows, cols int) error {
+	if err := d.view(v, name, m, rows, cols); err != nil {
+		return err
 	}
-	return v, d.checkFinite(name, v)
+	return d.checkFinite(name, v)
 }
 
 // checkFinite returns an error if an element of m is NaN or infinite.
-func (d door) checkFinite(name string, m matrix) error {
+func (d door) checkFinite(name string, m *matrix) error {
+	if m.Stride == m.Cols && kernel.Finite(m.Data[:m.Rows*m.Cols]) {
+		return nil
+	}
 	for i := range m.Rows {
 		if kernel.Finite(m.Row(i)) {
 			continue
@@ -273,20 +279,21 @@ func (d door) checkFinite(name string, m matrix) error {
 	return nil
 }
 
-// checkWeights views the weights of so many samples as a column. There may be none, and all may be 0.
-func (d door) checkWeights(name string, w []float64, rows int) (matrix, error) {
+// viewWeights views the weights of so many samples as a column. There may be none, and all may be 0.
+func (d door) viewWeights(v *matrix, name string, w []float64, rows int) error {
 	if w == nil {
-		return matrix{}, nil
+		return nil
 	}
 	if len(w) != rows {
-		return matrix{}, &ShapeError{string(d), name, len(w), 1, rows, 1}
+		return &ShapeError{string(d), name, len(w), 1, rows, 1}
 	}
 	for i, v := range w {
 		if !isFinite(v) || v < 0 {
-			return matrix{}, &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
+			return &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
 		}
 	}
-	return matrixOf(w, rows, 1), nil
+	*v = matrixOf(w, rows, 1)
+	return nil
 }
 
 // isNil reports whether v is nil or holds a nil pointer.

@@ -142,6 +142,7 @@ type Network struct {
 	shape      Shape     // of all layers
 	place      Place     // of all layers: where the parameters and statistics are
 	slots      []slot    // the layers in their places
+	width      int       // outputs of the widest layer
 	params     []float64 // of all layers, one behind the other
 	statistics []float64
 
@@ -197,6 +198,9 @@ func (n *Network) bind(params, statistics []float64) {
 	n.params, n.statistics = params[:p:p], statistics[:s:s]
 	n.place.Params, n.place.Statistics = views(n.shape.Params, n.params), views(n.shape.Statistics, n.statistics)
 	n.slots = n.layers.slots(n.place)
+	for _, s := range n.slots {
+		n.width = max(n.width, s.shape.Outputs)
+	}
 }
 
 // Slice is layers lo to hi, hi not included, as a network of its own: an encoder, a head, what a
@@ -443,7 +447,7 @@ func (n *Network) newPass(at Place) *pass {
 
 func (n *Network) newInference(rows int) *pass {
 	at := n.place
-	at.Rows, at.turns = rows, &turns{size: rows * n.width()}
+	at.Rows, at.turns = rows, &turns{size: rows * n.width}
 	return n.newPass(at)
 }
 
@@ -567,15 +571,7 @@ func (p *pass) backward() (dx *mat.Dense) {
 
 // inferenceRows is how many of so many samples are predicted at a time, so that the memory of a
 // prediction stays small and close to the processor, and of wide layers below some 256 MB.
-func (n *Network) inferenceRows(rows int) int { return max(1, min(rows, 256, 1<<24/n.width())) }
-
-// width is the number of units of the widest layer.
-func (n *Network) width() (width int) {
-	for _, s := range n.slots {
-		width = max(width, s.shape.Outputs)
-	}
-	return width
-}
+func (n *Network) inferenceRows(rows int) int { return max(1, min(rows, 256, 1<<24/n.width)) }
 
 // Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
 // in memory of the caller's own. It is inference: dropout is inactive, batch norm uses its running
@@ -600,18 +596,14 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	if err := n.checkMade(); err != nil {
 		return where.wrap(err)
 	}
-	xm, err := where.viewFinite("x", x, -1, n.place.Inputs)
-	if err != nil {
+	var xm, out matrix
+	if err := where.viewFinite(&xm, "x", x, -1, n.place.Inputs); err != nil {
 		return err
 	}
-	if dst == nil {
-		return where.errorf("dst is nil, want a matrix")
-	}
-	if dst.IsEmpty() {
+	if dst != nil && dst.IsEmpty() {
 		dst.ReuseAs(xm.Rows, n.shape.Outputs)
 	}
-	out, err := where.view("dst", dst, xm.Rows, n.shape.Outputs)
-	if err != nil {
+	if err := where.view(&out, "dst", dst, xm.Rows, n.shape.Outputs); err != nil {
 		return err
 	}
 	if kernel.Overlap(out.Data, n.params) {
@@ -619,7 +611,7 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	}
 	if kernel.Overlap(out.Data, xm.Data) {
 		own := newBuffer(xm.Rows, xm.Cols)
-		copyRows(own.matrix, xm)
+		copyRows(&own.matrix, &xm)
 		xm = own.matrix
 	}
 	step := n.inferenceRows(xm.Rows)
@@ -627,10 +619,10 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	defer n.inference.Put(p)
 	for lo := 0; lo < xm.Rows; lo += step {
 		hi := min(lo+step, xm.Rows)
-		part := xm.Slice(lo, hi)
-		copyRows(out.Slice(lo, hi), *p.forward(&part))
+		part, result := xm.Slice(lo, hi), out.Slice(lo, hi)
+		copyRows(&result, p.forward(&part))
 	}
-	return where.checkFinite("output", out)
+	return where.checkFinite("output", &out)
 }
 
 // checkMade returns an error if New has not made the network.
@@ -678,13 +670,13 @@ func (d Data) Split(share float64, seed uint64) (rest, held Data, err error) {
 // view views the samples, X by its name, as "Validation.X". Numbers of columns below 0 accept any.
 func (d Data) view(where door, x string, inputs, outputs int) (s dataset.Samples, err error) {
 	y, weights := names(x)
-	if s.X, err = where.viewFinite(x, d.X, -1, inputs); err != nil {
+	if err = where.viewFinite(&s.X, x, d.X, -1, inputs); err != nil {
 		return s, err
 	}
-	if s.Y, err = where.viewFinite(y, d.Y, s.X.Rows, outputs); err != nil {
+	if err = where.viewFinite(&s.Y, y, d.Y, s.X.Rows, outputs); err != nil {
 		return s, err
 	}
-	s.Weights, err = where.checkWeights(weights, d.SampleWeights, s.X.Rows)
+	err = where.viewWeights(&s.Weights, weights, d.SampleWeights, s.X.Rows)
 	return s, err
 }
 

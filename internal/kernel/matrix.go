@@ -11,17 +11,17 @@ type Matrix struct {
 }
 
 // Row returns row i of m.
-func (m Matrix) Row(i int) []float64 {
+func (m *Matrix) Row(i int) []float64 {
 	return m.Data[i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
 }
 
 // Slice returns rows lo to hi of m, hi not included, which share its memory.
-func (m Matrix) Slice(lo, hi int) Matrix {
+func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
 // Columns returns columns lo to hi of m, hi not included, which share its memory.
-func (m Matrix) Columns(lo, hi int) Matrix {
+func (m *Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
 }
 

@@ -14,14 +14,14 @@ import (
 // A Line shows how a training goes. A nil Line shows nothing. What the writer says is not listened
 // to: training is worth more than a line of it.
 type Line struct {
-	w        io.Writer
-	live     bool // w is a terminal: one line is written over and over
-	first    int  // the epoch that this training begins with
-	epochs   int
-	start    time.Time
-	shown    time.Time // when the live line was last written
-	last     string    // the last finished epoch
-	kept     string    // which epoch's parameters the network has in the end, if that was chosen
+	w      io.Writer
+	live   bool // w is a terminal: one line is written over and over
+	first  int  // the epoch that this training begins with
+	epochs int
+	start  time.Time
+	shown  time.Time // when the live line was last written
+	last   string    // the last finished epoch
+	kept   string    // which epoch's parameters the network has in the end, if that was chosen
 }
 
 // New returns the line of a training that begins now, with epoch first of so many; nil if w is nil.
