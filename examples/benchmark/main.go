@@ -1,6 +1,6 @@
 // Command benchmark measures the library, and beside it NumPy and PyTorch where they are installed,
-// on the same data, initial weights and batches; the activations, layers, losses and optimizers
-// that a network may have also beside PyTorch in float32.
+// on the same data, initial weights and batches: large networks, small ones, and one with every
+// activation, layer, loss and optimizer that a network may have.
 //
 //	go run ./examples/benchmark
 //	go run ./examples/benchmark -python /usr/bin/python3 -rounds 20
@@ -210,42 +210,40 @@ func (b *bench) print(w io.Writer, command string, rounds int) {
 	for _, p := range b.peers {
 		versions = append(versions, p.Version)
 	}
-	fmt.Fprintf(w, "%s, %s/%s; %s; float64, one thread each, minimum of %d rounds: `%s`\n\n",
+	fmt.Fprintf(w, "%s, %s/%s; %s; one thread each, minimum of %d rounds, peers in multiples of our time: `%s`\n\n",
 		processor(), runtime.GOOS, runtime.GOARCH, strings.Join(versions, ", "), rounds, command)
 	for _, line := range b.absent {
 		fmt.Fprintf(w, "%s\n\n", line)
 	}
-	b.printTable(w, "workload", func(r *row) bool { return r.Modules == "" })
+	b.printTable(w, "network", func(r *row) bool { return r.Modules == "" && !r.Small })
+	b.printTable(w, "small network", func(r *row) bool { return r.Small })
 	b.printTable(w, "option, 784-256-256-10: an epoch", func(r *row) bool { return r.Modules != "" })
 	b.printWorkers(w)
 }
 
-// printTable writes the rows that belong to it, if there are any, beside those who take part.
+// printTable writes the rows that belong to it, if there are any: our time, and how many times as
+// long those take who take part.
 func (b *bench) printTable(w io.Writer, title string, belongs func(r *row) bool) {
-	header, rule, ratios := "| "+title+" | ours |", "| --- | --- |", ""
+	header, headed := fmt.Sprintf("\n| %s | ours |", title), false
 	for _, r := range b.rows {
 		if !belongs(r) {
 			continue
 		}
 		line := fmt.Sprintf("| %s | %s |", r.Title, r.time(r.ours))
-		quotients := ""
+		columns := 2
 		for i, p := range b.peers {
 			if !p.takes(r.workload) {
 				continue
 			}
-			line += fmt.Sprintf(" %s |", r.time(r.peers[i]))
-			quotients += fmt.Sprintf(" %.3g |", r.peers[i].Seconds/r.ours.Seconds)
-			if header != "" {
-				header += " " + p.Name + " |"
-				ratios += " " + p.Name + " / ours |"
-				rule += " --- | --- |"
-			}
+			line += fmt.Sprintf(" %.3g × |", r.peers[i].Seconds/r.ours.Seconds)
+			header += fmt.Sprintf(" %s |", p.Name)
+			columns++
 		}
-		if header != "" {
-			fmt.Fprintf(w, "\n%s%s\n%s\n", header, ratios, rule)
-			header = ""
+		if !headed {
+			fmt.Fprintf(w, "%s\n|%s\n", header, strings.Repeat(" --- |", columns))
 		}
-		fmt.Fprintln(w, line+quotients)
+		headed = true
+		fmt.Fprintln(w, line)
 	}
 }
 

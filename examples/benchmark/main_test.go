@@ -13,9 +13,11 @@ import (
 // tiny has every kind of workload.
 func tiny() []*workload {
 	return []*workload{
-		{Name: "xor", Title: "full batch", Inputs: 2, Layers: sigmoids(4, 1), Rows: 4, Batch: 4, Epochs: 50, Rate: 1, Draw: xor},
+		{Name: "xor", Title: "full batch", Inputs: 2, Layers: dense(backprop.Sigmoid, backprop.Sigmoid, 4, 1), Rows: 4, Batch: 4, Epochs: 50, Rate: 1, Draw: xor},
 		{Name: "adam", Title: "short last batch", Inputs: 5, Layers: classifier(backprop.ReLU, 0, 8, 7), Rows: 70, Batch: 32, Epochs: 4, Rate: 1e-2, Adam: true, Draw: clusters},
 		{Name: "deep", Title: "tanh", Inputs: 8, Layers: classifier(backprop.Tanh, backprop.Orthogonal, 8, 8, 8), Rows: 64, Batch: 16, Epochs: 3, Rate: 1e-2, Draw: clusters, Workers: true},
+		{Name: "waves", Title: "waves", Small: true, Inputs: 3, Layers: dense(backprop.Tanh, nil, 5, 2), Rows: 9, Batch: 9, Epochs: 5, Rate: 1e-2, Draw: waves},
+		{Name: "small", Title: "small", Small: true, Inputs: 3, Layers: dense(backprop.Tanh, nil, 5, 2), Rows: 1, Batch: 1, Calls: 2, Draw: waves},
 		{Name: "forward", Title: "forward", Inputs: 6, Layers: classifier(backprop.ReLU, 0, 9), Rows: 3, Batch: 3, Calls: 2, Draw: clusters},
 		{Name: "option", Title: "option", Inputs: 6, Layers: append([]backprop.Layer{backprop.Standardize{}}, classifier(backprop.GELU, 0, 9)...), Rows: 70,
 			Batch: 32, Epochs: 2, Rate: 1e-2, Draw: clusters, Config: backprop.TrainConfig{Optimizer: &backprop.RMSProp{}, ClipValue: 0.01},
@@ -44,7 +46,7 @@ func measured(t *testing.T, python string) (b *bench, table string) {
 
 func TestOurSideNeedsNoPeer(t *testing.T) {
 	b, table := measured(t, "no-such-python")
-	for _, want := range []string{"\nNumPy is left out: ", "\nPyTorch is left out: ", "\n| workload | ours |\n", "\n| short last batch | "} {
+	for _, want := range []string{"\nNumPy is left out: ", "\nPyTorch is left out: ", "\n| network | ours |\n", "\n| short last batch | "} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, table)
 		}
@@ -70,7 +72,7 @@ func TestPeersEndOnTheSameLoss(t *testing.T) {
 		t.Skip("there is no python3 with NumPy")
 	}
 	b, table := measured(t, python)
-	if !strings.Contains(table, "| NumPy / ours |") {
+	if !strings.Contains(table, "| ours | NumPy |") {
 		t.Errorf("the table lacks NumPy:\n%s", table)
 	}
 	b.rows[0].peers[0].Last *= 1 + 1e-8

@@ -63,14 +63,8 @@ func startPeer(python, dir, name, module string) (*peer, error) {
 	return p, nil
 }
 
-// takes reports whether the peer takes part in a workload: options are PyTorch's alone, and nothing
-// else is measured in float32.
-func (p *peer) takes(w *workload) bool {
-	if w.Modules == "" {
-		return p.module != "float32"
-	}
-	return p.module != "numpy"
-}
+// takes reports whether the peer takes part in a workload: options are PyTorch's alone.
+func (p *peer) takes(w *workload) bool { return w.Modules == "" || p.module != "numpy" }
 
 // tolerance is by how much its losses may differ, relatively. Dropout draws other numbers there,
 // and clipping adds 1e-6 to the norm.

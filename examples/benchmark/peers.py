@@ -58,6 +58,10 @@ class Workload:
 # ─── NumPy ───────────────────────────────────────────────────────────────────
 
 
+def identity(z):
+    pass
+
+
 def relu(z):
     np.maximum(z, 0, out=z)
 
@@ -79,6 +83,10 @@ def softmax(z):
     z /= z.sum(axis=1, keepdims=True)
 
 
+def identity_backward(da, a, t):
+    pass
+
+
 def relu_backward(da, a, t):
     da *= a > 0
 
@@ -95,8 +103,8 @@ def tanh_backward(da, a, t):
     da *= t
 
 
-FORWARD = {"ReLU": relu, "Sigmoid": sigmoid, "Tanh": tanh, "Softmax": softmax}
-BACKWARD = {"ReLU": relu_backward, "Sigmoid": sigmoid_backward, "Tanh": tanh_backward}
+FORWARD = {"Identity": identity, "ReLU": relu, "Sigmoid": sigmoid, "Tanh": tanh, "Softmax": softmax}
+BACKWARD = {"Identity": identity_backward, "ReLU": relu_backward, "Sigmoid": sigmoid_backward, "Tanh": tanh_backward}
 
 
 def mse(a, y, da):
@@ -253,8 +261,7 @@ class PyTorch:
         torch, modules, fan_in = self.torch, [], w.inputs
         for units, f in zip(w.units, w.activations):
             modules.append(torch.nn.Linear(fan_in, units))
-            modules.append({"ReLU": torch.nn.ReLU, "Sigmoid": torch.nn.Sigmoid, "Tanh": torch.nn.Tanh,
-                            "Softmax": lambda: torch.nn.Softmax(dim=1)}[f]())
+            modules.append(torch.nn.Softmax(dim=1) if f == "Softmax" else getattr(torch.nn, f)())
             fan_in = units
         if w.loss == "CrossEntropy" and w.epochs:  # takes z
             modules.pop()
@@ -318,7 +325,7 @@ class PyTorch:
         return time.perf_counter() - start, losses
 
     def predict(self, w):
-        torch, net, x = self.torch, self.network(w).eval(), self.torch.from_numpy(w.x)
+        torch, net, x = self.torch, self.network(w).eval(), self.torch.from_numpy(w.x).to(self.dtype)
         with torch.inference_mode():
             start = time.perf_counter()
             for _ in range(w.calls):
@@ -348,7 +355,11 @@ def main():
                 answer = {"seconds": seconds, "first": losses[0], "last": losses[-1]}
             else:
                 seconds, p = side.predict(w)
-                answer = {"seconds": seconds, "last": -np.log(p[np.arange(w.rows), w.labels]).mean()}
+                if w.loss == "MSE":
+                    last = np.square(p - w.y).mean()
+                else:
+                    last = -np.log(p[np.arange(w.rows), w.labels]).mean()
+                answer = {"seconds": seconds, "last": float(last)}
             gc.collect()
         print(json.dumps(answer), flush=True)
 

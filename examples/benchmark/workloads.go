@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -28,6 +30,7 @@ type workload struct {
 	Rate    float64                             // η
 	Adam    bool                                // else gradient descent
 	Draw    func(w *workload) (x, y *mat.Dense) // the data
+	Small   bool                                // of the table of small networks
 	Workers bool                                // also measured with two workers
 
 	// Of an option.
@@ -43,10 +46,6 @@ type workload struct {
 // The workloads, in the order of the tables.
 var workloads = append([]*workload{
 	{
-		Name: "xor", Title: "XOR 2-4-1, full batch, gradient descent: an epoch",
-		Inputs: 2, Layers: sigmoids(4, 1), Rows: 4, Batch: 4, Epochs: 4000, Rate: 1, Draw: xor,
-	},
-	{
 		Name: "digits", Title: "1797×64, 64-64(ReLU)-10, batch 32, Adam: an epoch",
 		Inputs: 64, Layers: classifier(backprop.ReLU, 0, 64), Rows: 1797, Batch: 32, Epochs: 10, Rate: 1e-3, Adam: true, Draw: clusters,
 	},
@@ -58,6 +57,7 @@ var workloads = append([]*workload{
 	{
 		Name: "mnist-adam", Title: "the same, Adam: an epoch",
 		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 12800, Batch: 64, Epochs: 2, Rate: 1e-4, Adam: true, Draw: clusters,
+		Workers: true,
 	},
 	{
 		Name: "wide", Title: "2048×512, 512-1024-1024(ReLU)-10, batch 256, gradient descent: an epoch",
@@ -69,19 +69,46 @@ var workloads = append([]*workload{
 		Inputs: 64, Layers: classifier(backprop.Tanh, backprop.Orthogonal, repeat(64, 100)...), Rows: 1024, Batch: 32, Epochs: 10, Rate: 1e-2, Draw: clusters,
 	},
 	{
-		Name: "one", Title: "forward of 1 sample, 784-128(ReLU)-10",
-		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1, Batch: 1, Calls: 3000, Draw: clusters,
+		Name: "deeper", Title: "the same, 1000 hidden layers: an epoch",
+		Inputs: 64, Layers: classifier(backprop.Tanh, backprop.Orthogonal, repeat(64, 1000)...), Rows: 1024, Batch: 32, Epochs: 2, Rate: 1e-2, Draw: clusters,
 	},
 	{
-		Name: "thousand", Title: "forward of 1000 samples, 784-128(ReLU)-10",
+		Name: "thousand", Title: "784-128(ReLU)-10, forward of 1000 samples",
 		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1000, Batch: 1000, Calls: 10, Draw: clusters,
+	},
+	{
+		Name: "xor", Title: "XOR 2-4-1, gradient descent: an epoch", Small: true,
+		Inputs: 2, Layers: dense(backprop.Sigmoid, backprop.Sigmoid, 4, 1), Rows: 4, Batch: 4, Epochs: 4000, Rate: 1, Draw: xor,
+	},
+	{
+		Name: "gradient", Title: "24-8(tanh)-2, all of 200 samples, gradient descent: an epoch", Small: true,
+		Inputs: 24, Layers: dense(backprop.Tanh, nil, 8, 2), Rows: 200, Batch: 200, Epochs: 1000, Rate: 1e-2, Draw: waves,
+	},
+	{
+		Name: "batch", Title: "4-32-16(tanh)-4, all of 10,000 samples, Adam: an epoch", Small: true,
+		Inputs: 4, Layers: dense(backprop.Tanh, nil, 32, 16, 4), Rows: 10000, Batch: 10000, Epochs: 20, Rate: 1e-3, Adam: true, Draw: waves,
+		Workers: true,
+	},
+	{
+		Name: "two", Title: "2-8(tanh)-1, forward of 1 sample", Small: true,
+		Inputs: 2, Layers: dense(backprop.Tanh, nil, 8, 1), Rows: 1, Batch: 1, Calls: 3000, Draw: waves,
+	},
+	{
+		Name: "sixteen", Title: "16-64-64(tanh)-1, forward of 1 sample", Small: true,
+		Inputs: 16, Layers: dense(backprop.Tanh, nil, 64, 64, 1), Rows: 1, Batch: 1, Calls: 3000, Draw: waves,
+	},
+	{
+		Name: "one", Title: "784-128(ReLU)-10, forward of 1 sample", Small: true,
+		Inputs: 784, Layers: classifier(backprop.ReLU, 0, 128), Rows: 1, Batch: 1, Calls: 3000, Draw: clusters,
 	},
 }, options()...)
 
-func sigmoids(units ...int) (layers []backprop.Layer) {
+// dense has the given numbers of units, the last ones being the outputs.
+func dense(hidden, output backprop.Activation, units ...int) (layers []backprop.Layer) {
 	for _, n := range units {
-		layers = append(layers, backprop.Dense{Units: n, Activation: backprop.Sigmoid})
+		layers = append(layers, backprop.Dense{Units: n, Activation: hidden})
 	}
+	layers[len(layers)-1] = backprop.Dense{Units: units[len(units)-1], Activation: output}
 	return layers
 }
 
@@ -120,6 +147,15 @@ func clusters(w *workload) (x, y *mat.Dense) {
 			row[j] = c + 0.5*rng.NormFloat64()
 		}
 	}
+	return x, y
+}
+
+// waves are normal inputs and the sines of their sums, one output shifted against the next.
+func waves(w *workload) (x, y *mat.Dense) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, y = mat.NewDense(w.Rows, w.Inputs, nil), mat.NewDense(w.Rows, w.Layers[len(w.Layers)-1].(backprop.Dense).Units, nil)
+	x.Apply(func(i, j int, v float64) float64 { return rng.NormFloat64() }, x)
+	y.Apply(func(i, j int, v float64) float64 { return math.Sin(mat.Sum(x.RowView(i)) + float64(j)) }, y)
 	return x, y
 }
 
@@ -237,7 +273,7 @@ func (w *workload) save(dir string) (json.RawMessage, error) {
 	var activations []string
 	for _, l := range w.Layers {
 		if l, ok := l.(backprop.Dense); ok && w.Modules == "" {
-			units, activations = append(units, l.Units), append(activations, l.Activation.String())
+			units, activations = append(units, l.Units), append(activations, fmt.Sprint(cmp.Or(l.Activation, backprop.Identity)))
 		}
 	}
 	return json.Marshal(map[string]any{
