@@ -683,27 +683,30 @@ func TestPenaltiesAndClippingByHand(t *testing.T) {
 
 // ─── The README ──────────────────────────────────────────────────────────────────
 
-// Its program is examples/xor, whose output that example's own test compares.
-func TestREADMEShowsTheXORExampleAndItsOutput(t *testing.T) {
-	readme := read(t, "README.md")
-	blocks := regexp.MustCompile("(?s)```(\\w*)\n(.*?)```").FindAllStringSubmatch(readme, -1)
-	programs := 0
+// Its programs are the hearts of examples, whose output the examples' own tests compare.
+func TestREADMEShowsExamplesAndTheirOutput(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```(\\w*)\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1)
+	examples := []string{"iris", "xor"}
 	for i, b := range blocks {
 		if b[1] != "go" {
 			continue
 		}
-		programs++
-		if b[2] != read(t, "examples/xor/main.go") {
-			t.Errorf("block %d is not examples/xor/main.go", i)
+		if len(examples) == 0 {
+			t.Fatalf("block %d is one program too many", i)
 		}
-		_, output, _ := strings.Cut(read(t, "examples/xor/main_test.go"), "// Output:\n")
+		path := "examples/" + examples[0] + "/main"
+		if !strings.Contains(read(t, path+".go"), b[2]) {
+			t.Errorf("block %d is not in %s.go", i, path)
+		}
+		_, output, _ := strings.Cut(read(t, path+"_test.go"), "// Output:\n")
 		output = strings.TrimSuffix(strings.ReplaceAll(output, "\t// ", ""), "}\n")
 		if shown := blocks[i+1][2]; shown != output {
 			t.Errorf("block %d is\n%s\nwant what the example prints:\n%s", i+1, shown, output)
 		}
+		examples = examples[1:]
 	}
-	if programs != 1 {
-		t.Errorf("%d programs, want 1", programs)
+	if len(examples) > 0 {
+		t.Errorf("%q are missing", examples)
 	}
 }
 
