@@ -597,7 +597,8 @@ func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
 // Adam follows running means of the gradients and of their squares, m ← β₁·m + (1−β₁)·g and
 // v ← β₂·v + (1−β₂)·g², and corrects both for their beginning at 0: in step t,
 // θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015). With
-// TrainConfig.WeightDecay it is AdamW (Loshchilov and Hutter 2019).
+// TrainConfig.WeightDecay it is AdamW (Loshchilov and Hutter 2019). t counts the steps of the
+// optimizer, also for layers that were frozen in some of them, where PyTorch counts each layer's.
 type Adam struct {
 	Beta1   float64 // β₁, in [0, 1); 0 means 0.9
 	Beta2   float64 // β₂, in [0, 1); 0 means 0.999
