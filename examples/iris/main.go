@@ -1,6 +1,6 @@
 // Command iris learns the species of irises from a CSV file:
 //
-//	go run ./examples/iris examples/iris/iris.csv
+//	cd examples/iris && go run .
 //
 // iris.csv is the "Iris" of the UCI Machine Learning Repository, by R. A. Fisher (1936),
 // https://archive.ics.uci.edu/dataset/53, licensed under CC BY 4.0
@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	data, species := read(os.Args[1])
+	data, species := read("iris.csv")
 	rest, test, err := data.Split(0.2, 0) // a fifth is for judging,
 	check(err)
 	training, validation, err := rest.Split(0.2, 0) // a fifth of the rest for stopping in time

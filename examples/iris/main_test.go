@@ -3,7 +3,6 @@ package main
 import "os"
 
 func Example() {
-	os.Args = []string{"iris", "iris.csv"}
 	defer os.Remove("iris.safetensors")
 	main()
 	// Output:
