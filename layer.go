@@ -901,7 +901,7 @@ func (s *slot) stages() chain {
 	return append(chain{g}, inner[end:]...)
 }
 
-// An Initializer says how// An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the
+// An Initializer says how a dense layer's weights are drawn. Biases begin at zero. Fan-in is the
 // layer's number of inputs, fan-out its number of units.
 type Initializer uint8
 
