@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+
+	"example.com/backprop"
+	"example.com/backprop/examples/table/columns"
+)
+
+// layers adds what computes the layers for x, and returns the name of the result.
+func (g *graph) layers(x string, layers []backprop.Layer) (string, error) {
+	for i, l := range layers {
+		var err error
+		if x, err = g.layer(x, l); err != nil {
+			return "", fmt.Errorf("layer %d: %w", i, err)
+		}
+	}
+	return x, nil
+}
+
+func (g *graph) layer(x string, l backprop.Layer) (string, error) {
+	switch l := l.(type) {
+	case backprop.Dense: // z = W·x + b
+		in := []string{x, g.next(&g.params)}
+		if !l.NoBias {
+			in = append(in, g.next(&g.params))
+		}
+		return g.activation(g.node("Gemm", message(1, "transB", 3, 1, 20, 2), in...), l.Activation)
+	case backprop.BatchNorm: // z = (x−μ)·γ/√(σ²+ε) + β; the operator for it has its ε in float
+		gamma, beta, mean, variance := g.next(&g.params), g.next(&g.params), g.next(&g.statistics), g.next(&g.statistics)
+		gain := g.op("Div", gamma, g.op("Sqrt", g.op("Add", variance, g.scalar(cmp.Or(l.Epsilon, 1e-5)))))
+		return g.activation(g.op("Add", g.op("Mul", g.op("Sub", x, mean), gain), beta), l.Activation)
+	case backprop.Standardize: // a = (x−μ)/σ
+		mean, variance := g.next(&g.statistics), g.next(&g.statistics)
+		return g.op("Div", g.op("Sub", x, mean), g.op("Sqrt", variance)), nil
+	case backprop.Unstandardize: // a = x·σ + μ
+		mean, variance := g.next(&g.statistics), g.next(&g.statistics)
+		return g.op("Add", g.op("Mul", x, g.op("Sqrt", variance)), mean), nil
+	case backprop.Activate:
+		return g.activation(x, l.F)
+	case backprop.Sequential:
+		return g.layers(x, l)
+	case backprop.Dropout, columns.Table: // a = x
+		return x, nil
+	}
+	return "", fmt.Errorf("a %T is not one of the library's layers; it has no ONNX until a case of it stands in layers.go", l)
+}
+
+// activation adds an activation of z. Most of ONNX's own have their parameter in float, or ONNX
+// Runtime has them in float, so that formulas stand for them in both types.
+func (g *graph) activation(z string, f backprop.Activation) (string, error) {
+	switch f {
+	case nil, backprop.Identity:
+		return z, nil
+	case backprop.Sigmoid, backprop.Tanh, backprop.Softmax:
+		return g.op(f.String(), z), nil
+	case backprop.ReLU:
+		return g.op("Relu", z), nil
+	case backprop.SiLU: // z/(1 + e⁻ᶻ); ONNX Runtime 1.27 turns z·σ(z) into what it has in float only
+		return g.op("Div", z, g.op("Add", g.scalar(1), g.op("Exp", g.op("Neg", z)))), nil
+	case backprop.GELU:
+		return g.gelu(z), nil
+	case backprop.SELU:
+		const lambda, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+		return g.op("Mul", g.scalar(lambda), g.elu(z, alpha)), nil
+	case backprop.Softplus:
+		return g.softplus(z), nil
+	}
+	switch f := f.(type) {
+	case backprop.ELU:
+		return g.elu(z, cmp.Or(f.Alpha, 1)), nil
+	case backprop.LeakyReLU: // max(0, z) + slope·min(0, z)
+		return g.op("Add", g.positive(z), g.op("Mul", g.scalar(cmp.Or(f.Slope, 0.01)), g.negative(z))), nil
+	}
+	return "", fmt.Errorf("%v, a %T, is not one of the library's activations; it has no ONNX until a case of it stands in layers.go", f, f)
+}
+
+func (g *graph) positive(z string) string { return g.op("Max", z, g.scalar(0)) }
+func (g *graph) negative(z string) string { return g.op("Min", z, g.scalar(0)) }
+
+// elu is max(0, z) + α·(e^min(0, z) − 1), without cancellation: eᶻ − 1 = 2t/(1−t), t = tanh(z/2).
+func (g *graph) elu(z string, alpha float64) string {
+	t := g.op("Tanh", g.op("Mul", g.scalar(0.5), g.negative(z)))
+	return g.op("Add", g.positive(z), g.op("Div", g.op("Mul", g.scalar(2*alpha), t), g.op("Sub", g.scalar(1), t)))
+}
+
+// softplus is max(0, z) + log(1+u), u = e^−|z|. With w, which is 1+u rounded, log(1+u) is
+// log(w) + (u − (w−1))/w to all digits.
+func (g *graph) softplus(z string) string {
+	u := g.op("Exp", g.op("Neg", g.op("Abs", z)))
+	w := g.op("Add", g.scalar(1), u)
+	rest := g.op("Div", g.op("Sub", u, g.op("Sub", w, g.scalar(1))), w)
+	return g.op("Add", g.positive(z), g.op("Add", g.op("Log", w), rest))
+}
+
+// gelu is z·½·(1 + erf(z/√2)). ONNX Runtime has erf in float only; in double it is
+// max(0, z) − s·Φ(−s) with s = min(|z|, 8.5), beyond which the product is below 1e-16. From −8.5 to
+// 8.5 Φ is a square wave of period 34 that the normal distribution blurs, Φ(−s) = ½ − Σ aₖ·sin(ωₖ·s)
+// for ωₖ = kπ/17, aₖ = 2/(kπ)·exp(−ωₖ²/2) and odd k, of which those from 49 on are below 1e-19.
+func (g *graph) gelu(z string) string {
+	if g.numbers == float {
+		erf := g.op("Erf", g.op("Mul", z, g.scalar(math.Sqrt2/2)))
+		return g.op("Mul", g.op("Mul", z, g.scalar(0.5)), g.op("Add", g.scalar(1), erf))
+	}
+	omega, amplitude := tensor{name: "gelu.omega", shape: []int{24}}, tensor{name: "gelu.amplitude", shape: []int{24}}
+	for k := 1.0; k < 49; k += 2 {
+		w := k * math.Pi / 17
+		omega.data, amplitude.data = append(omega.data, w), append(amplitude.data, 2/(k*math.Pi)*math.Exp(-w*w/2))
+	}
+	s := g.op("Min", g.op("Abs", z), g.scalar(8.5))
+	angles := g.node("Einsum", message(1, "equation", 4, "ij,k->ijk", 20, 3), s, g.constant(omega))
+	tail := g.op("Sub", g.scalar(0.5), g.op("MatMul", g.op("Sin", angles), g.constant(amplitude)))
+	return g.op("Sub", g.positive(z), g.op("Mul", s, tail))
+}
