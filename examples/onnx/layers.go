@@ -7,6 +7,7 @@ import (
 
 	"example.com/backprop"
 	"example.com/backprop/examples/table/columns"
+	"gonum.org/v1/gonum/integrate/quad"
 )
 
 // layers adds what computes the layers for x, and returns the name of the result.
@@ -48,18 +49,20 @@ func (g *graph) layer(x string, l backprop.Layer) (string, error) {
 	return "", fmt.Errorf("a %T is not one of the library's layers; it has no ONNX until a case of it stands in layers.go", l)
 }
 
-// activation adds an activation of z. Most of ONNX's own have their parameter in float, or ONNX
-// Runtime has them in float, so that formulas stand for them in both types.
+// activation adds an activation of z. Where ONNX or ONNX Runtime has the operator for float alone,
+// and where theirs loses the digits of small results, it is a formula.
 func (g *graph) activation(z string, f backprop.Activation) (string, error) {
 	switch f {
 	case nil, backprop.Identity:
 		return z, nil
-	case backprop.Sigmoid, backprop.Tanh, backprop.Softmax:
-		return g.op(f.String(), z), nil
 	case backprop.ReLU:
 		return g.op("Relu", z), nil
-	case backprop.SiLU: // z/(1 + e⁻ᶻ); ONNX Runtime 1.27 turns z·σ(z) into what it has in float only
-		return g.op("Div", z, g.op("Add", g.scalar(1), g.op("Exp", g.op("Neg", z)))), nil
+	case backprop.Tanh, backprop.Softmax:
+		return g.op(f.String(), z), nil
+	case backprop.Sigmoid:
+		return g.timesSigmoid(g.scalar(1), z), nil
+	case backprop.SiLU:
+		return g.timesSigmoid(z, z), nil
 	case backprop.GELU:
 		return g.gelu(z), nil
 	case backprop.SELU:
@@ -75,6 +78,11 @@ func (g *graph) activation(z string, f backprop.Activation) (string, error) {
 		return g.op("Add", g.positive(z), g.op("Mul", g.scalar(cmp.Or(f.Slope, 0.01)), g.negative(z))), nil
 	}
 	return "", fmt.Errorf("%v, a %T, is not one of the library's activations; it has no ONNX until a case of it stands in layers.go", f, f)
+}
+
+// timesSigmoid is v·σ(z) = v/(1 + e⁻ᶻ). ONNX Runtime's own σ(−40) is 0.
+func (g *graph) timesSigmoid(v, z string) string {
+	return g.op("Div", v, g.op("Add", g.scalar(1), g.op("Exp", g.op("Neg", z))))
 }
 
 func (g *graph) positive(z string) string { return g.op("Max", z, g.scalar(0)) }
@@ -95,22 +103,25 @@ func (g *graph) softplus(z string) string {
 	return g.op("Add", g.positive(z), g.op("Add", g.op("Log", w), rest))
 }
 
-// gelu is z·½·(1 + erf(z/√2)). ONNX Runtime has erf in float only; in double it is
-// max(0, z) − s·Φ(−s) with s = min(|z|, 8.5), beyond which the product is below 1e-16. From −8.5 to
-// 8.5 Φ is a square wave of period 34 that the normal distribution blurs, Φ(−s) = ½ − Σ aₖ·sin(ωₖ·s)
-// for ωₖ = kπ/17, aₖ = 2/(kπ)·exp(−ωₖ²/2) and odd k, of which those from 49 on are below 1e-19.
+// gelu is z·Φ(z) = max(0, z) − s·Φ(−s) with s = |z|, by erf in float. In double ONNX Runtime has
+// none, and so Φ(−s) = φ(s)·∫exp(−s·t − t²/2)dt from 0 to 9, beyond which there is 1e-18 of it, by a
+// Gauss-Legendre rule, exp(−s²/2)·Σ wₖ·exp(−s·tₖ). It adds nothing but positive numbers, and so is
+// as exact where it is small.
 func (g *graph) gelu(z string) string {
-	if g.numbers == float {
+	if g.numbers == float { // z·½·(1 + erf(z/√2))
 		erf := g.op("Erf", g.op("Mul", z, g.scalar(math.Sqrt2/2)))
 		return g.op("Mul", g.op("Mul", z, g.scalar(0.5)), g.op("Add", g.scalar(1), erf))
 	}
-	omega, amplitude := tensor{name: "gelu.omega", shape: []int{24}}, tensor{name: "gelu.amplitude", shape: []int{24}}
-	for k := 1.0; k < 49; k += 2 {
-		w := k * math.Pi / 17
-		omega.data, amplitude.data = append(omega.data, w), append(amplitude.data, 2/(k*math.Pi)*math.Exp(-w*w/2))
+	const points = 32
+	t, w := make([]float64, points), make([]float64, points)
+	quad.Legendre{}.FixedLocations(t, w, 0, 9)
+	for k := range t {
+		t[k], w[k] = -t[k], w[k]*math.Exp(-t[k]*t[k]/2)/math.Sqrt(2*math.Pi)
 	}
-	s := g.op("Min", g.op("Abs", z), g.scalar(8.5))
-	angles := g.node("Einsum", message(1, "equation", 4, "ij,k->ijk", 20, 3), s, g.constant(omega))
-	tail := g.op("Sub", g.scalar(0.5), g.op("MatMul", g.op("Sin", angles), g.constant(amplitude)))
+	locations, weights := g.constant(tensor{"gelu.locations", []int{points}, t}), g.constant(tensor{"gelu.weights", []int{points}, w})
+	s := g.op("Abs", z)
+	decay := g.op("Exp", g.node("Einsum", message(1, "equation", 4, "ij,k->ijk", 20, 3), s, locations)) // e^(−s·t)
+	density := g.op("Exp", g.op("Mul", g.scalar(-0.5), g.op("Mul", s, s)))                              // √(2π)·φ(s)
+	tail := g.op("Mul", density, g.op("MatMul", decay, weights))
 	return g.op("Sub", g.positive(z), g.op("Mul", s, tail))
 }

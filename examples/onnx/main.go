@@ -3,23 +3,21 @@
 //
 //	cd examples/onnx && go run . -model net.safetensors -out net.onnx [-float]
 //
-// The file takes an input x, N×inputs, to an output y, N×outputs, for any N. All numbers are of
-// type double, in which ONNX Runtime agrees with Predict to 1e-12 of the largest output, or with
-// -float of type float, in which it does to 1e-6 where float is enough for the data: inputs that
-// differ by less than a ten-millionth of themselves are one to it. Tensors have the names, and the
-// file has the metadata, of the network's own file, to which examples/table writes the columns.
+// The file takes an input x, N×inputs, to an output y, N×outputs, for any N. All its numbers are of
+// type double, and ONNX Runtime agrees with Predict to 1e-12 of the largest output. With -float they
+// are of type float, and it agrees to 1e-6 where float is enough for the data: inputs that differ by
+// less than a ten-millionth of themselves are the same to it. Tensors have the names that they have
+// in the network's own file, and the metadata are that file's, with the columns of examples/table.
 //
 // It is a module of its own, because its tests load ONNX Runtime.
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
-	"path/filepath"
 
 	"example.com/backprop"
 )
@@ -61,16 +59,13 @@ func convert(w io.Writer, model, out string, numbers numberType) error {
 
 // replace makes data the content of a file, which until then has what it had before.
 func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".writing-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+	part := path + ".part"
+	err := os.WriteFile(part, data, 0o666)
+	if err == nil {
+		err = os.Rename(part, path)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		os.Remove(part)
 	}
 	return err
 }

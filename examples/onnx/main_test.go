@@ -336,10 +336,13 @@ func TestTheCommandWritesTheFileWholeOrNotAtAll(t *testing.T) {
 	if err := convert(io.Discard, model, filepath.Join(dir, "none", "net.onnx"), double); err == nil {
 		t.Error("no error in a folder that is not there")
 	}
+	if err := convert(io.Discard, model, dir, double); err == nil {
+		t.Error("no error for a folder's name")
+	}
 	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%v, or the file has changed", err)
 	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+	if files, err := filepath.Glob(filepath.Join(filepath.Dir(dir), "*", "*")); err != nil || len(files) != 2 {
 		t.Errorf("%v, %v, want two files", files, err)
 	}
 }
