@@ -58,7 +58,7 @@ func encode(net *backprop.Network, numbers numberType) ([]byte, error) {
 		12, g.value("y", net.Outputs()),
 	)
 	file := []any{
-		1, 8, // ir_version; ONNX Runtime reads these versions since its own 1.12
+		1, 8, // ir_version, with opset 17 what ONNX 1.12 wrote
 		2, "backprop", // producer_name
 		7, message(append(fields, g.constants...)...), // graph
 		8, message(2, 17), // opset_import

@@ -10,6 +10,9 @@ import (
 	"gonum.org/v1/gonum/integrate/quad"
 )
 
+// remedy is that for a layer or an activation of somebody else's.
+const remedy = "it has no ONNX until a case of it stands in layers.go"
+
 // layers adds what computes the layers for x, and returns the name of the result.
 func (g *graph) layers(x string, layers []backprop.Layer) (string, error) {
 	for i, l := range layers {
@@ -28,7 +31,8 @@ func (g *graph) layer(x string, l backprop.Layer) (string, error) {
 		if !l.NoBias {
 			in = append(in, g.next(&g.params))
 		}
-		return g.activation(g.node("Gemm", message(1, "transB", 3, 1, 20, 2), in...), l.Activation)
+		transB := message(1, "transB", 3, 1, 20, 2) // 1, an INT
+		return g.activation(g.node("Gemm", transB, in...), l.Activation)
 	case backprop.BatchNorm: // z = (x−μ)·γ/√(σ²+ε) + β; the operator for it has its ε in float
 		gamma, beta, mean, variance := g.next(&g.params), g.next(&g.params), g.next(&g.statistics), g.next(&g.statistics)
 		gain := g.op("Div", gamma, g.op("Sqrt", g.op("Add", variance, g.scalar(cmp.Or(l.Epsilon, 1e-5)))))
@@ -46,7 +50,7 @@ func (g *graph) layer(x string, l backprop.Layer) (string, error) {
 	case backprop.Dropout, columns.Table: // a = x
 		return x, nil
 	}
-	return "", fmt.Errorf("a %T is not one of the library's layers; it has no ONNX until a case of it stands in layers.go", l)
+	return "", fmt.Errorf("a %T is not one of the library's layers; %s", l, remedy)
 }
 
 // activation adds an activation of z. Where ONNX or ONNX Runtime has the operator for float alone,
@@ -77,7 +81,7 @@ func (g *graph) activation(z string, f backprop.Activation) (string, error) {
 	case backprop.LeakyReLU: // max(0, z) + slope·min(0, z)
 		return g.op("Add", g.positive(z), g.op("Mul", g.scalar(cmp.Or(f.Slope, 0.01)), g.negative(z))), nil
 	}
-	return "", fmt.Errorf("%v, a %T, is not one of the library's activations; it has no ONNX until a case of it stands in layers.go", f, f)
+	return "", fmt.Errorf("%v, a %T, is not one of the library's activations; %s", f, f, remedy)
 }
 
 // timesSigmoid is v·σ(z) = v/(1 + e⁻ᶻ). ONNX Runtime's own σ(−40) is 0.
@@ -103,10 +107,10 @@ func (g *graph) softplus(z string) string {
 	return g.op("Add", g.positive(z), g.op("Add", g.op("Log", w), rest))
 }
 
-// gelu is z·Φ(z) = max(0, z) − s·Φ(−s) with s = |z|, by erf in float. In double ONNX Runtime has
-// none, and so Φ(−s) = φ(s)·∫exp(−s·t − t²/2)dt from 0 to 9, beyond which there is 1e-18 of it, by a
-// Gauss-Legendre rule, exp(−s²/2)·Σ wₖ·exp(−s·tₖ). It adds nothing but positive numbers, and so is
-// as exact where it is small.
+// gelu is z·Φ(z) = max(0, z) − s·Φ(−s) with s = |z|, from erf in float. ONNX Runtime has no erf in
+// double. There Φ(−s) = φ(s)·∫exp(−s·t − t²/2)dt over t > 0 (Mills' ratio), and the integral a sum
+// by the Gauss-Legendre rule up to 9, behind which 1e-18 of it remains. Its terms are all positive,
+// so that it is exact where it is small, too.
 func (g *graph) gelu(z string) string {
 	if g.numbers == float { // z·½·(1 + erf(z/√2))
 		erf := g.op("Erf", g.op("Mul", z, g.scalar(math.Sqrt2/2)))
@@ -118,10 +122,12 @@ func (g *graph) gelu(z string) string {
 	for k := range t {
 		t[k], w[k] = -t[k], w[k]*math.Exp(-t[k]*t[k]/2)/math.Sqrt(2*math.Pi)
 	}
-	locations, weights := g.constant(tensor{"gelu.locations", []int{points}, t}), g.constant(tensor{"gelu.weights", []int{points}, w})
+	locations := g.constant(tensor{"gelu.locations", []int{points}, t})
+	weights := g.constant(tensor{"gelu.weights", []int{points}, w})
 	s := g.op("Abs", z)
-	decay := g.op("Exp", g.node("Einsum", message(1, "equation", 4, "ij,k->ijk", 20, 3), s, locations)) // e^(−s·t)
-	density := g.op("Exp", g.op("Mul", g.scalar(-0.5), g.op("Mul", s, s)))                              // √(2π)·φ(s)
+	equation := message(1, "equation", 4, "ij,k->ijk", 20, 3)              // a STRING
+	decay := g.op("Exp", g.node("Einsum", equation, s, locations))         // exp(−s·t)
+	density := g.op("Exp", g.op("Mul", g.scalar(-0.5), g.op("Mul", s, s))) // φ(s)·√(2π)
 	tail := g.op("Mul", density, g.op("MatMul", decay, weights))
 	return g.op("Sub", g.positive(z), g.op("Mul", s, tail))
 }

@@ -3,11 +3,12 @@
 //
 //	cd examples/onnx && go run . -model net.safetensors -out net.onnx [-float]
 //
-// The file takes an input x, N×inputs, to an output y, N×outputs, for any N. All its numbers are of
-// type double, and ONNX Runtime agrees with Predict to 1e-12 of the largest output. With -float they
-// are of type float, and it agrees to 1e-6 where float is enough for the data: inputs that differ by
-// less than a ten-millionth of themselves are the same to it. Tensors have the names that they have
-// in the network's own file, and the metadata are that file's, with the columns of examples/table.
+// The file takes an input x, N×inputs, to an output y, N×outputs, for any N. All its numbers are
+// of type double, and ONNX Runtime, from 1.18 on, agrees with Predict to 1e-12 of the largest
+// output. With -float they are of type float, and it agrees to 1e-6, from 1.14 on, where float is
+// enough for the data: inputs that differ by less than a ten-millionth of themselves are the same
+// to it. Tensors have the names that they have in the network's own file, and the metadata are that
+// file's, with the columns of examples/table.
 //
 // It is a module of its own, because its tests load ONNX Runtime.
 package main

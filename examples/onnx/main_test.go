@@ -40,8 +40,9 @@ func networks() map[string][]backprop.Layer {
 		"nothing": {backprop.Activate{}},
 	}
 	for _, f := range []backprop.Activation{
-		backprop.Identity, backprop.Sigmoid, backprop.Tanh, backprop.ReLU, backprop.GELU, backprop.SiLU, backprop.SELU,
-		backprop.Softplus, backprop.Softmax, backprop.ELU{}, backprop.ELU{Alpha: 0.3}, backprop.LeakyReLU{}, backprop.LeakyReLU{Slope: -0.2},
+		backprop.Identity, backprop.Sigmoid, backprop.Tanh, backprop.ReLU, backprop.GELU, backprop.SiLU,
+		backprop.SELU, backprop.Softplus, backprop.Softmax, backprop.ELU{}, backprop.ELU{Alpha: 0.3},
+		backprop.LeakyReLU{}, backprop.LeakyReLU{Slope: -0.2},
 	} {
 		list[fmt.Sprint(f)] = []backprop.Layer{backprop.Activate{F: f}}
 		list[fmt.Sprint(f, " within")] = []backprop.Layer{
@@ -67,7 +68,8 @@ func trained(tb testing.TB, layers ...backprop.Layer) *backprop.Network {
 		tb.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	_, err = net.Train(context.Background(), normal(rng, 50, inputs, 3), normal(rng, 50, net.Outputs(), 7), backprop.TrainConfig{
+	x, y := normal(rng, 50, inputs, 3), normal(rng, 50, net.Outputs(), 7)
+	_, err = net.Train(context.Background(), x, y, backprop.TrainConfig{
 		Loss: backprop.MSE, LearningRate: 1e-3, Optimizer: &backprop.Adam{}, Epochs: 20, BatchSize: 10,
 	})
 	if err != nil {
@@ -136,7 +138,8 @@ func TestTheFileHasWhatOnnxProtoAsksFor(t *testing.T) {
 		value := graph.messages(t, field)[0]
 		matrix := value.messages(t, 2)[0].messages(t, 1)[0]
 		dims := matrix.messages(t, 2)[0].messages(t, 1)
-		if got := fmt.Sprintf("%s %d %s×%d", value.text(1), matrix[1][0], dims[0].text(2), dims[1][1][0]); got != want || len(dims) != 2 {
+		got := fmt.Sprintf("%s %d %s×%d", value.text(1), matrix[1][0], dims[0].text(2), dims[1][1][0])
+		if got != want || len(dims) != 2 {
 			t.Errorf("a graph from or to %s, want %s", got, want)
 		}
 	}

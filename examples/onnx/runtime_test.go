@@ -205,7 +205,8 @@ func compare[T float32 | float64](t *testing.T, net *backprop.Network, numbers n
 		}
 		var difference mat.Dense
 		difference.Sub(s.predict(t, x), want)
-		if largest := largestOf(&difference); largest > relative*largestOf(want)+absolute || math.IsNaN(mat.Sum(&difference)) {
+		largest := largestOf(&difference)
+		if !(largest <= relative*largestOf(want)+absolute) || math.IsNaN(mat.Sum(&difference)) {
 			t.Errorf("%T: outputs of up to %.3g differ by %.3g for %v", *new(T), largestOf(want), largest, x.At(0, 0))
 		} else if largest > 0 {
 			worst = max(worst, largest/(largestOf(want)+absolute/relative))
@@ -225,10 +226,13 @@ func BenchmarkLatency(b *testing.B) {
 		layers []backprop.Layer
 	}{
 		"16-64-64-1 tanh": {16, []backprop.Layer{
-			backprop.Dense{Units: 64, Activation: backprop.Tanh}, backprop.Dense{Units: 64, Activation: backprop.Tanh}, backprop.Dense{Units: 1},
+			backprop.Dense{Units: 64, Activation: backprop.Tanh},
+			backprop.Dense{Units: 64, Activation: backprop.Tanh},
+			backprop.Dense{Units: 1},
 		}},
 		"784-128-10 ReLU": {784, []backprop.Layer{
-			backprop.Dense{Units: 128, Activation: backprop.ReLU}, backprop.Dense{Units: 10, Activation: backprop.Softmax},
+			backprop.Dense{Units: 128, Activation: backprop.ReLU},
+			backprop.Dense{Units: 10, Activation: backprop.Softmax},
 		}},
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -282,7 +286,8 @@ func newRun[T float32 | float64](b *testing.B, net *backprop.Network, numbers nu
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := ort.NewAdvancedSessionWithONNXData(file, []string{"x"}, []string{"y"}, []ort.Value{in}, []ort.Value{out}, oneThread(b))
+	s, err := ort.NewAdvancedSessionWithONNXData(file, []string{"x"}, []string{"y"},
+		[]ort.Value{in}, []ort.Value{out}, oneThread(b))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -172,7 +172,7 @@ func plane(net *backprop.Network, edge float64) image.Image {
 	return img
 }
 
-// lossPicture draws the losses of a network that learns digits, of which some have a wrong label: to
+// lossPicture draws the losses of a network that learns digits, some of which have a wrong label: to
 // learn these by heart harms the others, and early stopping keeps what was before.
 func lossPicture() picture {
 	x, labels, err := digits.Load()
@@ -340,7 +340,7 @@ func (disc) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	draw.CircleGlyph{}.DrawGlyph(c, s, at)
 }
 
-// powers is plain text, but for what stands behind a ^: an exponent, in a text aligned to the right.
+// powers is plain text but for what stands behind a ^, an exponent, in a text aligned to the right.
 type powers struct{ text.Plain }
 
 func (h powers) Box(s string, f font.Font) (width, height, depth vg.Length) {

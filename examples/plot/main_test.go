@@ -62,8 +62,12 @@ func TestThePicturesSayWhatTheyShow(t *testing.T) {
 		says []string
 	}{
 		{spiralsPicture(), []string{"class 0", "class 1", "undecided"}},
-		{lossPicture(), []string{"epoch", "cross-entropy", "training", "validation", ", the lowest validation loss, is kept", "2.0"}},
-		{gradientsPicture(), []string{"layer", "∂L/∂W", "orthogonal, tanh", "Glorot, tanh", "He, tanh", "Glorot, sigmoid", "10 −8", "10 6", "300"}},
+		{lossPicture(), []string{
+			"epoch", "cross-entropy", "training", "validation", ", the lowest validation loss, is kept", "2.0",
+		}},
+		{gradientsPicture(), []string{
+			"layer", "∂L/∂W", "orthogonal, tanh", "Glorot, tanh", "He, tanh", "Glorot, sigmoid", "10 −8", "10 6", "300",
+		}},
 	} {
 		var canvas recorder.Canvas
 		c.drawOn(draw.NewCanvas(&canvas, c.width, c.height))
