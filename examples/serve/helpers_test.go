@@ -60,7 +60,6 @@ func start(t *testing.T, s *http.Server) (url string) {
 	served := make(chan error, 1)
 	go func() { served <- serve(ctx, l, s) }()
 	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections() // for one never used the server would wait 5 s
 		cancel()
 		if err := <-served; err != nil {
 			t.Error(err)

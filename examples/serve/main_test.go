@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// The default is to dial beforehand, and for a connection never used Shutdown waits five seconds.
+	http.DefaultTransport.(*http.Transport).DisableKeepAlives = true
 	os.Exit(m.Run())
 }
 

@@ -92,14 +92,22 @@ func status(err error) int {
 	return http.StatusBadRequest
 }
 
-// answer answers one sample or, in one pass of the network, an array of them.
-func (m *model) answer(body []byte) (any, error) {
-	samples, array := make([]sample, 1), bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
-	var into any = &samples[0]
+// decode takes one sample or an array of them from a request's body.
+func decode(body []byte) (samples []sample, array bool, err error) {
+	array = bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
 	if array {
-		into = &samples
+		err = json.Unmarshal(body, &samples)
+	} else {
+		samples = make([]sample, 1)
+		err = json.Unmarshal(body, &samples[0])
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	return samples, array, err
+}
+
+// answer answers all samples in one pass of the network.
+func (m *model) answer(body []byte) (any, error) {
+	samples, array, err := decode(body)
+	if err != nil {
 		return nil, fmt.Errorf(`the body is not what is wanted, {"inputs":…}: %w`, err)
 	}
 	inputs, outputs := m.network.Inputs(), m.network.Outputs()

@@ -11,15 +11,12 @@ import (
 	"example.com/backprop/examples/table/columns"
 )
 
-const (
-	fewestRows    = 10
-	maxCategories = 100 // of a column: more are names, which say nothing of another row
-)
+const maxCategories = 100 // of a column: more are names, which say nothing of another row
 
 // describe tells what the columns are.
 func (s *sheet) describe(o options) (t columns.Table, err error) {
-	if n := len(s.rows); n < fewestRows {
-		return t, fmt.Errorf("line 1: there are %d rows below to learn from, want %d at least", n, fewestRows)
+	if n := len(s.rows); n < 10 {
+		return t, fmt.Errorf("line 1: there are %d rows below to learn from, want 10 at least", n)
 	}
 	for _, name := range slices.Concat([]string{o.target}, o.categories, o.drop) {
 		if !slices.Contains(s.names, name) {
@@ -55,8 +52,7 @@ func (s *sheet) describeColumn(j int, o options) (columns.Column, error) {
 	var number, other *row // the first of each
 	for i, r := range s.rows {
 		cell := r.cells[j]
-		_, err := columns.Number(cell)
-		switch {
+		switch _, err := columns.Number(cell); {
 		case columns.Missing(cell) && (isTarget || o.missing != "fill"):
 			return c, fmt.Errorf("line %d, column %.40q: the cell is missing; -missing fill allows that, but not in the target", r.line, c.Name)
 		case columns.Missing(cell):

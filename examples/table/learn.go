@@ -28,16 +28,23 @@ func learn(w, progress io.Writer, o options) {
 	check(err)
 	y, err := s.encode(columns.List{t.Target})
 	check(err)
-	part := func(lo, hi int) backprop.Data {
-		return backprop.Data{X: x.Slice(lo, hi, 0, t.Inputs.Width()), Y: y.Slice(lo, hi, 0, t.Target.Width())}
-	}
-	test, validation, training := part(0, n/5), part(n/5, 2*n/5), part(2*n/5, n)
+	test, validation, training := split(x, y)
 	linear := train(t, training, validation, nil)
 	network := train(t, training, validation, progress, backprop.Dense{Units: 64, Activation: backprop.ReLU})
 	report(w, t.Target.Categories, training, test, linear, network)
 	if o.save != "" {
 		check(network.Save(o.save))
 	}
+}
+
+// split takes the first fifth of the rows for testing, the next for validation, the rest for training.
+func split(x, y *mat.Dense) (test, validation, training backprop.Data) {
+	n, inputs := x.Dims()
+	_, outputs := y.Dims()
+	part := func(lo, hi int) backprop.Data {
+		return backprop.Data{X: x.Slice(lo, hi, 0, inputs), Y: y.Slice(lo, hi, 0, outputs)}
+	}
+	return part(0, n/5), part(n/5, 2*n/5), part(2*n/5, n)
 }
 
 // train trains a network with these hidden layers; with none it is a linear model. The table is a
@@ -68,25 +75,23 @@ func train(t columns.Table, training, validation backprop.Data, progress io.Writ
 // report shows how well the rows for testing are predicted by the mean of the targets, which in a
 // classification is the largest class, by a linear model and by the network.
 func report(w io.Writer, classes []string, training, test backprop.Data, linear, network *backprop.Network) {
-	l, err := linear.Predict(test.X)
+	byLinear, err := linear.Predict(test.X)
 	check(err)
-	p, err := network.Predict(test.X)
+	byNetwork, err := network.Predict(test.X)
 	check(err)
 	constant, metric, measure := "mean", "R²", backprop.R2
 	if len(classes) > 0 {
 		constant, metric, measure = "majority class", "accuracy", backprop.Accuracy
 	}
 	fmt.Fprintf(w, "\n%-15s %s\n", "on test rows", metric)
-	for _, by := range []struct {
-		name string
-		p    *mat.Dense
-	}{{constant, mean(training, test)}, {"linear model", l}, {"network", p}} {
-		score, err := measure(by.p, test.Y)
+	names := []string{constant, "linear model", "network"}
+	for i, p := range []*mat.Dense{mean(training, test), byLinear, byNetwork} {
+		score, err := measure(p, test.Y)
 		check(err)
-		fmt.Fprintf(w, "%-15s %.3f\n", by.name, score)
+		fmt.Fprintf(w, "%-15s %.3f\n", names[i], score)
 	}
 	if len(classes) > 0 {
-		confusion, err := backprop.ConfusionMatrix(p, test.Y)
+		confusion, err := backprop.ConfusionMatrix(byNetwork, test.Y)
 		check(err)
 		fmt.Fprintf(w, "\nhow often the network takes the class of a row for that of a column, in the order %.20q:\n%v\n",
 			classes, mat.Formatted(confusion))

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/table/columns"
+	"gonum.org/v1/gonum/mat"
 )
 
 // figure is the number behind a name in a report.
@@ -144,6 +146,46 @@ func TestANumberIsLearntWhereALinearModelFails(t *testing.T) {
 	}
 	if math.Sqrt(miss) > 800 { // the targets' deviation is 4500
 		t.Errorf("RMSE of new rows %v, want 800 at most", math.Sqrt(miss))
+	}
+}
+
+func TestEachRowIsInOneOfThreeParts(t *testing.T) {
+	rows := mat.NewDense(11, 1, []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+	test, validation, training := split(rows, rows)
+	for _, m := range [][3]mat.Matrix{{test.X, validation.X, training.X}, {test.Y, validation.Y, training.Y}} {
+		var held, all mat.Dense
+		held.Stack(m[0], m[1])
+		all.Stack(&held, m[2])
+		if n, _ := m[2].Dims(); n != 7 || !mat.Equal(&all, rows) {
+			t.Errorf("%d rows for training, all %v", n, mat.Formatted(&all))
+		}
+	}
+}
+
+// Of ten rows four are held out, whatever stands in them; of those below one has no size.
+func TestWhatStandsForAMissingNumberIsLearntFromTheRowsForTraining(t *testing.T) {
+	fill := func(old, new string) string {
+		text := strings.Replace(strings.Replace(tenRows, "a1,1,", "a1,,", 1), old, new, 1)
+		model := filepath.Join(t.TempDir(), "model.safetensors")
+		learn(io.Discard, io.Discard, options{data: temporary(t, text), target: "price", missing: "fill", save: model})
+		network, err := backprop.Load(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := columns.Of(network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table.Inputs[1].Fill
+	}
+	before, same := fill("", ""), 0
+	for i := 2; i < 10; i++ {
+		if fill(fmt.Sprintf("a%d,%[1]d,", i), fmt.Sprintf("a%d,1000,", i)) == before {
+			same++
+		}
+	}
+	if same < 2 || same > 4 {
+		t.Errorf("%s does not depend on %d of 8 rows, want 2 to 4", before, same)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -62,15 +63,11 @@ func parse(text []byte) (*sheet, error) {
 
 // separator is the one that the header has most of, outside of quotes.
 func separator(text []byte) rune {
-	header, _, _ := strings.Cut(strings.TrimLeft(string(text), "\r\n"), "\n")
-	header = regexp.MustCompile(`"[^"]*"`).ReplaceAllString(header, "")
-	best := ','
-	for _, c := range ";\t|" {
-		if strings.Count(header, string(c)) > strings.Count(header, string(best)) {
-			best = c
-		}
-	}
-	return best
+	line, _, _ := bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte("\n"))
+	header := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(string(line), "")
+	return slices.MaxFunc([]rune(",;\t|"), func(a, b rune) int { // the first of equals
+		return strings.Count(header, string(a)) - strings.Count(header, string(b))
+	})
 }
 
 // add takes the header, or a row. Where a comma separates no cells, one in a number is its decimal
