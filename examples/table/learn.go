@@ -37,7 +37,8 @@ func learn(w, progress io.Writer, o options) {
 	}
 }
 
-// split takes the first fifth of the rows for testing, the next for validation, the rest for training.
+// split takes the first fifth of the rows for testing, the next for validation, and the rest for
+// training.
 func split(x, y *mat.Dense) (test, validation, training backprop.Data) {
 	n, inputs := x.Dims()
 	_, outputs := y.Dims()

@@ -164,6 +164,9 @@ func TestEachRowIsInOneOfThreeParts(t *testing.T) {
 
 // Of ten rows four are held out, whatever stands in them; of those below one has no size.
 func TestWhatStandsForAMissingNumberIsLearntFromTheRowsForTraining(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nine trainings")
+	}
 	fill := func(old, new string) string {
 		text := strings.Replace(strings.Replace(tenRows, "a1,1,", "a1,,", 1), old, new, 1)
 		model := filepath.Join(t.TempDir(), "model.safetensors")
