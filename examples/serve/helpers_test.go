@@ -17,6 +17,7 @@ import (
 
 	"example.com/backprop"
 	"example.com/backprop/examples/internal/digits"
+	"example.com/backprop/examples/table/columns"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -48,11 +49,7 @@ func begin(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 // startTrained starts a server with a trained network.
 func startTrained(t *testing.T) (url string) {
 	t.Helper()
-	m, err := load(trained(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return start(t, newServer(newPredictor(m)))
+	return start(t, newServer(loaded(t, trained(t))))
 }
 
 // start starts a server on a free port until the end of the test.
@@ -122,6 +119,15 @@ var train = sync.OnceValues(func() ([]byte, error) {
 	return file.Bytes(), err
 })
 
+func loaded(t *testing.T, path string) *predictor {
+	t.Helper()
+	p := &predictor{}
+	if err := p.load(path); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func untrained(t *testing.T) *model {
 	t.Helper()
 	return modelOf(t, pixels, backprop.Dense{Units: classes, Activation: backprop.Softmax})
@@ -133,17 +139,31 @@ func modelOf(t *testing.T, inputs int, layers ...backprop.Layer) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newModel(network)
+	table, err := columns.Of(network)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return &model{network, table}
+}
+
+func newPredictor(m *model) *predictor {
+	p := &predictor{}
+	p.model.Store(m)
+	return p
 }
 
 // A digit is the answer to an image.
-type digit struct {
-	Class   int
-	Outputs []float64
+type digit struct{ Outputs []float64 }
+
+// class is −1 where there are no outputs.
+func (d digit) class() int {
+	best := -1
+	for c, p := range d.Outputs {
+		if best < 0 || p > d.Outputs[best] {
+			best = c
+		}
+	}
+	return best
 }
 
 // rows are requests with the images in rows lo to hi of x.
@@ -193,7 +213,7 @@ func read(t *testing.T, r *http.Response) []byte {
 // checkFailure wants a status and an error in JSON.
 func checkFailure(t *testing.T, name string, status int, body []byte, wantStatus int, want string) {
 	t.Helper()
-	var f failure
+	var f struct{ Error string }
 	if err := json.Unmarshal(body, &f); err != nil {
 		t.Errorf("%s: %v in %q", name, err, body)
 	}

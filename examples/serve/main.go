@@ -5,8 +5,8 @@
 //	go run ./examples/serve -model digits.safetensors
 //	curl localhost:8080/predict -d '{"inputs":[0,0,5,13,9,1,0,0, 0,0,13,15,10,15,5,0, 0,3,15,2,0,11,8,0, 0,4,12,0,0,8,8,0, 0,5,8,0,0,9,8,0, 0,4,11,0,1,12,7,0, 0,2,14,5,10,12,0,0, 0,0,6,13,10,0,0,0]}'
 //
-// which is answered with {"class":0,"outputs":[…]}, the class only where the outputs are
-// probabilities of classes. A network of examples/table knows the names of its columns:
+// which is answered with {"outputs":[…]}. A network of examples/table knows the names of its
+// columns:
 //
 //	go run ./examples/table -data examples/iris/iris.csv -target species -save iris.safetensors
 //	go run ./examples/serve -model iris.safetensors
@@ -17,13 +17,11 @@
 // is answered with a status of 4xx and {"error":"…"}.
 //
 // On SIGHUP the file is loaded anew. Requests under way end with the network that they began with,
-// and a file that cannot be loaded leaves the old network in place. A system without SIGHUP, as
-// Windows, needs a new start.
+// and a file that cannot be loaded leaves the old network in place.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log"
 	"net"
@@ -34,31 +32,30 @@ import (
 	"time"
 )
 
-const grace = 10 * time.Second
+const (
+	grace  = 10 * time.Second
+	hangup = syscall.Signal(1) // SIGHUP, which js/wasm has no name for
+)
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("serve: ")
-	model := flag.String("model", "", "the `file` with the network")
+	path := flag.String("model", "", "the `file` with the network")
 	address := flag.String("address", "localhost:8080", "the `host:port` to listen on")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *model, *address); err != nil {
+	if err := run(ctx, *path, *address); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves until ctx is cancelled.
 func run(ctx context.Context, path, address string) error {
-	if path == "" {
-		return errors.New("-model is missing; go run ./examples/digits -save digits.safetensors makes one")
-	}
 	hangups := make(chan os.Signal, 1)
-	notifyHangups(hangups)
-	defer signal.Stop(hangups)
-	m, err := load(path)
-	if err != nil {
+	signal.Notify(hangups, hangup)
+	var p predictor
+	if err := p.load(path); err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", address)
@@ -66,18 +63,14 @@ func run(ctx context.Context, path, address string) error {
 		return err
 	}
 	log.Printf("listening on http://%v", l.Addr())
-	p := newPredictor(m)
-	go p.follow(ctx, hangups, path)
-	return serve(ctx, l, newServer(p))
+	go p.follow(hangups, path)
+	return serve(ctx, l, newServer(&p))
 }
 
 // newServer is a server with limits on what a client may send and on how long it may take.
 func newServer(p *predictor) *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("/predict", p)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusNotFound, failure{"there is only /predict"})
-	})
+	mux.Handle("POST /predict", p)
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -9,10 +9,10 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"strconv"
 	"sync/atomic"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/table/columns"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -25,164 +25,169 @@ const (
 // A sample is what a client sends, an answer what it gets.
 type (
 	sample struct {
-		Inputs inputs `json:"inputs"`
+		Inputs json.RawMessage // an array of numbers, or an object of cells by the names of their columns
 	}
 	answer struct {
-		Class   any `json:"class,omitempty"` // its number, or to inputs by name its name; nil where there is none
-		Outputs any `json:"outputs"`         // []float64, or to inputs by name map[string]float64
-	}
-	failure struct {
-		Error string `json:"error"`
+		Class   string `json:"class,omitempty"`
+		Outputs any    `json:"outputs"` // []float64, or to inputs by name map[string]float64
 	}
 )
 
-// The inputs are numbers, or cells by the names of their columns.
-type inputs struct {
-	numbers []number
-	cells   map[string]cell // not nil where there are names
-}
-
-func (in *inputs) UnmarshalJSON(text []byte) error {
-	if text[0] == '{' {
-		return json.Unmarshal(text, &in.cells)
-	}
-	return json.Unmarshal(text, &in.numbers)
-}
-
-// A number is a finite one. JSON's null is none.
-type number float64
-
-func (v *number) UnmarshalJSON(text []byte) error {
-	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil {
-		return fmt.Errorf("an input is %.20s, want a number", text)
-	}
-	*v = number(f)
-	return nil
-}
-
-// A cell is a text or a number as it stands in a table. JSON's null is a missing one.
-type cell string
-
-func (c *cell) UnmarshalJSON(text []byte) error {
-	switch text[0] {
-	case '"':
-		return json.Unmarshal(text, (*string)(c))
-	case '[', '{':
-		return fmt.Errorf("an input is %.20s, want a number, a text or null", text)
-	}
-	*c = cell(text)
-	return nil
+// A model is a network and what its columns mean, nil where that is not known.
+type model struct {
+	network *backprop.Network
+	table   *columns.Table
 }
 
 // A predictor answers requests. Any number of them may be under way at once, and each has one model
 // from its beginning to its end.
 type predictor struct{ model atomic.Pointer[model] }
 
-func newPredictor(m *model) *predictor {
-	p := &predictor{}
-	p.model.Store(m)
-	return p
+func (p *predictor) load(path string) error {
+	network, err := backprop.Load(path)
+	if err != nil {
+		return err
+	}
+	table, err := columns.Of(network)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	p.model.Store(&model{network, table})
+	return nil
+}
+
+// follow loads the file anew at every hangup. Where that fails the old model stays.
+func (p *predictor) follow(hangups <-chan os.Signal, path string) {
+	for range hangups {
+		if err := p.load(path); err != nil {
+			log.Printf("the old network goes on, for the new one cannot be loaded: %v", err)
+		} else {
+			log.Printf("%s is loaded anew", path)
+		}
+	}
 }
 
 func (p *predictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		writeJSON(w, http.StatusMethodNotAllowed, failure{"the method is " + r.Method + ", want POST"})
-		return
-	}
 	m := p.model.Load()
-	limit := max(maxBody, maxNumber*int64(m.network.Inputs()))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max(maxBody, maxNumber*int64(m.network.Inputs()))))
+	var reply any
+	if err == nil {
+		reply, err = m.answer(body)
+	}
+	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		status, text := unread(err)
-		writeJSON(w, status, failure{text})
-		return
+		reply = map[string]string{"error": err.Error()}
+		w.WriteHeader(status(err))
 	}
-	samples, single, err := decode(body)
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, failure{err.Error()})
-		return
-	}
-	x, err := m.encodeAll(samples)
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, failure{err.Error()})
-		return
-	}
-	answers, err := m.predict(samples, x)
-	var overflow *backprop.ValueError
-	switch {
-	case errors.As(err, &overflow):
-		writeJSON(w, http.StatusBadRequest, failure{"the inputs are too large for the network: " + err.Error()})
-	case err != nil:
-		log.Print(err)
-		writeJSON(w, http.StatusInternalServerError, failure{"the network fails on this input"})
-	case single:
-		writeJSON(w, http.StatusOK, answers[0])
-	default:
-		writeJSON(w, http.StatusOK, answers)
-	}
+	json.NewEncoder(w).Encode(reply) // an error means that the client has gone
 }
 
-// unread says why a body could not be read.
-func unread(err error) (status int, text string) {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is longer than %d bytes", tooLarge.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return http.StatusRequestTimeout, "the body took too long to come"
+func status(err error) int {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return http.StatusRequestEntityTooLarge
 	}
-	return http.StatusBadRequest, "the body cannot be read: " + err.Error()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return http.StatusRequestTimeout
+	}
+	return http.StatusBadRequest
 }
 
 // decode takes one sample or an array of them from a request's body.
-func decode(body []byte) (samples []sample, single bool, err error) {
-	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
-		err = strictJSON(body, &samples)
+func decode(body []byte) (samples []sample, array bool, err error) {
+	array = bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
+	if array {
+		err = json.Unmarshal(body, &samples)
 	} else {
-		samples, single = make([]sample, 1), true
-		err = strictJSON(body, &samples[0])
+		samples = make([]sample, 1)
+		err = json.Unmarshal(body, &samples[0])
 	}
-	if err != nil {
-		return nil, false, err
-	}
-	if len(samples) == 0 {
-		return nil, false, errors.New("there are no samples, want at least one")
-	}
-	return samples, single, nil
+	return samples, array, err
 }
 
-// encodeAll makes a matrix of the samples, unless it or its outputs would take too much memory.
-func (m *model) encodeAll(samples []sample) (*mat.Dense, error) {
-	n, width := len(samples), m.network.Inputs()
-	if most := max(1, maxElements/max(width, m.network.Outputs())); n > most {
-		return nil, fmt.Errorf("there are %d samples, want at most %d in a request", n, most)
+// answer answers all samples in one pass of the network.
+func (m *model) answer(body []byte) (any, error) {
+	samples, array, err := decode(body)
+	if err != nil {
+		return nil, fmt.Errorf(`the body is not what is wanted, {"inputs":…}: %w`, err)
 	}
-	x := mat.NewDense(n, width, nil)
+	inputs, outputs := m.network.Inputs(), m.network.Outputs()
+	if n, most := len(samples), max(1, maxElements/max(inputs, outputs)); n < 1 || n > most {
+		return nil, fmt.Errorf("there are %d samples, want 1 to %d in a request", n, most)
+	}
+	x := mat.NewDense(len(samples), inputs, nil)
 	for i, s := range samples {
 		if err := m.encode(x.RawRowView(i), s); err != nil {
-			return nil, fmt.Errorf("sample %d %w", i, err)
+			return nil, fmt.Errorf("sample %d: %w", i, err)
 		}
 	}
-	return x, nil
+	p, err := m.network.Predict(x)
+	if err != nil {
+		return nil, fmt.Errorf("the inputs are too large for the network: %w", err)
+	}
+	answers := make([]answer, len(samples))
+	for i, class := range backprop.Classes(p) {
+		answers[i].Outputs = p.RawRowView(i)
+		if samples[i].named() {
+			answers[i] = m.named(p.RawRowView(i), class)
+		}
+	}
+	if array {
+		return answers, nil
+	}
+	return answers[0], nil
 }
 
-// strictJSON decodes all of body, and nothing that v has no field for.
-func strictJSON(body []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return fmt.Errorf(`the body is not what is wanted, {"inputs":…}: %w`, err)
+func (s sample) named() bool { return bytes.HasPrefix(s.Inputs, []byte("{")) }
+
+// encode stores a sample's inputs in x, a row of zeros.
+func (m *model) encode(x []float64, s sample) error {
+	if !s.named() {
+		return encodeNumbers(x, s)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows the JSON")
+	if m.table == nil {
+		return fmt.Errorf("it has names, but the network knows none; want an array of %d numbers", len(x))
+	}
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(s.Inputs, &values); err != nil {
+		return err
+	}
+	cells := map[string]string{}
+	for name, value := range values {
+		var text string // of null: none, which is a missing cell
+		if json.Unmarshal(value, &text) != nil {
+			text = string(value) // a number
+		}
+		cells[name] = text
+	}
+	return m.table.Inputs.Encode(x, cells)
+}
+
+func encodeNumbers(x []float64, s sample) error {
+	var numbers []*float64
+	if err := json.Unmarshal(s.Inputs, &numbers); err != nil {
+		return fmt.Errorf(`want {"inputs":[…]} of %d numbers: %w`, len(x), err)
+	}
+	if got := len(numbers); got != len(x) {
+		return fmt.Errorf("it has %d inputs, want %d", got, len(x))
+	}
+	for j, v := range numbers {
+		if v == nil {
+			return fmt.Errorf("input %d is null, want a number", j)
+		}
+		x[j] = *v
 	}
 	return nil
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // an error means that the client has gone
+// named is the answer to a sample with names.
+func (m *model) named(outputs []float64, class int) answer {
+	target := m.table.Target
+	if len(target.Categories) == 0 {
+		return answer{Outputs: map[string]float64{target.Name: outputs[0]}}
+	}
+	byName := map[string]float64{}
+	for j, v := range outputs {
+		byName[target.Categories[j]] = v
+	}
+	return answer{Class: target.Categories[class], Outputs: byName}
 }

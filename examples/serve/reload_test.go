@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"log"
 	"net/http"
 	"os"
@@ -23,31 +22,26 @@ type follower struct {
 
 func follow(t *testing.T, path string) follower {
 	t.Helper()
-	m, err := load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newPredictor(m)
+	p := loaded(t, path)
 	var said bytes.Buffer
 	log.SetOutput(&said)
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
-	ctx, cancel := context.WithCancel(t.Context())
 	hangups := make(chan os.Signal)
 	var group sync.WaitGroup
-	group.Go(func() { p.follow(ctx, hangups, path) })
-	stop := func() string {
-		cancel()
+	group.Go(func() { p.follow(hangups, path) })
+	stop := sync.OnceValue(func() string {
+		close(hangups)
 		group.Wait()
 		return said.String()
-	}
+	})
 	t.Cleanup(func() { stop() })
 	return follower{start(t, newServer(p)), hangups, stop}
 }
 
 // hangup returns when the file has been loaded: only then is a second hangup taken.
 func (f follower) hangup() {
-	f.hangups <- os.Interrupt
-	f.hangups <- os.Interrupt
+	f.hangups <- hangup
+	f.hangups <- hangup
 }
 
 func TestARequestUnderWayEndsWithItsNetwork(t *testing.T) {
@@ -72,10 +66,10 @@ func TestARequestUnderWayEndsWithItsNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := read(t, r); r.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), `{"class":0,"outputs":[0.1,`) {
+	if body := read(t, r); r.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), `{"outputs":[0.1,`) {
 		t.Errorf("the old network: status %d, %s", r.StatusCode, body)
 	}
-	if said := f.stop(); strings.Count(said, "loaded anew: 1 inputs, 1 outputs") == 0 {
+	if said := f.stop(); strings.Count(said, path+" is loaded anew\n") != 2 {
 		t.Errorf("the log says %q", said)
 	}
 }
@@ -98,9 +92,9 @@ func TestABrokenFileKeepsTheOldNetworkAndIsLogged(t *testing.T) {
 	if status, after := post(t, f.url, slowBody); status != http.StatusOK || !bytes.Equal(after, before) {
 		t.Errorf("status %d, %s, want %s", status, after, before)
 	}
-	said := f.stop() // of two hangups each time, the very last perhaps not taken up
-	if n := strings.Count(said, "the old network goes on"); n < 3 || !strings.Contains(said, "ends at byte 1000") {
-		t.Errorf("the log says %q, want three reasons or four", said)
+	said := f.stop() // of two hangups each time
+	if n := strings.Count(said, "the old network goes on"); n != 4 || !strings.Contains(said, "ends at byte 1000") {
+		t.Errorf("the log says %q, want four reasons", said)
 	}
 }
 
