@@ -137,14 +137,21 @@ backprop.save(backprop.load(path, logits=True).train(), path + ".logits")
 }
 
 // nn.CrossEntropyLoss and nn.BCEWithLogitsLoss apply a softmax and a sigmoid themselves. With
-// logits=True they give Go's loss, and the model comes back with its last activation; trained
-// without it a softmax warns.
+// logits=True they give Go's loss, and the model comes back with its last activation, and with what
+// it has learnt of its inputs; trained without it a softmax warns.
 func TestProbabilitiesBecomeLogitsAndBack(t *testing.T) {
 	folder := t.TempDir()
 	x, y, losses := pattern(20, 4, 1), probabilities(t, 20, 3), ""
 	for _, f := range []backprop.Activation{backprop.Softmax, backprop.Sigmoid} {
-		net, err := backprop.New(4, backprop.Dense{Units: 6, Activation: backprop.Tanh}, backprop.Dense{Units: 3, Activation: f})
+		net, err := backprop.New(4,
+			backprop.Standardize{},
+			backprop.Dense{Units: 6, Activation: backprop.Tanh},
+			backprop.Dense{Units: 3, Activation: f},
+		)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := net.Adapt(backprop.Data{X: x, Y: y}); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(folder, f.String())
@@ -157,7 +164,7 @@ func TestProbabilitiesBecomeLogitsAndBack(t *testing.T) {
 		}
 		losses += fmt.Sprintln(f, l)
 	}
-	labels := fmt.Sprint(strings.Join(strings.Fields(fmt.Sprint(backprop.Classes(y))), ","))
+	labels := strings.ReplaceAll(fmt.Sprint(backprop.Classes(y)), " ", ",")
 	python(t, `
 import warnings
 warnings.simplefilter("error")
