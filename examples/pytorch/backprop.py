@@ -55,7 +55,7 @@ class LastSoftmax(nn.Softmax):
 
     def forward(self, z):
         if self.training:
-            warnings.warn("the model gives probabilities; nn.CrossEntropyLoss takes the logits of load(path, logits=True)")
+            warnings.warn("these are probabilities; nn.CrossEntropyLoss takes the logits of load(path, logits=True)")
         return super().forward(z)
 
 
@@ -151,13 +151,15 @@ def activation(name):
 
 
 def save(model, path):
-    """Writes an nn.Sequential as a file that Go loads: of the modules that the README lists, and other nn.Sequentials.
+    """Writes an nn.Sequential of the modules that the README lists, and of others like it, as a file that Go loads.
 
     Of a model that ends with logits, save(nn.Sequential(*model, nn.Softmax(dim=1)), path) lets Go predict probabilities.
     """
     if not is_sequential(model):
-        raise ValueError(f"a {type(model).__name__} is no nn.Sequential; save one of the modules that its forward calls, in their order, "
-                         "as nn.Sequential(model.hidden, nn.ReLU(), model.output), or what stands in a wrapper, as model.module")
+        raise ValueError(
+            f"a {type(model).__name__} is no nn.Sequential; save one of the modules that its forward calls, in their order, as "
+            "nn.Sequential(model.hidden, nn.ReLU(), model.output), or what stands in a wrapper, as model.module"
+        )
     tensors = {}
     layers = describe(model, "", tensors)
     widths = [getattr(m, "in_features", None) or getattr(m, "num_features", None) for m in model.modules()]
@@ -180,7 +182,10 @@ def describe(modules, prefix, tensors):
             continue  # which Go has no layers for
         place, name = f"{prefix}{index}", activation_name(module)
         if is_sequential(module):
-            layers.append({"type": "Sequential", "layers": describe(module, place + ".", tensors)})
+            inner = describe(module, place + ".", tensors)
+            if not inner:
+                continue
+            layers.append({"type": "Sequential", "layers": inner})
         elif name is None:
             layers.append(layer(module, first=not place.strip("0.")))
             tensors.update({f"{place}.{key}": tensor for key, tensor in module.state_dict().items()})

@@ -23,7 +23,7 @@ def main(source, target):
     dist.init_process_group("gloo")
     rank, processes = dist.get_rank(), dist.get_world_size()
     if BATCH % processes:
-        sys.exit(f"{processes} processes cannot share batches of {BATCH} in equal parts, so that the mean of their gradients is the batch's")
+        sys.exit(f"{processes} processes cannot share batches of {BATCH} in equal parts, whose mean gradient is the batch's")
     model = backprop.load(source, logits=True)
     train_mode(model)
     parallel = nn.parallel.DistributedDataParallel(model)  # averages the processes' gradients in backward
@@ -51,7 +51,7 @@ def main(source, target):
 
 
 def train_mode(model):
-    """BatchNorm stays in eval mode: a process would take the statistics of its part of a batch, and SyncBatchNorm needs GPUs."""
+    """BatchNorm stays in eval mode: a process would take the statistics of its part alone, and SyncBatchNorm needs GPUs."""
     for module in model.train().modules():
         if isinstance(module, nn.BatchNorm1d):
             module.eval()

@@ -277,7 +277,7 @@ n = 0
 for f in activations:
     for dtype in torch.float64, torch.float32:
         model = nn.Sequential(nn.Linear(4, 6), f, nn.Dropout(0.0), nn.BatchNorm1d(6, momentum=0.3, eps=1e-3), f, nn.Dropout(0.25),
-                              nn.Identity(), nn.Linear(6, 5, bias=False), nn.Sequential(nn.BatchNorm1d(5), f, f), nn.Linear(5, 3), f).to(dtype)
+                              nn.Identity(), nn.Sequential(nn.Identity()), nn.Linear(6, 5, bias=False), nn.Sequential(nn.BatchNorm1d(5), f, f), nn.Linear(5, 3), f).to(dtype)
         if n % 3 == 0:
             behind = backprop.Unstandardize(3)
             behind.running_mean += torch.tensor([5.0, 0.0, -70.0])
