@@ -132,14 +132,14 @@ func trainings(depth int) []training {
 		list = append(list, t)
 	}
 	add("Glorot's weights, not orthogonal", func(t *training) { t.beginning = glorot })
-	add("… with batch norm", func(t *training) { t.beginning = normalized })
 	add("output layer as drawn", func(t *training) { t.gain = 1 })
 	add("η as for 100 layers", func(t *training) { t.eta = 0.02 / 100 })
-	add("η constant", func(t *training) { t.schedule = nil })
 	add("momentum and clipping, not Adam", func(t *training) {
 		t.momentum, t.eta, t.clip = 0.9, 2.5/float64(depth), 1 // η: the best of three for 2500 layers
 	})
 	add("clipping besides", func(t *training) { t.clip = 1 })
+	add("η constant", func(t *training) { t.schedule = nil })
+	add("Glorot's weights and batch norm", func(t *training) { t.beginning = normalized })
 	return list
 }
 
