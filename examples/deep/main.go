@@ -7,7 +7,7 @@
 //	go run ./examples/deep -depth 10000
 //	go run ./examples/deep -depth 10000 -without
 //
-// The last also leaves out each of the things that the training is made of.
+// The last also trains without each part of what it takes.
 package main
 
 import (
@@ -39,9 +39,12 @@ const (
 func main() {
 	log.SetFlags(0)
 	depth := flag.Int("depth", 1000, "the `number` of hidden layers")
-	without := flag.Bool("without", false, "train also without each of the things that it takes")
+	without := flag.Bool("without", false, "train also without each part of what it takes")
 	runs := flag.Int("runs", 1, "the `number` of seeds of which to show the mean")
 	flag.Parse()
+	if *depth < 1 || *runs < 1 {
+		log.Fatalf("deep: -depth %d -runs %d, want 1 or more", *depth, *runs)
+	}
 	train, test, err := load()
 	if err == nil {
 		err = compareNorms(os.Stdout, min(*depth, 1000), train)
@@ -102,45 +105,33 @@ func plain(depth int, b beginning) (*backprop.Network, error) {
 type training struct {
 	name string
 	beginning
-	gain      float64 // what the output layer's weights are multiplied by
-	eta, clip float64
-	momentum  float64 // of gradient descent; 0 for Adam
-	schedule  backprop.Schedule
+	gain     float64 // what the output layer's weights are multiplied by
+	eta      float64
+	clip     float64
+	momentum float64 // of gradient descent; 0 for Adam
+	schedule backprop.Schedule
 }
 
-// trainings are the one that works, and others that lack one of its parts each.
+// trainings are the one that works, and others that do something else in its place. What it does was
+// chosen by what networks trained on three quarters of the training images read of the others.
 func trainings(depth int) []training {
-	// η, the gain and that no clipping is needed were chosen by what networks trained on three
-	// quarters of the training images read of the others.
-	whole := training{
-		name:      "all that it takes",
-		beginning: orthogonal,
-
-		// tanh takes the variance q of what passes through a layer to q − 2q² or so, and through all
-		// of them to 1/(2·depth). The output layer makes up for it.
-		gain: math.Sqrt(float64(depth)),
-
-		// The more layers act one after another, the smaller the step that each may take.
-		eta:      0.02 / float64(depth),
-		schedule: backprop.CosineDecay{Epochs: epochs},
+	n := float64(depth)
+	// tanh takes the variance q of what passes through a layer to some q − 2q², and through all of
+	// them to 1/(2n). The output layer makes up for that.
+	gain := math.Sqrt(n)
+	// The more layers act one after another, the smaller the step that each may take.
+	eta := 0.02 / n
+	cosine := backprop.CosineDecay{Epochs: epochs}
+	return []training{
+		{"all that it takes", orthogonal, gain, eta, 0, 0, cosine},
+		{"Glorot's weights, not orthogonal", glorot, gain, eta, 0, 0, cosine},
+		{"output layer as drawn", orthogonal, 1, eta, 0, 0, cosine},
+		{"η as for 100 layers", orthogonal, gain, 0.02 / 100, 0, 0, cosine},
+		{"momentum and clipping, not Adam", orthogonal, gain, 2.5 / n, 1, 0.9, cosine}, // η: the best of three for 2500 layers
+		{"clipping besides", orthogonal, gain, eta, 1, 0, cosine},
+		{"η constant", orthogonal, gain, eta, 0, 0, nil},
+		{"Glorot's weights and batch norm", normalized, gain, eta, 0, 0, cosine},
 	}
-	list := []training{whole}
-	add := func(name string, change func(*training)) {
-		t := whole
-		t.name = name
-		change(&t)
-		list = append(list, t)
-	}
-	add("Glorot's weights, not orthogonal", func(t *training) { t.beginning = glorot })
-	add("output layer as drawn", func(t *training) { t.gain = 1 })
-	add("η as for 100 layers", func(t *training) { t.eta = 0.02 / 100 })
-	add("momentum and clipping, not Adam", func(t *training) {
-		t.momentum, t.eta, t.clip = 0.9, 2.5/float64(depth), 1 // η: the best of three for 2500 layers
-	})
-	add("clipping besides", func(t *training) { t.clip = 1 })
-	add("η constant", func(t *training) { t.schedule = nil })
-	add("Glorot's weights and batch norm", func(t *training) { t.beginning = normalized })
-	return list
 }
 
 // compare trains in each way and prints which share of the test images the network reads, in the
