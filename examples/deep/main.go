@@ -1,21 +1,27 @@
-// Command deep trains a plain dense network of 1000 hidden layers on handwritten digits: nothing
-// skips a layer, nothing is normalized; what makes it trainable is that its weights begin
-// orthogonal. First it shows the gradient's norm layer by layer, for this beginning and for the
-// ordinary ones, from which the gradient vanishes or explodes.
+// Command deep trains a plain dense network of 1000 or 10,000 hidden layers on handwritten digits:
+// nothing skips a layer, nothing is normalized. First it shows the gradient's norm layer by layer,
+// for the beginning that makes it trainable, orthogonal weights, and for the ordinary ones, from
+// which the gradient vanishes or explodes.
 //
 //	go run ./examples/deep
-//	go run ./examples/deep -depth 300 -remedies
+//	go run ./examples/deep -depth 10000
+//	go run ./examples/deep -depth 10000 -without
 //
-// The second shows what clipping, Adam and batch norm do without it.
+// The first reads 97 % of the test images after a quarter of a minute of one core, the second 96 %
+// after two minutes and with 2.2 GB of memory, and the last also trains without each part of what
+// it takes.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"os"
+	"runtime"
 	"text/tabwriter"
 	"time"
 
@@ -29,44 +35,32 @@ const (
 	pixels  = 64
 	classes = 10
 	width   = 64 // units of a hidden layer
-	epochs  = 20
+	epochs  = 8
 )
 
 func main() {
 	log.SetFlags(0)
 	depth := flag.Int("depth", 1000, "the `number` of hidden layers")
-	remedies := flag.Bool("remedies", false, "compare clipping, Adam and batch norm with an orthogonal beginning")
+	without := flag.Bool("without", false, "train also without each part of what it takes")
+	runs := flag.Int("runs", 1, "the `number` of seeds of which to show the mean")
 	flag.Parse()
+	if *depth < 1 || *runs < 1 {
+		log.Fatalf("deep: -depth %d -runs %d, want 1 or more", *depth, *runs)
+	}
 	train, test, err := load()
-	if err == nil && *remedies {
-		err = compareRemedies(os.Stdout, *depth, train, test)
-	} else if err == nil {
-		err = run(*depth, train, test)
+	if err == nil {
+		err = compareNorms(os.Stdout, min(*depth, 1000), train)
+	}
+	if err == nil {
+		list := trainings(*depth)
+		if !*without {
+			list = list[:1]
+		}
+		err = compare(os.Stdout, list, *depth, *runs, train, test)
 	}
 	if err != nil {
 		log.Fatal("deep: ", err)
 	}
-}
-
-// run shows the gradients and trains from the orthogonal beginning.
-func run(depth int, train, test backprop.Data) error {
-	if err := compareNorms(os.Stdout, depth, train); err != nil {
-		return err
-	}
-	net, err := plain(depth, orthogonal)
-	if err != nil {
-		return err
-	}
-	start := time.Now()
-	c := config(depth, epochs)
-	c.Progress = os.Stderr
-	accuracy, err := fit(net, train, test, c)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d hidden layers, %v: test accuracy %.1f %% after %.0f s\n",
-		depth, orthogonal, 100*accuracy, time.Since(start).Seconds())
-	return nil
 }
 
 // A beginning is what the hidden layers are and how their weights are drawn.
@@ -109,17 +103,99 @@ func plain(depth int, b beginning) (*backprop.Network, error) {
 	return backprop.New(pixels, append(layers, backprop.Dense{Units: classes, Activation: backprop.Softmax})...)
 }
 
-// config is how the orthogonal beginning is trained. The more layers act one after another, the
-// smaller the step that each may take.
-func config(depth, epochs int) backprop.TrainConfig {
-	return backprop.TrainConfig{
-		LearningRate: 0.02 / float64(depth),
+// A training is a beginning and what follows.
+type training struct {
+	name string
+	beginning
+	gain     float64 // what the output layer's weights are multiplied by
+	eta      float64
+	clip     float64
+	momentum float64 // of gradient descent; 0 for Adam
+	schedule backprop.Schedule
+}
+
+// trainings are the one that works, and others that do something else in its place. What it does was
+// chosen by what networks trained on three quarters of the training images read of the others.
+func trainings(depth int) []training {
+	n := float64(depth)
+	// tanh takes the variance q of what passes through a layer to some q − 2q², and through all of
+	// them to 1/(2n). The output layer makes up for that.
+	gain := math.Sqrt(n)
+	// The more layers act one after another, the smaller the step that each may take.
+	eta := 0.02 / n
+	cosine := backprop.CosineDecay{Epochs: epochs}
+	return []training{
+		{"all that it takes", orthogonal, gain, eta, 0, 0, cosine},
+		{"Glorot's weights, not orthogonal", glorot, gain, eta, 0, 0, cosine},
+		{"output layer as drawn", orthogonal, 1, eta, 0, 0, cosine},
+		{"η as for 100 layers", orthogonal, gain, 0.02 / 100, 0, 0, cosine},
+		{"momentum and clipping, not Adam", orthogonal, gain, 2.5 / n, 1, 0.9, cosine}, // η: the best of three for 2500 layers
+		{"clipping besides", orthogonal, gain, eta, 1, 0, cosine},
+		{"η constant", orthogonal, gain, eta, 0, 0, nil},
+		{"Glorot's weights and batch norm", normalized, gain, eta, 0, 0, cosine},
+	}
+}
+
+// compare trains in each way and prints which share of the test images the network reads, in the
+// mean over the seeds.
+func compare(w io.Writer, list []training, depth, seeds int, train, test backprop.Data) error {
+	fmt.Fprintf(w, "%-34s test accuracy    time\n", fmt.Sprintf("%d hidden layers", depth))
+	for _, t := range list {
+		start, sum := time.Now(), 0.0
+		for seed := range seeds {
+			accuracy, err := t.run(depth, epochs, uint64(seed), train, test)
+			if err != nil {
+				return err
+			}
+			sum += accuracy
+		}
+		n := float64(seeds)
+		fmt.Fprintf(w, "%-34s %11.1f %% %5.0f s\n", t.name, 100*sum/n, time.Since(start).Seconds()/n)
+	}
+	return nil
+}
+
+// begin makes the network before training.
+func (t training) begin(depth int, seed uint64) (*backprop.Network, error) {
+	net, err := plain(depth, t.beginning)
+	if err != nil {
+		return nil, err
+	}
+	net.Init(seed)
+	output := net.Weights(len(net.Layers()) - 1)
+	output.Scale(t.gain, output)
+	return net, nil
+}
+
+// run trains a network and returns the share of the test images that it reads, after a training
+// that diverges too.
+func (t training) run(depth, epochs int, seed uint64, train, test backprop.Data) (accuracy float64, err error) {
+	runtime.GC() // so that there is memory for one network alone
+	net, err := t.begin(depth, seed)
+	if err != nil {
+		return 0, err
+	}
+	c := backprop.TrainConfig{
+		LearningRate: t.eta,
 		Optimizer:    &backprop.Adam{},
-		Schedule:     backprop.CosineDecay{Epochs: epochs},
-		ClipNorm:     1,
+		Schedule:     t.schedule,
+		ClipNorm:     t.clip,
 		Epochs:       epochs,
 		BatchSize:    32,
+		Seed:         seed,
+		Progress:     os.Stderr,
 	}
+	if t.momentum > 0 {
+		c.Optimizer = &backprop.SGD{Momentum: t.momentum}
+	}
+	if _, err = net.Train(context.Background(), train.X, train.Y, c); err != nil && !errors.Is(err, backprop.ErrDiverged) {
+		return 0, err
+	}
+	p, err := net.Predict(test.X)
+	if err != nil {
+		return 0, err
+	}
+	return backprop.Accuracy(p, test.Y)
 }
 
 // compareNorms prints the gradient's norm in some ten layers, one column a beginning.
@@ -168,45 +244,6 @@ func gradientNorms(net *backprop.Network, s backprop.Data) ([]float64, error) {
 	return norms, nil
 }
 
-// compareRemedies trains from an ordinary beginning with each remedy and with all of them, and then
-// from the orthogonal one with fewer and fewer. Each η is the best of three for 300 layers: 1e-3,
-// 1e-2 and 1e-1 for gradient descent, 2e-5, 1e-4 and 1e-3 for Adam.
-func compareRemedies(w io.Writer, depth int, train, test backprop.Data) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%d hidden layers\ttraining\tη\ttest accuracy\n", depth)
-	for _, r := range []struct {
-		training string
-		beginning
-		adam bool
-		clip float64
-		eta  float64
-	}{
-		{"gradient descent", glorot, false, 0, 1e-3},
-		{"… with clipping", glorot, false, 1, 1e-3},
-		{"… with batch norm", normalized, false, 0, 1e-3},
-		{"Adam", glorot, true, 0, 2e-5},
-		{"… with clipping and batch norm", normalized, true, 1, 2e-5},
-		{"Adam with clipping", orthogonal, true, 1, 2e-5},
-		{"gradient descent with clipping", orthogonal, false, 1, 1e-2},
-		{"gradient descent", orthogonal, false, 0, 1e-3},
-	} {
-		net, err := plain(depth, r.beginning)
-		if err != nil {
-			return err
-		}
-		c := backprop.TrainConfig{LearningRate: r.eta, ClipNorm: r.clip, Epochs: epochs, BatchSize: 32}
-		if r.adam {
-			c.Optimizer = &backprop.Adam{}
-		}
-		accuracy, err := fit(net, train, test, c)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(t, "%v\t%s\t%.0e\t%.1f %%\n", r.beginning, r.training, r.eta, 100*accuracy)
-	}
-	return t.Flush()
-}
-
 // load holds out a random quarter of the digits. Pixels are 0 to 1.
 func load() (train, test backprop.Data, err error) {
 	if train, test, err = digits.Split(0.25, 1); err != nil {
@@ -217,16 +254,4 @@ func load() (train, test backprop.Data, err error) {
 		x.Scale(1./16, x)
 	}
 	return train, test, nil
-}
-
-// fit trains the network and returns the share of the test images that it reads.
-func fit(net *backprop.Network, train, test backprop.Data, c backprop.TrainConfig) (accuracy float64, err error) {
-	if _, err := net.Train(context.Background(), train.X, train.Y, c); err != nil {
-		return 0, err
-	}
-	p, err := net.Predict(test.X)
-	if err != nil {
-		return 0, err
-	}
-	return backprop.Accuracy(p, test.Y)
 }

@@ -1,6 +1,14 @@
 package main
 
-import "testing"
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
 
 // With 150 hidden layers one epoch suffices for some 80 % from the orthogonal beginning, while from
 // Glorot's the network stays near chance, 10 %.
@@ -12,22 +20,77 @@ func TestOrthogonalBeginningTrainsWhereGlorotDoesNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accuracy := func(b beginning) float64 {
-		net, err := plain(150, b)
+	list := trainings(150)
+	for i, want := range []struct{ least, most float64 }{{0.7, 1}, {0, 0.4}} {
+		accuracy, err := list[i].run(150, 1, 0, train, test)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := fit(net, train, test, config(150, 1))
+		if !(accuracy >= want.least && accuracy <= want.most) {
+			t.Errorf("%s: test accuracy %v, want %v to %v", list[i].name, accuracy, want.least, want.most)
+		}
+	}
+}
+
+// tanh takes the mean square of what passes through the layers to 1/(2·depth), and the output layer
+// takes that to logits of the order of 1.
+func TestTheOutputLayerMakesUpForTanh(t *testing.T) {
+	_, test, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, depth := range []int{30, 300} {
+		net, err := trainings(depth)[0].begin(depth, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a
+		trunk, err := net.Slice(0, depth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hidden, err := trunk.Predict(test.X)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var logits mat.Dense
+		logits.Mul(hidden, net.Weights(depth).T())
+		if q := meanSquare(hidden) * 2 * float64(depth); !(q > 0.5 && q < 1.5) {
+			t.Errorf("behind %d layers the mean square is %v/(2·depth), want 1", depth, q)
+		}
+		if q := meanSquare(&logits); !(q > 0.1 && q < 10) {
+			t.Errorf("behind %d layers the mean square of logits is %v, want some 1", depth, q)
+		}
 	}
-	if a := accuracy(orthogonal); a < 0.65 {
-		t.Errorf("orthogonal: test accuracy %v, want at least 0.65", a)
+}
+
+func meanSquare(m *mat.Dense) float64 {
+	rows, cols := m.Dims()
+	return math.Pow(mat.Norm(m, 2), 2) / float64(rows*cols)
+}
+
+// The accuracies of a shallow network, for which little is needed.
+func TestEveryTrainingHasItsRow(t *testing.T) {
+	train, test, err := load()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if a := accuracy(glorot); a > 0.3 {
-		t.Errorf("Glorot: test accuracy %v, want it near chance", a)
+	var out bytes.Buffer
+	list := trainings(3)
+	if err := compare(&out, list, 3, 2, train, test); err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(out.String(), "\n")
+	for _, way := range list {
+		var accuracy, seconds float64
+		row, rest, _ := strings.Cut(rows, "\n")
+		_, err := fmt.Sscanf(strings.TrimPrefix(row, way.name), "%f %% %f s", &accuracy, &seconds)
+		if err != nil || !strings.HasPrefix(row, way.name) || !(accuracy > 50 && accuracy <= 100) {
+			t.Errorf("%q: %v, want the test accuracy of %s", row, err, way.name)
+		}
+		rows = rest
+	}
+	if rows != "" {
+		t.Errorf("there is %q behind the last row", rows)
 	}
 }
 

@@ -8,12 +8,23 @@ import ctypes
 import json
 import struct
 import sys
+import warnings
 
 import torch
 from torch import nn
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "I64": torch.int64}
 PLAIN = {"Sigmoid": nn.Sigmoid, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU, "SiLU": nn.SiLU, "SELU": nn.SELU}
+
+
+class Standardize(nn.BatchNorm1d):
+    """Takes inputs to mean 0 and variance 1. What it has learnt of them stays, in training too."""
+
+    def __init__(self, width):
+        super().__init__(width, affine=False, eps=0.0)
+
+    def train(self, mode=True):
+        return super().train(False)
 
 
 class Unstandardize(nn.Module):
@@ -28,11 +39,53 @@ class Unstandardize(nn.Module):
         return z * self.running_var.sqrt() + self.running_mean
 
 
-def load(path):
-    """The nn.Sequential of a file that Go has saved, in float64 and in inference mode."""
+class Logits(nn.Identity):
+    """Stands where the network in Go ends with a Softmax or a Sigmoid, and leaves it to the loss to apply that."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+
+    def extra_repr(self):
+        return self.activation
+
+
+class LastSoftmax(nn.Softmax):
+    """Warns in training, where nn.CrossEntropyLoss would apply a softmax to its probabilities once more."""
+
+    def forward(self, z):
+        if self.training:
+            warnings.warn("these are probabilities; nn.CrossEntropyLoss takes the logits of load(path, logits=True)")
+        return super().forward(z)
+
+
+class Table(nn.Identity):
+    """Says what the columns of a table of examples/table mean, which takes them to inputs in Go."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+
+def load(path, logits=False):
+    """The nn.Sequential of a file that Go has saved, in float64 and in inference mode.
+
+    One that ends with a Softmax or a Sigmoid gives probabilities. With logits it gives what goes into that, which is
+    what nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take; save writes the Softmax or Sigmoid all the same.
+    """
     metadata, tensors = read(path)
-    model = sequential(json.loads(metadata["backprop.network"]))
-    model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("checkpoint.")}, strict=True)
+    network = json.loads(metadata["backprop.network"])
+    model, _ = sequential(network["layers"], network["inputs"])
+    model.double().load_state_dict({k: v for k, v in tensors.items() if not k.startswith("checkpoint.")}, strict=True)
+    end = model
+    while isinstance(end[-1], nn.Sequential):
+        end = end[-1]
+    if logits and not isinstance(end[-1], (nn.Softmax, nn.Sigmoid)):
+        raise ValueError(f"{path} ends with {end[-1]}, not with a Softmax or a Sigmoid, which logits=True leaves out")
+    if logits:
+        end[-1] = Logits(activation_name(end[-1]))
+    elif isinstance(end[-1], nn.Softmax):
+        end[-1] = LastSoftmax(dim=1)
     return model.eval()
 
 
@@ -46,14 +99,17 @@ def read(path):
     tensors = {}
     for name, t in header.items():
         begin, end = t["data_offsets"]
+        if t["dtype"] not in DTYPES:
+            raise ValueError(f"tensor {name} is of type {t['dtype']}, want one of {', '.join(DTYPES)}")
         flat = torch.frombuffer(data[begin:end], dtype=DTYPES[t["dtype"]]) if end > begin else torch.empty(0)
         tensors[name] = flat.reshape(t["shape"])
     return metadata, tensors
 
 
-def sequential(network):
-    modules, width = [], network["inputs"]
-    for layer in network["layers"]:
+def sequential(layers, width):
+    """The layers in a place with so many inputs, and how many outputs they have."""
+    modules = []
+    for layer in layers:
         if layer["type"] == "Dense":
             modules.append(nn.Linear(width, layer["units"], bias=not layer.get("no_bias", False)))
             width = layer["units"]
@@ -62,14 +118,21 @@ def sequential(network):
         elif layer["type"] == "Dropout":
             modules.append(nn.Dropout(layer.get("rate", 0.5)))
         elif layer["type"] == "Standardize":
-            modules.append(nn.BatchNorm1d(width, affine=False, eps=0.0))
+            modules.append(Standardize(width))
         elif layer["type"] == "Unstandardize":
             modules.append(Unstandardize(width))
+        elif layer["type"] == "Activate":
+            modules.append(activation(layer["f"]) if "f" in layer else nn.Identity())
+        elif layer["type"] == "Sequential":
+            inner, width = sequential(layer["layers"], width)
+            modules.append(inner)
+        elif layer["type"] == "Table":
+            modules.append(Table(layer))
         else:
-            raise ValueError(f"unknown layer {layer['type']}")
+            raise ValueError(f"backprop.py knows no layer {layer['type']}, and loads those that its README lists")
         if "activation" in layer:
             modules.append(activation(layer["activation"]))
-    return nn.Sequential(*modules).double()
+    return nn.Sequential(*modules), width
 
 
 def activation(name):
@@ -88,24 +151,50 @@ def activation(name):
 
 
 def save(model, path):
-    """Writes an nn.Sequential of Linear, activations, BatchNorm1d, Dropout and Unstandardize as a file that Go loads."""
-    layers, tensors, inputs, index = [], {}, None, 0
-    for module in model:
-        if isinstance(module, nn.Identity) or isinstance(module, nn.Dropout) and module.p == 0:
+    """Writes an nn.Sequential of the modules that the README lists, and of others like it, as a file that Go loads.
+
+    Of a model that ends with logits, save(nn.Sequential(*model, nn.Softmax(dim=1)), path) lets Go predict probabilities.
+    """
+    if not is_sequential(model):
+        raise ValueError(
+            f"a {type(model).__name__} is no nn.Sequential; save one of the modules that its forward calls, in their order, as "
+            "nn.Sequential(model.hidden, nn.ReLU(), model.output), or what stands in a wrapper, as model.module"
+        )
+    tensors = {}
+    layers = describe(model, "", tensors)
+    widths = [getattr(m, "in_features", None) or getattr(m, "num_features", None) for m in model.modules()]
+    inputs = next(filter(None, widths), None)
+    if inputs is None:
+        raise ValueError("no Linear or BatchNorm1d tells how many inputs the model has")
+    network = {"inputs": inputs, "fitted": True, "layers": layers}
+    write(path, {"backprop.version": "1", "backprop.network": json.dumps(network)}, tensors)
+
+
+def is_sequential(module):
+    return type(module).forward is nn.Sequential.forward  # and not that of a subclass which does something else
+
+
+def describe(modules, prefix, tensors):
+    """The layers that these modules are in Go. Adds their tensors, with names that begin with the prefix."""
+    layers, index = [], 0
+    for module in modules:
+        if type(module) is nn.Identity or isinstance(module, nn.Dropout) and module.p == 0:
             continue  # which Go has no layers for
-        name = activation_name(module)
-        if name is None:
-            layers.append(layer(module, first=not layers))
+        place, name = f"{prefix}{index}", activation_name(module)
+        if is_sequential(module):
+            inner = describe(module, place + ".", tensors)
+            if not inner:
+                continue
+            layers.append({"type": "Sequential", "layers": inner})
+        elif name is None:
+            layers.append(layer(module, first=not place.strip("0.")))
+            tensors.update({f"{place}.{key}": tensor for key, tensor in module.state_dict().items()})
         elif layers and layers[-1]["type"] in ("Dense", "BatchNorm") and "activation" not in layers[-1]:
             layers[-1]["activation"] = name
         else:
-            raise ValueError(f"{module} does not stand behind a Linear or a BatchNorm1d")
-        inputs = inputs or getattr(module, "in_features", None) or getattr(module, "num_features", None)
-        for name, tensor in module.state_dict().items():
-            tensors[f"{index}.{name}"] = tensor
+            layers.append({"type": "Activate", "f": name})
         index += 1
-    network = {"inputs": inputs, "fitted": True, "layers": layers}
-    write(path, {"backprop.version": "1", "backprop.network": json.dumps(network)}, tensors)
+    return layers
 
 
 def layer(module, first):
@@ -120,10 +209,14 @@ def layer(module, first):
         return {"type": "Dropout", "rate": module.p}
     if isinstance(module, Unstandardize):
         return {"type": "Unstandardize"}
+    if isinstance(module, Table):
+        return module.layer
     raise ValueError(f"{module} is nothing that Go has")
 
 
 def activation_name(module):
+    if isinstance(module, Logits):
+        return module.activation
     for name, kind in PLAIN.items():
         if type(module) is kind and getattr(module, "approximate", "none") == "none":
             return name
@@ -143,6 +236,8 @@ def write(path, metadata, tensors):
     names = {dtype: name for name, dtype in DTYPES.items()}
     header, data = {"__metadata__": metadata}, b""
     for name, t in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
+        if t.dtype not in names:
+            raise ValueError(f"tensor {name} is of type {t.dtype}, want float64 or float32; model.double() makes it so")
         t = t.detach().cpu().contiguous()
         end = len(data) + t.numel() * t.element_size()
         header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [len(data), end]}

@@ -4,15 +4,21 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/internal/digits"
+	"example.com/backprop/examples/table/columns"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -77,6 +83,184 @@ for i in range(int(sys.argv[2])):
 `, folder, fmt.Sprint(len(activations)))
 }
 
+// Layers within layers, activations by themselves and what examples/table says of its columns. What
+// comes back has the same layers and bits.
+func TestNestedLayersAndTablesComeBack(t *testing.T) {
+	table := columns.Table{Target: columns.Column{Name: "y", Categories: []string{"a", "b", "é"}}}
+	for _, name := range []string{"p", "q", "r", "s"} {
+		table.Inputs = append(table.Inputs, columns.Column{Name: name, Fill: true, Mean: 0.1})
+	}
+	net, err := backprop.New(4,
+		backprop.Sequential{backprop.Standardize{}},
+		table,
+		backprop.Activate{F: backprop.SiLU},
+		backprop.Sequential{
+			backprop.Dense{Units: 6, Activation: backprop.Tanh},
+			backprop.Activate{F: backprop.ELU{Alpha: 0.5}},
+			backprop.Sequential{backprop.Dense{Units: 5, NoBias: true}, backprop.Dropout{Rate: 0.2}},
+		},
+		backprop.Activate{F: backprop.Softplus},
+		backprop.BatchNorm{Momentum: 0.3, Epsilon: 1e-3},
+		backprop.Sequential{backprop.Dense{Units: 3, Activation: backprop.Softmax}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y := pattern(20, 4, 3), probabilities(t, 20, 3)
+	_, err = net.Train(context.Background(), x, y, backprop.TrainConfig{LearningRate: 0.1, Epochs: 3, BatchSize: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "net")
+	if err := write(net, x, path, path+".json"); err != nil {
+		t.Fatal(err)
+	}
+	mustAgree(t, python(t, `
+path = sys.argv[1]
+backprop.check(path, path + ".json")
+backprop.save(backprop.load(path), path + ".probabilities")
+backprop.save(backprop.load(path, logits=True).train(), path + ".logits")
+`, path))
+	for _, way := range []string{".probabilities", ".logits"} {
+		back, err := backprop.Load(path + way)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(back.Layers(), net.Layers()) || !slices.Equal(back.Params(), net.Params()) {
+			t.Errorf("%s: got\n%v\nwant\n%v", way, back, net)
+		}
+		var out bytes.Buffer
+		if err := check(&out, path+way, path+".json"); err != nil || out.String() != "20 predictions, largest difference 0\n" {
+			t.Errorf("%s: %v %s", way, err, &out)
+		}
+	}
+}
+
+// nn.CrossEntropyLoss and nn.BCEWithLogitsLoss apply a softmax and a sigmoid themselves. With
+// logits=True they give Go's loss, and the model comes back with its last activation, and with what
+// it has learnt of its inputs; trained without it a softmax warns.
+func TestProbabilitiesBecomeLogitsAndBack(t *testing.T) {
+	folder := t.TempDir()
+	x, y, losses := pattern(20, 4, 1), probabilities(t, 20, 3), ""
+	for _, f := range []backprop.Activation{backprop.Softmax, backprop.Sigmoid} {
+		net, err := backprop.New(4,
+			backprop.Standardize{},
+			backprop.Dense{Units: 6, Activation: backprop.Tanh},
+			backprop.Dense{Units: 3, Activation: f},
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := net.Adapt(backprop.Data{X: x, Y: y}); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, f.String())
+		if err := write(net, x, path, path+".json"); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Loss(x, y, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses += fmt.Sprintln(f, l)
+	}
+	labels := strings.ReplaceAll(fmt.Sprint(backprop.Classes(y)), " ", ",")
+	python(t, `
+import warnings
+warnings.simplefilter("error")
+y = nn.functional.one_hot(torch.tensor(json.loads(sys.argv[2])), 3).double()
+for line in sys.argv[3].splitlines():
+    name, want = line.split()
+    path = f"{sys.argv[1]}/{name}"
+    x = torch.tensor(json.load(open(path + ".json"))["x"], dtype=torch.float64)
+    model = backprop.load(path, logits=True).train()
+    got = {"Softmax": nn.CrossEntropyLoss(), "Sigmoid": nn.BCEWithLogitsLoss()}[name](model(x), y).item()
+    assert abs(got - float(want)) < 1e-12, (name, got, want)
+    backprop.save(model, path)
+    plain = nn.Sequential(*list(backprop.load(path))[:-1])
+    backprop.save(nn.Sequential(*plain, getattr(nn, name)(*[1] * (name == "Softmax"))), path + ".appended")
+    backprop.save(plain, path + ".plain")
+    try:
+        backprop.load(path + ".plain", logits=True)
+        assert False, "logits of a model without probabilities"
+    except ValueError as e:
+        assert "not with a Softmax or a Sigmoid" in str(e), e
+    backprop.load(path)(x)
+    try:
+        backprop.load(path).train()(x)
+        assert name == "Sigmoid", "no warning"
+    except UserWarning as e:
+        assert "load(path, logits=True)" in str(e), e
+`, folder, labels, losses)
+	for _, name := range []string{"Softmax", "Sigmoid"} {
+		for _, way := range []string{"", ".appended"} {
+			var out bytes.Buffer
+			path := filepath.Join(folder, name)
+			if err := check(&out, path+way, path+".json"); err != nil || out.String() != "20 predictions, largest difference 0\n" {
+				t.Errorf("%s%s: %v %s", name, way, err, &out)
+			}
+		}
+	}
+}
+
+// Two processes give what one gives, which comes back to Go and has learnt. Batch norm and
+// standardization keep their statistics.
+func TestTwoProcessesTrainAsOneDoes(t *testing.T) {
+	data, _, err := digits.Split(0.25, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := backprop.New(64,
+		backprop.Standardize{},
+		backprop.Dense{Units: 32, NoBias: true},
+		backprop.BatchNorm{Activation: backprop.GELU},
+		backprop.Dense{Units: 10, Activation: backprop.Softmax},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := net.Train(context.Background(), data.X, data.Y, backprop.TrainConfig{LearningRate: 0.1, Epochs: 1, BatchSize: 32}); err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(t.TempDir(), "net")
+	if err := net.Save(source); err != nil {
+		t.Fatal(err)
+	}
+	distributed := func(processes int) *backprop.Network {
+		target := fmt.Sprint(source, processes)
+		// Debian's torch 1.13 takes the default of these two options, 0, for none of theirs in Python
+		// 3.11; so nothing is said but of a process that is not there.
+		run(t, "-m", "torch.distributed.run", "--redirects=9:3", "--tee=9:3", "--standalone", "--monitor_interval=0.1",
+			fmt.Sprint("--nproc_per_node=", processes), "distributed.py", source, target)
+		trained, err := backprop.Load(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trained
+	}
+	one, two := distributed(1), distributed(2)
+	if !floats.EqualApprox(one.Params(), two.Params(), 1e-10) {
+		t.Errorf("parameters differ by %v", floats.Distance(one.Params(), two.Params(), math.Inf(1)))
+	}
+	for i := range net.Layers() {
+		for k, want := range statistics(net, i) {
+			if got := statistics(two, i)[k]; !slices.Equal(got, want) {
+				t.Errorf("the statistics of layer %d have moved", i)
+			}
+		}
+	}
+	before, err := net.Loss(data.X, data.Y, nil)
+	after, err2 := two.Loss(data.X, data.Y, nil)
+	if err != nil || err2 != nil || !(after < before/2) {
+		t.Errorf("the loss is %v, and was %v; %v, %v", after, before, err2, err)
+	}
+}
+
+func statistics(net *backprop.Network, layer int) [2][]float64 {
+	mean, variance := net.Statistics(layer)
+	return [2][]float64{mean, variance}
+}
+
 // The way back: models of every module in float32 and float64, written by save and, where it is
 // installed, by the package safetensors.
 func TestGoPredictsWhatPyTorchDoes(t *testing.T) {
@@ -89,7 +273,7 @@ n = 0
 for f in activations:
     for dtype in torch.float64, torch.float32:
         model = nn.Sequential(nn.Linear(4, 6), f, nn.Dropout(0.0), nn.BatchNorm1d(6, momentum=0.3, eps=1e-3), f, nn.Dropout(0.25),
-                              nn.Identity(), nn.Linear(6, 5, bias=False), nn.BatchNorm1d(5), nn.Linear(5, 3), f).to(dtype)
+                              nn.Identity(), nn.Sequential(nn.Identity()), nn.Linear(6, 5, bias=False), nn.Sequential(nn.BatchNorm1d(5), f, f), nn.Linear(5, 3), f).to(dtype)
         if n % 3 == 0:
             behind = backprop.Unstandardize(3)
             behind.running_mean += torch.tensor([5.0, 0.0, -70.0])
@@ -107,15 +291,46 @@ for f in activations:
         x = 3 * torch.randn(20, 4, dtype=torch.float64)
         json.dump({"x": x.tolist(), "y": model.double().eval()(x).tolist()}, open(path + ".json", "w"))
         n += 1
-for bad in ([nn.Conv1d(1, 1, 1)], [nn.ReLU()], [nn.Linear(1, 1), nn.Dropout(), nn.ReLU()], [nn.Linear(1, 1), nn.ReLU(), nn.Tanh()],
-            [nn.BatchNorm1d(1, track_running_stats=False)], [nn.BatchNorm1d(1, momentum=None)], [nn.Linear(1, 1), nn.GELU("tanh")],
-            [nn.Linear(1, 1), nn.Softplus(beta=2)], [nn.Linear(2, 2), nn.Softmax(dim=0)]):
+
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(1, 1)
+
+S, linear = nn.Sequential, nn.Linear(1, 1)
+for bad, word in ((S(nn.Conv1d(1, 1, 1)), "nothing that Go has"), (S(nn.ReLU()), "no Linear or BatchNorm1d tells"), (S(), "no Linear or"),
+                  (S(nn.BatchNorm1d(1, track_running_stats=False)), "nothing that"), (S(nn.BatchNorm1d(1, momentum=None)), "nothing that"),
+                  (S(linear, nn.GELU("tanh")), "nothing that"), (S(linear, nn.Softplus(beta=2)), "nothing that"),
+                  (S(nn.Linear(2, 2), nn.Softmax(dim=0)), "nothing that"), (S(linear, nn.BatchNorm1d(1, affine=False, eps=0.0)), "nothing that"),
+                  (S(linear, S(nn.BatchNorm1d(1, affine=False, eps=0.0))), "nothing that"), (S(linear, Residual(linear)), "nothing that"),
+                  (Residual(linear), "a Residual is no nn.Sequential"), (Plain(), "a Plain is no nn.Sequential; save one of the modules"),
+                  (linear, "a Linear is no"), (nn.ModuleList([linear]), "a ModuleList is no"),
+                  (S(nn.Linear(2, 2)).half(), "0.bias is of type torch.float16, want float64 or float32; model.double()"),
+                  (S(nn.BatchNorm1d(1)).bfloat16(), "is of type torch.bfloat16, want float64 or float32; model.double()")):
     try:
-        backprop.save(nn.Sequential(*bad), sys.argv[1] + "/bad")
-    except ValueError:
-        continue
-    assert False, bad
+        backprop.save(bad, sys.argv[1] + "/bad")
+        assert False, bad
+    except ValueError as e:
+        assert word in str(e), e
+    assert not os.path.exists(sys.argv[1] + "/bad")
+
+backprop.DTYPES["F16"] = torch.float16
+backprop.save(S(nn.Linear(2, 2)).half(), sys.argv[1] + "/half")
+del backprop.DTYPES["F16"]
+try:
+    backprop.load(sys.argv[1] + "/half")
+    assert False, "half precision"
+except ValueError as e:
+    assert "tensor 0.bias is of type F16, want one of F64, F32, I64" in str(e), e
 `, folder)
+	const refused = `tensor "0.weight" is of type F16, want F64 or F32; save it after model.double() in PyTorch`
+	if _, err := backprop.Load(filepath.Join(folder, "half")); err == nil || !strings.Contains(err.Error(), refused) {
+		t.Errorf("%v, want %s", err, refused)
+	}
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	if err != nil || len(files) != 36 {
 		t.Fatal(len(files), err)
@@ -172,6 +387,19 @@ func pattern(rows, cols int, scale float64) *mat.Dense {
 	return m
 }
 
+// probabilities are one-hot rows.
+func probabilities(t *testing.T, rows, classes int) *mat.Dense {
+	labels := make([]int, rows)
+	for i := range labels {
+		labels[i] = i * i % classes
+	}
+	y, err := backprop.OneHot(labels, classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
 // interpreter is a Python with torch, or "".
 var interpreter = sync.OnceValue(func() string {
 	for _, program := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
@@ -185,21 +413,28 @@ var interpreter = sync.OnceValue(func() string {
 // python runs a script beside backprop.py.
 func python(t *testing.T, script string, args ...string) string {
 	t.Helper()
+	const head = `import json, os, sys
+sys.path.insert(0, ".")
+import torch
+from torch import nn
+import backprop
+torch.set_num_threads(1)
+`
+	return run(t, append([]string{"-c", head + script}, args...)...)
+}
+
+// run runs Python in this folder.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("PyTorch takes seconds to start")
 	}
 	if interpreter() == "" {
 		t.Skip("no python3 with torch")
 	}
-	const head = `import json, sys
-sys.path.insert(0, ".")
-sys.dont_write_bytecode = True
-import torch
-from torch import nn
-import backprop
-torch.set_num_threads(1)
-`
-	out, err := exec.Command(interpreter(), append([]string{"-c", head + script}, args...)...).CombinedOutput()
+	command := exec.Command(interpreter(), args...)
+	command.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "OMP_NUM_THREADS=1")
+	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

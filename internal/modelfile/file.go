@@ -122,7 +122,11 @@ func (r *Reader) compare(tensors []Tensor) error {
 		if !slices.Equal(t.Shape, w.Shape) {
 			return fmt.Errorf("tensor %q has shape %v, want %v", w.Name, t.Shape, w.Shape)
 		}
-		if t.Type != "F64" && t.Type != "F32" {
+		switch t.Type {
+		case "F64", "F32":
+		case "F16", "BF16":
+			return fmt.Errorf("tensor %q is of type %s, want F64 or F32; save it after model.double() in PyTorch", w.Name, t.Type)
+		default:
 			return fmt.Errorf("tensor %q is of type %s, want F64 or F32", w.Name, t.Type)
 		}
 	}

@@ -138,6 +138,25 @@ var hostile = []struct {
 	{func(f *safetensors.File) { f.Tensors[2].Data[0] = -1e-300 }, `tensor "1.running_var" has -1e-300 at index 0, which cannot be a variance`},
 }
 
+// The elements, of two bytes each, are not looked at.
+func TestHalfPrecisionIsRefusedWithItsRemedy(t *testing.T) {
+	whole := fileOf(t, func(f *safetensors.File) { f.Tensors[0].Shape, f.Tensors[0].Data = []int{2, 4}, make([]float64, 8) })
+	for _, kind := range []string{"BF16", "F16"} {
+		half := bytes.Replace(whole, []byte(`"dtype":"F64","shape":[2,4]`), fmt.Appendf(nil, `"dtype":%q,"shape":[2,16]`, kind), 1)
+		half[0] += byte(len(half) - len(whole))
+		in, err := NewReader(bytes.NewReader(half))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors := network()
+		tensors[0].Shape = []int{2, 16}
+		want := `tensor "0.weight" is of type ` + kind + `, want F64 or F32; save it after model.double() in PyTorch`
+		if err := in.Check(tensors); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func readAll(r io.Reader) error {
 	in, err := NewReader(r)
 	if err != nil {
