@@ -42,6 +42,10 @@ var (
 	active    = supported[len(supported)-1]
 )
 
+// Exact reports whether this processor gives the bits that AVX-512, AVX2 and NEON give. Go's own
+// differ in rounding.
+func Exact() bool { return active != generic }
+
 // Affine computes Z = X·Wᵀ + 1·bᵀ  (N×in · in×out); b is nil for zero.
 //
 //	z[i*ldz+j] = b[j] + Σₗ x[i*ldx+l]·w[j*ldw+l]
