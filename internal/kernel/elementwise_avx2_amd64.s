@@ -162,7 +162,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 #define LOW4 $60
 #define PAIR $56
 
-// The pairs of tanhPairs at the offsets Y3 give a in Y4 and t in Y1.
+// The pairs of tanhTable at the offsets Y3 give a in Y4 and t in Y1.
 #define LOOKUP \
 	VMOVQ        X3, AX;                     \
 	VPEXTRQ      UPPER, X3, R9;              \
@@ -233,7 +233,7 @@ store:                                     \
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPD SIGN, Y13
 	VMOVUPD TABLE_END, Y14
-	LEAQ    ·tanhPairs(SB), R8
+	LEAQ    ·tanhTable(SB), R8
 	UNARY(TANH_BODY)
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.

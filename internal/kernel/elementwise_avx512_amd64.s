@@ -184,7 +184,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	SHORT(·tanhAVX2)
 	MOVQ src_base+24(FP), SI
-	LEAQ ·tanhTable(SB), AX
+	LEAQ ·tanhColumns(SB), AX
 	VMOVUPD (AX), Z16
 	VMOVUPD 64(AX), Z17
 	VMOVUPD 128(AX), Z18
