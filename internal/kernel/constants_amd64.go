@@ -8,7 +8,7 @@ import "math"
 // constants_amd64.h names the rows for the assembly.
 //
 //lint:ignore U1000 the assembly reads them
-var constants = func() (rows [74][4]float64) {
+var constants = func() (rows [75][4]float64) {
 	i := 0
 	for _, numbers := range [][]float64{
 		{math.Log2E, ln2High, ln2Low, round},
@@ -34,6 +34,7 @@ var constants = func() (rows [74][4]float64) {
 
 		logPoly[:],
 		{logSplit},
+		{math.Float64frombits(ownRoots)},
 	} {
 		for _, x := range numbers {
 			rows[i] = [4]float64{x, x, x, x}
@@ -42,6 +43,10 @@ var constants = func() (rows [74][4]float64) {
 	}
 	return rows
 }()
+
+// ownRoots tells VFIXUPIMMPD to take what is no number as it is, but quiet, and zero and +∞ as they
+// are.
+const ownRoots = 2 | 2<<4 | 1<<8 | 1<<20
 
 // weyls are the first multiples of the generator's increment.
 //

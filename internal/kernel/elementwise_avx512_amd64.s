@@ -354,28 +354,38 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPD   Z0, K1, (DI)(BX*1)
 	NEXT
 
-// Z5 = √v, v being Z1. It takes no VSQRTPD, which would occupy the divider for twice as long as all
-// the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t +
-// t·e·(1/2 + 3/8·e + 5/16·e²); the rounding of t is in e, too, and so halved. The roots of 0 and
-// infinity are themselves.
+// Z5 = √v, v being Z1, rounded as by VSQRTPD, which would occupy the divider for twice as long as all
+// the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r rounded, l what t lacks of v·r, and e = 1 −
+// t·r, the root is t + (t·e + l)·(1/2 + 3/8·e + 5/16·e²), off by less than a tenth of an ulp before it
+// is rounded down to s. It is then s or the next number s⁺, and rather this one where s·s⁺ < v: the
+// square of their middle is more by a quarter of an ulp squared, and v and s·s⁺ are multiples of an
+// ulp squared (Tuckerman's test). The sign of s·s⁺ − v is right even where the difference underflows.
+// What is zero, infinite or a NaN is its own root.
 #define ROOT \
-	VRSQRT14PD   Z1, Z6;                   \
-	VFPCLASSPDZ  ZERO_OR_INFINITY, Z1, K2; \
-	VMULPD       Z6, Z1, Z5;               \
-	VMOVAPD      Z25, Z7;                  \
-	VFNMADD231PD Z6, Z5, Z7;               \
-	VMOVAPD      Z23, Z8;                  \
-	VFMADD231PD  Z24, Z7, Z8;              \
-	VFMADD213PD  Z22, Z7, Z8;              \
-	VMULPD       Z5, Z7, Z7;               \
-	VFMADD231PD  Z7, Z8, Z5;               \
-	VMOVAPD      Z1, K2, Z5
+	VRSQRT14PD    Z1, Z6;           \
+	VMULPD        Z6, Z1, Z5;       \
+	VMOVAPD       Z25, Z7;          \
+	VFNMADD231PD  Z6, Z5, Z7;       \
+	VFMSUB213PD   Z5, Z1, Z6;       \
+	VMOVAPD       Z23, Z8;          \
+	VFMADD231PD   Z24, Z7, Z8;      \
+	VFMADD213PD   Z22, Z7, Z8;      \
+	VFMADD231PD   Z5, Z7, Z6;       \
+	VMULPD        Z6, Z8, Z8;       \
+	VADDPD.RD_SAE Z8, Z5, Z5;       \
+	VPSUBQ        Z27, Z5, Z6;      \
+	VFMSUB213PD   Z1, Z5, Z6;       \
+	VPSRLQ        SIGN_BIT, Z6, Z6; \
+	VPADDQ        Z6, Z5, Z5;       \
+	VFIXUPIMMPD   QUIET, Z26, Z1, Z5
 
 #define ROOT_CONSTANTS \
-	VBROADCASTSD HALF, Z22;  \
-	VBROADCASTSD ROOT2, Z23; \
-	VBROADCASTSD ROOT3, Z24; \
-	VBROADCASTSD ONE, Z25
+	VBROADCASTSD HALF, Z22;      \
+	VBROADCASTSD ROOT2, Z23;     \
+	VBROADCASTSD ROOT3, Z24;     \
+	VBROADCASTSD ONE, Z25;       \
+	VBROADCASTSD OWN_ROOTS, Z26; \
+	VPTERNLOGQ ALWAYS, Z27, Z27, Z27 // −1
 
 // func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
 TEXT ·adamAVX512(SB), NOSPLIT, $0-136
