@@ -367,7 +367,7 @@ func (t *trainer) on(s *dataset.Samples) error {
 		return t.diverged(t.b)
 	}
 	t.seen += s.X.Rows
-	t.e.Loss += (loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen)) // the mean so far
+	t.e.Loss += float64((loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen))) // the mean so far
 	t.e.GradNorm = norm
 	if t.progress != nil {
 		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
@@ -431,7 +431,7 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 	}
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
-			kernel.Scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
+			kernel.Scale(1-float64(t.e.LearningRate*t.WeightDecay), w) // W ← (1 − ηλ)·W
 		}
 	}
 	t.update() // θ ← θ − η·g, or as the optimizer has it
@@ -732,7 +732,7 @@ func (s CosineDecay) check() error {
 // Rate is Min + (base−Min)·(1 + cos(π·n/Epochs))/2 in epoch n.
 func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
 	n := min(len(history), s.Epochs)
-	return s.Min + (base-s.Min)*(1+math.Cos(math.Pi*float64(n)/float64(s.Epochs)))/2
+	return s.Min + float64((base-s.Min)*kernel.HalfCosine(float64(n)/float64(s.Epochs)))
 }
 
 // Warmup raises η linearly from Start·base in the first epoch to base after Epochs epochs, as

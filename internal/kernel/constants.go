@@ -38,13 +38,6 @@ var tanhPoly = [...]float64{
 	-0x1.5555555554fa3p-2, 0x1.1111110e8a8ffp-3, -0x1.ba1b96174e81dp-5, 0x1.6643932961425p-6, -0x1.1d12638b3a1b9p-7,
 }
 
-// logPoly is q(u) of log(1+f) = f − f²/2 + s·(f²/2 + u·q(u)) with s = f/(2+f) and u = s² for |s| ≤
-// 0.1716: FreeBSD's minimax polynomial for u·q, off by at most 2⁻⁵⁸.
-var logPoly = [...]float64{
-	6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
-	1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01,
-}
-
 // mills is P(w) = (y+5)·Φ(−y)·e^(y²/2) with w = 10/(y+5) − 1, for 0 ≤ y ≤ 40: the minimax
 // polynomial, off by at most 1.5e-17 of P.
 var mills = [...]float64{

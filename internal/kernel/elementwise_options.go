@@ -247,7 +247,7 @@ func (r Residual) Sum(a, y []float64) (sum float64) {
 	for i, a := range a {
 		e := a - y[i]
 		h := r.of(e)
-		sum += h * (e - r.half*h)
+		sum += float64(h * (e - float64(r.half*h)))
 	}
 	return sum
 }
@@ -350,9 +350,9 @@ func LogisticLoss(z, y []float64) (sum float64) {
 		Softplus(logs[:n], logs[:n])
 		for i, z := range z[:n] {
 			if z > 0 {
-				sum += z*(1-y[i]) + logs[i]
+				sum += float64(z*(1-y[i])) + logs[i]
 			} else {
-				sum += logs[i] - z*y[i]
+				sum += logs[i] - float64(z*y[i])
 			}
 		}
 		z, y = z[n:], y[n:]
