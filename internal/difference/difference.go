@@ -43,5 +43,5 @@ func derivative(param *float64, loss func() float64) float64 {
 		up, down := at+h, at-h
 		return (lossAt(up) - lossAt(down)) / (up - down)
 	}
-	return (float64(4*central(h/2)) - central(h)) / 3
+	return (float64(4*central(float64(h/2))) - central(h)) / 3
 }

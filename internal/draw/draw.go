@@ -12,7 +12,7 @@ import (
 // Uniform draws the elements of m, which has no gaps between its rows, uniformly within ±limit.
 func Uniform(m kernel.Matrix, limit float64, rng *rand.Rand) {
 	for i := range m.Data {
-		m.Data[i] = (float64(2*rng.Float64()) - 1) * limit
+		m.Data[i] = (2*float64(rng.Float64()) - 1) * limit
 	}
 }
 
