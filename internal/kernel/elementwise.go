@@ -36,8 +36,7 @@ func SigmoidBackward(dz, da, z, a []float64) {
 	sigmoidBackward(dz, da, z, a)
 }
 
-// Tanh sets a[i] = tanh z[i], within 2.5 ulp; with NEON it is within 2.6, the Go version within 3. a
-// may be z.
+// Tanh sets a[i] = tanh z[i], within 2.5 ulp; the Go version is within 3. a may be z.
 func Tanh(a, z []float64) {
 	checkLength(z, len(a))
 	for len(a) > chunk {
@@ -94,8 +93,6 @@ type AdamStep struct {
 //	m[i] = m[i] + (1−β₁)·(g[i]−m[i])
 //	v[i] = β₂·v[i] + (1−β₂)·g[i]²
 //	θ[i] = θ[i] − Step·m[i]/(√v[i] + Epsilon)
-//
-// with √v within 1 ulp.
 func Adam(params, grad, m, v []float64, s AdamStep) {
 	checkLength(grad, len(params))
 	checkLength(m, len(params))

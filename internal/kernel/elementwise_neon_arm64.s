@@ -280,7 +280,7 @@ TEXT ·tanhBackwardNEON(SB), NOSPLIT, $0-96
 	CONSTANTS
 	BACKWARD(TANH_BACKWARD_BODY)
 
-// The others have the rounding of AVX2's. They take two vectors at a time, V0, V2, V4, V6 and V1, V3,
+// The others take two vectors at a time, V0, V2, V4, V6 and V1, V3,
 // V5, V7, and what is left one element at a time in V0, V2, V4, V6.
 #define MAP(LOAD4, LOAD1, BODY, STORE4, STORE1) \
 	SUBS $4, R9;      \

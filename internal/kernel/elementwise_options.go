@@ -306,7 +306,7 @@ type RMSStep struct {
 //	b[i] = Mu·b[i] + g[i]/(√(v[i]−m[i]²) + ε)
 //	θ[i] = θ[i] − η·b[i]
 //
-// with the root within 1 ulp. Without an m, nil, it is as if 0; without a b, nil, Mu is 0.
+// Without an m, nil, it is as if 0; without a b, nil, Mu is 0.
 func RMS(params, grad, v, m, b []float64, s RMSStep) {
 	checkLength(grad, len(params))
 	checkLength(v, len(params))
