@@ -93,11 +93,11 @@ func reluBackward(dz, da, z []float64) {
 func adam(params, grad, m, v []float64, s *AdamStep) {
 	switch active {
 	case avx512:
-		adamAVX512(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamAVX512(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	case avx2:
-		adamAVX2(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamAVX2(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	default:
-		adamGeneric(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamGeneric(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	}
 }
 
@@ -155,7 +155,7 @@ func tanhBackwardAVX512(dz, da, z, a []float64)
 func reluBackwardAVX512(dz, da, z []float64)
 
 //go:noescape
-func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+func adamAVX512(params, grad, m, v []float64, beta1, beta2, step, eps float64)
 
 //go:noescape
 func dotAVX512(sums *[32]float64, x, y []float64)
@@ -182,7 +182,7 @@ func tanhBackwardAVX2(dz, da, z, a []float64)
 func reluBackwardAVX2(dz, da, z []float64)
 
 //go:noescape
-func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+func adamAVX2(params, grad, m, v []float64, beta1, beta2, step, eps float64)
 
 //go:noescape
 func axpyAVX2(alpha float64, x, y []float64)

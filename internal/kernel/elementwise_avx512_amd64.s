@@ -387,33 +387,30 @@ TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSD OWN_ROOTS, Z26; \
 	VPTERNLOGQ ALWAYS, Z27, Z27, Z27 // −1
 
-// func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-TEXT ·adamAVX512(SB), NOSPLIT, $0-136
+// func adamAVX512(params, grad, m, v []float64, beta1, beta2, step, eps float64)
+TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	MOVQ params_base+0(FP), DI
 	MOVQ params_len+8(FP), CX
 	MOVQ grad_base+24(FP), SI
 	MOVQ m_base+48(FP), R8
 	MOVQ v_base+72(FP), R9
-	VBROADCASTSD alpha1+96(FP), Z17
+	VBROADCASTSD beta1+96(FP), Z17
 	VBROADCASTSD beta2+104(FP), Z18
-	VBROADCASTSD alpha2+112(FP), Z19
-	VBROADCASTSD step+120(FP), Z20
-	VBROADCASTSD eps+128(FP), Z21
+	VBROADCASTSD step+112(FP), Z20
+	VBROADCASTSD eps+120(FP), Z21
 	ROOT_CONSTANTS
 	EACH
 	VMOVUPD.Z    (SI)(BX*1), K1, Z2
 	VMOVUPD.Z    (R8)(BX*1), K1, Z0
 	VMOVUPD.Z    (R9)(BX*1), K1, Z1
 	VMOVUPD.Z    (DI)(BX*1), K1, Z3
-	VSUBPD       Z0, Z2, Z4
-	VFMADD231PD  Z17, Z4, Z0   // m = m + (1−β₁)·(g−m)
+	VFMADD213PD  Z2, Z17, Z0 // m = β₁·m + g
 	VMULPD       Z18, Z1, Z1
-	VMULPD       Z19, Z2, Z4
-	VFMADD231PD  Z4, Z2, Z1    // v = β₂·v + (1−β₂)·g²
+	VFMADD231PD  Z2, Z2, Z1  // v = β₂·v + g²
 	ROOT
 	VADDPD       Z21, Z5, Z5
 	VDIVPD       Z5, Z0, Z5
-	VFNMADD231PD Z20, Z5, Z3   // θ −= step·m/(√v + ε)
+	VFNMADD231PD Z20, Z5, Z3 // θ −= step·m/(√v + ε)
 	VMOVUPD      Z0, K1, (R8)(BX*1)
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
@@ -682,13 +679,12 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD    Z3, K1, (DI)(BX*1)
 	NEXT
 
-// y = p·y + q·x²; then x/(√(y−z²) + r).
+// y = p·y + x²; then x/(√(y−z²) + r).
 //
 // func rmsAVX512(o *operands)
 TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
 	OPERANDS
 	VBROADCASTSD operands_p(AX), Z17
-	VBROADCASTSD operands_q(AX), Z18
 	VBROADCASTSD operands_r(AX), Z19
 	ROOT_CONSTANTS
 	VXORPD X15, X15, X15
@@ -697,8 +693,7 @@ TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD.Z    (R8)(BX*1), K1, Z1
 	VMOVUPD.Z    (R9)(BX*1), K1, Z4
 	VMULPD       Z17, Z1, Z1
-	VMULPD       Z18, Z2, Z3
-	VFMADD231PD  Z3, Z2, Z1
+	VFMADD231PD  Z2, Z2, Z1
 	VMOVUPD      Z1, K1, (R8)(BX*1)
 	VFNMADD231PD Z4, Z4, Z1
 	VMAXPD       Z1, Z15, Z1 // a variance; rounding may take it below 0

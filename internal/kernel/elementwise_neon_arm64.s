@@ -354,37 +354,34 @@ TEXT ·reluBackwardNEON(SB), NOSPLIT, $0-72
 	FMOVD   (R3), F6
 #define ADAM_STORE4 \
 	STORE4;                   \
-	FSTPQ.P (F4, F5), 32(R2); \
+	FSTPQ.P (F2, F3), 32(R2); \
 	FSTPQ.P (F6, F7), 32(R3)
 #define ADAM_STORE1 \
 	STORE1;            \
-	FMOVD.P F4, 8(R2); \
+	FMOVD.P F2, 8(R2); \
 	FMOVD.P F6, 8(R3)
 
-// m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
+// g = β₁·m + g, which is to be m;  v = β₂·v + g²;  θ −= step·m/(√v + ε)
 #define ADAM(theta, g, m, v) \
-	FSUB(16, g, m);   \
-	FMLAE(m, 16, 24); \
 	FMULE(v, v, 25);  \
-	FMULE(16, g, 26); \
-	FMLA(v, g, 16);   \
+	FMLA(v, g, g);    \
+	FMLAE(g, m, 24);  \
 	FSQRT(16, v);     \
 	FADD(16, 16, 28); \
-	FDIV(16, m, 16);  \
+	FDIV(16, g, 16);  \
 	FMLSE(theta, 16, 27)
 
-// func adamNEON(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-TEXT ·adamNEON(SB), NOSPLIT, $0-136
+// func adamNEON(params, grad, m, v []float64, beta1, beta2, step, eps float64)
+TEXT ·adamNEON(SB), NOSPLIT, $0-128
 	MOVD  params_base+0(FP), R0
 	MOVD  params_len+8(FP), R9
 	MOVD  grad_base+24(FP), R1
 	MOVD  m_base+48(FP), R2
 	MOVD  v_base+72(FP), R3
-	FMOVD alpha1+96(FP), F24
+	FMOVD beta1+96(FP), F24
 	FMOVD beta2+104(FP), F25
-	FMOVD alpha2+112(FP), F26
-	FMOVD step+120(FP), F27
-	FMOVD eps+128(FP), F28
+	FMOVD step+112(FP), F27
+	FMOVD eps+120(FP), F28
 	VDUP  V28.D[0], V28.D2
 	MAP(ADAM_LOAD4, ADAM_LOAD1, ADAM, ADAM_STORE4, ADAM_STORE1)
 

@@ -274,7 +274,7 @@ var elementwise = []struct {
 
 func rmsOf(params, grad, v, m []float64) {
 	b := make([]float64, len(v))
-	RMS(params, grad, v, m, b, RMSStep{Decay: 0.9, Rate: 0.1, Mean: 0.1, Mu: 0.5, Eta: 0.01, Epsilon: 1e-8})
+	RMS(params, grad, v, m, b, RMSStep{Decay: 0.9, Mean: 0.3, Mu: 0.5, Eta: 0.01, Epsilon: 1e-8})
 }
 
 // TestElementwiseIgnoresPosition compares all lengths and both ends of a slice with one element at
@@ -437,7 +437,8 @@ func TestAdamFollowsItsFormula(t *testing.T) {
 		for step := 1; step <= 3; step++ {
 			draw(r, grad, 1, n, n)
 			c1, c2 := 1-math.Pow(0.9, float64(step)), 1-math.Pow(0.999, float64(step))
-			s.Step, s.Epsilon = 0.01*math.Sqrt(c2)/c1, 1e-8*math.Sqrt(c2)
+			r := math.Sqrt(c2 / (1 - 0.999))
+			s.Step, s.Epsilon = 0.01*(1-0.9)/c1*r, 1e-8*r
 			Adam(params, grad, m, v, s)
 			for i, g := range grad {
 				m1[i] = 0.9*m1[i] + (1-0.9)*g

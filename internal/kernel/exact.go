@@ -194,7 +194,7 @@ func geluBackwardExact(o *operands) {
 func rmsExact(o *operands) {
 	dst, xs, ys, zs, _ := o.slices()
 	for i, x := range xs {
-		y := math.FMA(o.q*x, x, o.p*ys[i])
+		y := math.FMA(x, x, o.p*ys[i])
 		ys[i] = y
 		dst[i] = x / (math.Sqrt(max(math.FMA(-zs[i], zs[i], y), 0)) + o.r)
 	}

@@ -52,8 +52,8 @@ func tanhBackwardExact(da, z, a float64) float64 {
 }
 
 func adamExact(theta, g, m, v float64, s AdamStep) (theta1, m1, v1 float64) {
-	m = math.FMA(g-m, 1-s.Beta1, m)
-	v = math.FMA(g, (1-s.Beta2)*g, s.Beta2*v)
+	m = math.FMA(s.Beta1, m, g)
+	v = math.FMA(g, g, s.Beta2*v)
 	return math.FMA(-(m / (math.Sqrt(v) + s.Epsilon)), s.Step, theta), m, v
 }
 
