@@ -6,36 +6,47 @@ import "math"
 // added to something is rounded first, which the compiler would otherwise be free not to do.
 
 // Log is log x, within 1 ulp.
-func Log(x float64) float64 { return logOf(x, 0) }
+func Log(x float64) float64 {
+	switch {
+	case !(x > 0 && x <= math.MaxFloat64):
+		return math.Log(x) // −∞, ∞ or NaN
+	case x < smallestNormal:
+		return logOf(x*0x1p64, 0, -64)
+	default:
+		return logOf(x, 0, 0)
+	}
+}
+
+const smallestNormal = 0x1p-1022
 
 // Log1p is log(1+x), within 1 ulp.
 func Log1p(x float64) float64 {
 	u := 1 + x
-	if x < 1 {
-		return logOf(u, (x-(u-1))/u)
+	switch {
+	case !(u > 0 && u <= math.MaxFloat64):
+		return math.Log(u)
+	case x < 1:
+		return logOf(u, (x-(u-1))/u, 0)
+	default:
+		return logOf(u, (1-(u-x))/u, 0)
 	}
-	return logOf(u, (1-(u-x))/u)
 }
 
-// logOf is log u + c: with u = 2ᵏ·(1+f) and s = f/(2+f), log(1+f) = f − (h − s·(h + s²·q(s²))) and h
-// = f²/2, as FreeBSD's log has it, for √½ ≤ 1+f < √2.
-func logOf(u, c float64) float64 {
-	const ln2High, ln2Low = 0x1.62e42feep-1, 0x1.a39ef35793c76p-33 // k·ln2High is exact
-	if !(u > 0 && u <= math.MaxFloat64) {
-		return math.Log(u) // −∞, ∞ or NaN
-	}
-	m, k := math.Frexp(u)
-	if m < math.Sqrt2/2 {
-		m, k = 2*m, k-1
-	}
-	f, n := m-1, float64(k)
-	s := f / (2 + f)
-	u2, q := float64(s*s), logPoly[6]
-	for i := 5; i >= 0; i-- {
-		q = logPoly[i] + float64(q*u2)
-	}
-	h := float64(f * f / 2)
-	return float64(n*ln2High) - (h - (float64(s*(h+float64(q*u2))) + (float64(n*ln2Low) + c)) - f)
+// logOf is k·log 2 + log u + c: with u = 2ⁿ·(1+f) and s = f/(2+f), log(1+f) = f − (h − s·(h +
+// s²·q(s²))) and h = f²/2, as FreeBSD's log has it, for √½ ≤ 1+f < √2.
+func logOf(u, c, k float64) float64 {
+	const ln2High, ln2Low = 0x1.62e42feep-1, 0x1.a39ef35793c76p-33         // k·ln2High is exact
+	const one, half, mantissa = 0x3ff << 52, 0x3fe6a09e667f3bcd, 1<<52 - 1 // 1 and √½
+	bits := math.Float64bits(u) + (one - half)
+	f := math.Float64frombits(bits&mantissa+half) - 1
+	k += float64(int(bits>>52) - 1023)
+	s, h := f/(2+f), float64(f*f*0.5)
+	w := float64(s * s)
+	w2 := float64(w * w)
+	odd := logPoly[0] + float64(w2*(logPoly[2]+float64(w2*(logPoly[4]+float64(w2*logPoly[6])))))
+	even := float64(w2 * (logPoly[1] + float64(w2*(logPoly[3]+float64(w2*logPoly[5])))))
+	q := float64(w*odd) + even
+	return float64(k*ln2High) - (h - (float64(s*(h+q)) + (float64(k*ln2Low) + c)) - f)
 }
 
 // logPoly is q(u) of log(1+f) = f − f²/2 + s·(f²/2 + u·q(u)) with s = f/(2+f) and u = s² for |s| ≤
