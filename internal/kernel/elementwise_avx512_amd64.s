@@ -326,34 +326,6 @@ store:
 	VMOVUPD Z5, K1, (DI)(BX*1)
 	NEXT
 
-// func reluAVX512(dst, src []float64)
-TEXT ·reluAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), DI
-	MOVQ   dst_len+8(FP), CX
-	SHORT(·reluAVX2)
-	MOVQ   src_base+24(FP), SI
-	VXORPD X15, X15, X15
-	EACH
-	VMOVUPD.Z (SI)(BX*1), K1, Z0
-	VMAXPD    Z0, Z15, Z0
-	VADDPD    Z0, Z15, Z0 // −0 becomes 0
-	VMOVUPD   Z0, K1, (DI)(BX*1)
-	NEXT
-
-// func reluBackwardAVX512(dz, da, z []float64)
-TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
-	MOVQ   dz_base+0(FP), DI
-	MOVQ   dz_len+8(FP), CX
-	SHORT(·reluBackwardAVX2)
-	MOVQ   da_base+24(FP), SI
-	MOVQ   z_base+48(FP), R8
-	VXORPD X15, X15, X15
-	EACH
-	VCMPPD    LESS, (R8)(BX*1), Z15, K1, K2 // 0 < z
-	VMOVUPD.Z (SI)(BX*1), K2, Z0
-	VMOVUPD   Z0, K1, (DI)(BX*1)
-	NEXT
-
 // Z5 = √v, v being Z1, rounded as by VSQRTPD, which would occupy the divider for twice as long as all
 // the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r rounded, l what t lacks of v·r, and e = 1 −
 // t·r, the root is t + (t·e + l)·(1/2 + 3/8·e + 5/16·e²), off by less than a tenth of an ulp before it
@@ -415,43 +387,6 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
 	NEXT
-
-// sums[i%32] += x[i]·y[i], each product rounded, for a length that is a multiple of 32.
-//
-// func dotAVX512(sums *[32]float64, x, y []float64)
-TEXT ·dotAVX512(SB), NOSPLIT, $0-56
-	MOVQ    sums+0(FP), DI
-	MOVQ    x_base+8(FP), SI
-	MOVQ    x_len+16(FP), CX
-	MOVQ    y_base+32(FP), DX
-	VMOVUPD (DI), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD 128(DI), Z2
-	VMOVUPD 192(DI), Z3
-
-loop:
-	VMOVUPD (SI), Z4
-	VMOVUPD 64(SI), Z5
-	VMOVUPD 128(SI), Z6
-	VMOVUPD 192(SI), Z7
-	VMULPD  (DX), Z4, Z4
-	VMULPD  64(DX), Z5, Z5
-	VMULPD  128(DX), Z6, Z6
-	VMULPD  192(DX), Z7, Z7
-	VADDPD  Z4, Z0, Z0
-	VADDPD  Z5, Z1, Z1
-	VADDPD  Z6, Z2, Z2
-	VADDPD  Z7, Z3, Z3
-	ADDQ    $256, SI
-	ADDQ    $256, DX
-	SUBQ    $32, CX
-	JNZ     loop
-	VMOVUPD Z0, (DI)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, 128(DI)
-	VMOVUPD Z3, 192(DI)
-	VZEROUPPER
-	RET
 
 // p·z where z > 0, else q·(e^z − 1) = q·(2ⁿ·t + (2ⁿ − 1)), of which the zeros have z's sign.
 //
