@@ -48,4 +48,4 @@
 #define STEPS8     CONSTANT(65)
 #define LOG(i)     CONSTANT(66+i)
 #define LOG_SPLIT  CONSTANT(73)
-#define OWN_ROOTS CONSTANT(74)
+#define OWN_ROOTS  CONSTANT(74)

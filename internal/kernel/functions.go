@@ -36,9 +36,9 @@ func Log1p(x float64) float64 {
 // s²·q(s²))) and h = f²/2, as FreeBSD's log has it, for √½ ≤ 1+f < √2.
 func logOf(u, c, k float64) float64 {
 	const ln2High, ln2Low = 0x1.62e42feep-1, 0x1.a39ef35793c76p-33         // k·ln2High is exact
-	const one, half, mantissa = 0x3ff << 52, 0x3fe6a09e667f3bcd, 1<<52 - 1 // 1 and √½
-	bits := math.Float64bits(u) + (one - half)
-	f := math.Float64frombits(bits&mantissa+half) - 1
+	const one, root, mantissa = 0x3ff << 52, 0x3fe6a09e667f3bcd, 1<<52 - 1 // 1 and √½
+	bits := math.Float64bits(u) + (one - root)
+	f := math.Float64frombits(bits&mantissa+root) - 1
 	k += float64(int(bits>>52) - 1023)
 	s, h := f/(2+f), float64(f*f*0.5)
 	w := float64(s * s)
