@@ -415,8 +415,8 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 func (s *batchNormStage) follow(n float64) {
 	m := s.momentum
 	for j := range s.mean {
-		s.mean[j] = (1-m)*s.mean[j] + m*s.batchMean[j]
-		s.variance[j] = (1-m)*s.variance[j] + m*s.batchVariance[j]*n/(n-1)
+		s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.batchMean[j])
+		s.variance[j] = float64((1-m)*s.variance[j]) + m*s.batchVariance[j]*n/(n-1)
 	}
 }
 

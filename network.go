@@ -747,7 +747,7 @@ func (n *Network) meanLoss(ctx context.Context, s *dataset.Samples, l Loss) (flo
 		}
 		part := s.Slice(lo, min(lo+step, rows))
 		p.forward(&part.X)
-		sum += p.value(&part) * float64(part.X.Rows)
+		sum += float64(p.value(&part) * float64(part.X.Rows))
 	}
 	return sum / float64(rows), nil
 }

@@ -368,7 +368,7 @@ func (t *trainer) on(s *dataset.Samples) error {
 		return t.diverged(t.b)
 	}
 	t.seen += s.X.Rows
-	t.e.Loss += (loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen)) // the mean so far
+	t.e.Loss += float64((loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen))) // the mean so far
 	t.e.GradNorm = norm
 	if t.progress != nil {
 		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
@@ -432,7 +432,7 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 	}
 	if t.WeightDecay != 0 {
 		for _, w := range t.weights {
-			kernel.Scale(1-t.e.LearningRate*t.WeightDecay, w) // W ← (1 − ηλ)·W
+			kernel.Scale(1-float64(t.e.LearningRate*t.WeightDecay), w) // W ← (1 − ηλ)·W
 		}
 	}
 	t.update() // θ ← θ − η·g, or as the optimizer has it
@@ -554,7 +554,7 @@ func (o *AdaGrad) Step(params, grad []float64, eta float64) { step(o, params, gr
 
 func (o *AdaGrad) part(params, grad []float64, eta float64, at int) {
 	kernel.RMS(params, grad, o.values[at:at+len(grad)], nil, nil,
-		kernel.RMSStep{Decay: 1, Rate: 1, Eta: eta, Epsilon: cmp.Or(o.Epsilon, 1e-10)})
+		kernel.RMSStep{Decay: 1, Eta: eta, Epsilon: cmp.Or(o.Epsilon, 1e-10)})
 }
 
 // RMSProp divides by the root of a running mean of squared gradients: v ← α·v + (1−α)·g² and
@@ -580,7 +580,7 @@ func (o *RMSProp) remembered() (*memory, int) { return &o.memory, 3 }
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
 func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
-	n, alpha := len(o.values)/3, cmp.Or(o.Alpha, 0.99)
+	n, alpha, root := len(o.values)/3, cmp.Or(o.Alpha, 0.99), math.Sqrt(1-cmp.Or(o.Alpha, 0.99))
 	slice := func(k int) []float64 { return o.values[k*n+at : k*n+at+len(grad)] }
 	var m, b []float64
 	if o.Centered {
@@ -590,7 +590,7 @@ func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
 		b = slice(2)
 	}
 	kernel.RMS(params, grad, slice(0), m, b, kernel.RMSStep{
-		Decay: alpha, Rate: 1 - alpha, Mean: 1 - alpha, Mu: o.Momentum, Eta: eta, Epsilon: cmp.Or(o.Epsilon, 1e-8),
+		Decay: alpha, Mean: root, Mu: o.Momentum, Eta: eta / root, Epsilon: cmp.Or(o.Epsilon, 1e-8) / root,
 	})
 }
 
@@ -620,10 +620,10 @@ func (o *Adam) part(params, grad []float64, eta float64, at int) {
 	n := len(o.values) / 2
 	m, v := o.values[at:at+len(grad)], o.values[n+at:n+at+len(grad)]
 	beta1, beta2, t := cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.999), float64(o.steps)
-	root := math.Sqrt(1 - math.Pow(beta2, t)) // taken out of the quotient: η·m̂/(√v̂ + ε) = η·m̂·root/(√v + ε·root)
+	root := math.Sqrt((1 - math.Pow(beta2, t)) / (1 - beta2)) // taken out of the quotient, as 1−β₁ and 1−β₂ of m and v
 	kernel.Adam(params, grad, m, v, kernel.AdamStep{
 		Beta1: beta1, Beta2: beta2,
-		Step:    eta * root / (1 - math.Pow(beta1, t)),
+		Step:    eta * (1 - beta1) * root / (1 - math.Pow(beta1, t)),
 		Epsilon: cmp.Or(o.Epsilon, 1e-8) * root,
 	})
 }
@@ -734,7 +734,7 @@ func (s CosineDecay) check() error {
 // Rate is Min + (base−Min)·(1 + cos(π·n/Epochs))/2 in epoch n.
 func (s CosineDecay) Rate(base float64, history []Epoch) float64 {
 	n := min(len(history), s.Epochs)
-	return s.Min + (base-s.Min)*(1+math.Cos(math.Pi*float64(n)/float64(s.Epochs)))/2
+	return s.Min + float64((base-s.Min)*kernel.HalfCosine(float64(n)/float64(s.Epochs)))
 }
 
 // Warmup raises η linearly from Start·base in the first epoch to base after Epochs epochs, as

@@ -32,9 +32,10 @@ type State struct {
 	BestParams, BestStatistics []float64 // of the best epoch; empty where they are not kept
 }
 
-// version is the version of the JSON, and of what a training draws by chance. Before 2 it was not
-// written; before 3 dropout drew other numbers.
-const version = 3
+// version is the version of the JSON, of what a training draws by chance and of what an optimizer
+// remembers. Before 2 it was not written; before 3 dropout drew other numbers; before 4 Adam and
+// RMSProp had the factors 1−β and 1−α in what they remember.
+const version = 4
 
 // metadata is a state's JSON.
 type metadata struct {
@@ -137,7 +138,7 @@ func parse(text string) (*State, error) {
 	}
 	if m.Version < version {
 		return nil, errors.New("an earlier version of this package has written it; Load reads the network in it, " +
-			"but the training cannot be taken up, since the names of its configuration or what dropout draws have changed")
+			"but the training cannot be taken up, since names, what dropout draws or what optimizers remember have changed")
 	}
 	if m.Version != version {
 		return nil, fmt.Errorf("its version is %d, want %d", m.Version, version)

@@ -105,7 +105,7 @@ func bits(s *State) string { return fmt.Sprintf("%+v", *s) }
 func TestTheJSONIsThatOfTheDocumentation(t *testing.T) {
 	f := &safetensors.File{Metadata: map[string]string{}}
 	state().AddTo(f)
-	want := `{"version":3,"fingerprint":{"config":{"L2":"0","Loss":"huber{\"δ\"}"},"data":"d","initial":"i"},"stopped":"tired","best":1}`
+	want := `{"version":4,"fingerprint":{"config":{"L2":"0","Loss":"huber{\"δ\"}"},"data":"d","initial":"i"},"stopped":"tired","best":1}`
 	if got := f.Metadata["backprop.checkpoint"]; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -165,7 +165,7 @@ const (
 	historyDamaged = "its history is damaged"
 	bestDamaged    = "its best epoch is damaged"
 	earlier        = "backprop.checkpoint: an earlier version of this package has written it; Load reads the network in it, " +
-		"but the training cannot be taken up, since the names of its configuration or what dropout draws have changed"
+		"but the training cannot be taken up, since names, what dropout draws or what optimizers remember have changed"
 )
 
 var damages = []struct {
@@ -180,9 +180,9 @@ var damages = []struct {
 	{func(f *safetensors.File) { f.Metadata["backprop.checkpoint"] = "{" }, "backprop.checkpoint: unexpected EOF"},
 	{edit(`"best":1}`, `"best":1}{}`), "backprop.checkpoint: something follows the JSON"},
 	{edit(`"best"`, `"worst"`), `backprop.checkpoint: json: unknown field "worst"`},
-	{edit(`"version":3,`, ``), earlier},
-	{edit(`"version":3`, `"version":2`), earlier},
-	{edit(`"version":3`, `"version":4`), "backprop.checkpoint: its version is 4, want 3"},
+	{edit(`"version":4,`, ``), earlier},
+	{edit(`"version":4`, `"version":3`), earlier},
+	{edit(`"version":4`, `"version":5`), "backprop.checkpoint: its version is 5, want 4"},
 	{edit(`"L2":"0"`, `"L2":"1"`), `it belongs to another configuration: its L2 is "1", want "0"; delete it or choose another path`},
 	{edit(`"L2":"0"`, `"L3":"0"`), `it belongs to another configuration: its L2 is "", want "0"; delete it or choose another path`},
 	{edit(`"L2":"0"`, `"L2":"0","X":"y"`), `it belongs to another configuration: its X is "y", want ""; delete it or choose another path`},

@@ -11,7 +11,6 @@ import (
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/stat"
 )
 
 // Samples are inputs, targets and weights, a sample a row. X or Y may be empty where nobody asks.
@@ -74,7 +73,7 @@ func (s *Samples) ScaleWeights(name string) error {
 	if w == nil {
 		return nil
 	}
-	sum := floats.Sum(w)
+	sum := kernel.Sum(w)
 	scale := float64(len(w)) / sum // infinite too of a sum that is next to nothing
 	if !(scale > 0 && scale <= math.MaxFloat64) {
 		return fmt.Errorf("%s sum to %v, want a finite number above 0", name, sum)
@@ -91,16 +90,25 @@ const smallestNormal = 0x1p-1022
 func (s *Samples) Moments(m *kernel.Matrix, j int) (mean, variance float64, err error) {
 	var column, weights []float64
 	for i := range m.Rows {
-		if s.Weights.Data == nil {
-			column = append(column, m.Row(i)[j])
-		} else if w := s.Weights.Data[i]; w > 0 {
+		w := 1.0
+		if s.Weights.Data != nil {
+			w = s.Weights.Data[i]
+		}
+		if w > 0 {
 			column, weights = append(column, m.Row(i)[j]), append(weights, w)
 		}
 	}
 	if first := column[0]; slices.Min(column) == slices.Max(column) {
 		return first + 0, 1, nil // 0 for −0
 	}
-	mean, variance = stat.PopMeanVariance(column, weights)
+	sum := kernel.Sum(weights)
+	mean = kernel.Dot(weights, column) / sum
+	for i := range column {
+		column[i] -= mean
+	}
+	rest := kernel.Dot(weights, column) / sum // of rounding
+	floats.Mul(weights, column)
+	variance = kernel.Dot(weights, column)/sum - float64(rest*rest)
 	switch {
 	case mean-mean != 0 || variance-variance != 0:
 		return 0, 0, errors.New("too large to standardize: its variance is not finite")

@@ -38,10 +38,10 @@ func derivative(param *float64, loss func() float64) float64 {
 		*param = v
 		return loss()
 	}
-	h := 1e-3 * max(1, math.Abs(at))
+	h := float64(1e-3 * max(1, math.Abs(at)))
 	central := func(h float64) float64 {
 		up, down := at+h, at-h
 		return (lossAt(up) - lossAt(down)) / (up - down)
 	}
-	return (4*central(h/2) - central(h)) / 3
+	return (float64(4*central(float64(h/2))) - central(h)) / 3
 }

@@ -8,102 +8,45 @@ import "math"
 // constants_amd64.h names the rows for the assembly.
 //
 //lint:ignore U1000 the assembly reads them
-var constants = [...][4]float64{
-	lanes4(math.Log2E),
-	lanes4(0x1.62e42fefa39efp-1),  // ln 2
-	lanes4(0x1.abc9e3b39803fp-56), // and what it lacks
-	lanes4(0x1.8p52),              // added and taken away again rounds to an integer, left in the low bits meanwhile
+var constants = func() (rows [75][4]float64) {
+	i := 0
+	for _, numbers := range [][]float64{
+		{math.Log2E, ln2High, ln2Low, round},
+		expPoly[:],
+		{math.Copysign(0, -1), 0.5, 1, 4, expEnd, -expEnd, tanhOne, nearOne},
 
-	// q(r) = (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2: the minimax polynomial for r·q, off by at
-	// most 1.8e-17.
-	lanes4(0x1.0000000000005p-1),
-	lanes4(0x1.555555555555cp-3),
-	lanes4(0x1.55555555520f4p-5),
-	lanes4(0x1.111111110e6e4p-7),
-	lanes4(0x1.6c16c17f375c8p-10),
-	lanes4(0x1.a01a01b5d2945p-13),
-	lanes4(0x1.a019a6860f95cp-16),
-	lanes4(0x1.71ddea12dc4d1p-19),
-	lanes4(0x1.28a2ab4c61be6p-22),
-	lanes4(0x1.af76957bcbd8cp-26),
+		// (1−e)^−½ = 1 + e/2 + ROOT2·e² + ROOT3·e³ for |e| ≤ 2⁻¹³. The term 35/128·e⁴ is in the
+		// second as the Chebyshev polynomial that fits it best has it.
+		{3./8 + 35./128*0x1p-26, 5. / 16},
 
-	lanes4(math.Copysign(0, -1)),
-	lanes4(0.5),
-	lanes4(1),
-	lanes4(4),
-	lanes4(1000),        // e^x is infinite from here on
-	lanes4(-1000),       // and zero
-	lanes4(22),          // tanh x is 1
-	lanes4(1 - 0x1p-12), // up to here 1 − a, of an a good to 2.5 ulp, is good to 2⁻³⁹·⁶
+		tanhPoly[:],
+		{quarters, tableEnd, 0.125, expm1End, gaussEnd, 10, gaussLow, gauss},
+		mills[:],
+		{5},
 
-	// (1−e)^−½ = 1 + e/2 + ROOT2·e² + ROOT3·e³ for |e| ≤ 2⁻¹³. The term 35/128·e⁴ is in the
-	// second as the Chebyshev polynomial that fits it best has it.
-	lanes4(3./8 + 35./128*0x1p-26),
-	lanes4(5. / 16),
+		// The generator of Dropout: its two factors, their upper halves for machines that multiply
+		// half words, and the increments of four and of eight elements.
+		{
+			math.Float64frombits(mix1), math.Float64frombits(mix2),
+			math.Float64frombits(mix1 >> 32), math.Float64frombits(mix2 >> 32),
+			math.Float64frombits(4 * weyl & math.MaxUint64), math.Float64frombits(8 * weyl & math.MaxUint64),
+		},
 
-	// q(u) = (tanh(b)/b − 1)/u with u = b² for |b| ≤ 1/8: the minimax polynomial for u·q, off
-	// by at most 2.8e-17.
-	lanes4(-0x1.5555555554fa3p-2),
-	lanes4(0x1.1111110e8a8ffp-3),
-	lanes4(-0x1.ba1b96174e81dp-5),
-	lanes4(0x1.6643932961425p-6),
-	lanes4(-0x1.1d12638b3a1b9p-7),
-	lanes4(0x1.8p50), // added, leaves the number of quarters in the low bits
-	lanes4(3.875),    // up to where tanhTable reaches
-	lanes4(0.125),
+		logPoly[:],
+		{logSplit},
+		{math.Float64frombits(ownRoots)},
+	} {
+		for _, x := range numbers {
+			rows[i] = [4]float64{x, x, x, x}
+			i++
+		}
+	}
+	return rows
+}()
 
-	lanes4(-64), // e^x − 1 is −1
-	lanes4(40),  // Φ(−x) is zero
-	lanes4(10),
-	lanes4(0x1p-60), // Φ is 1/2 closer to zero
-	lanes4(math.SqrtPi / math.Pi / math.Sqrt2), // 1/√(2π)
-
-	// P(w) = (y+5)·Φ(−y)·e^(y²/2) with w = 10/(y+5) − 1, for 0 ≤ y ≤ 40: the minimax
-	// polynomial, off by at most 1.5e-17 of P.
-	lanes4(0x1.89d3abe1f95aep-1),
-	lanes4(0x1.54ad03f27ca16p-1),
-	lanes4(0x1.fb31653876f9ep-2),
-	lanes4(0x1.410ed5f875b71p-2),
-	lanes4(0x1.51f6329f0137ep-3),
-	lanes4(0x1.1b1c254c928fbp-4),
-	lanes4(0x1.54b4d4f4e11d3p-6),
-	lanes4(0x1.88590eb88d511p-9),
-	lanes4(-0x1.a25037f9fec01p-11),
-	lanes4(-0x1.1daf1ef3132fcp-11),
-	lanes4(-0x1.f2145585b689dp-15),
-	lanes4(0x1.a1714ef7aa6c5p-15),
-	lanes4(0x1.17dcb356a3f68p-16),
-	lanes4(-0x1.0b328648ca36fp-18),
-	lanes4(-0x1.73a2be58eb797p-19),
-	lanes4(0x1.6ab85009ba5fep-22),
-	lanes4(0x1.d0597c74c3302p-22),
-	lanes4(-0x1.76bb07501aa3ep-25),
-	lanes4(-0x1.17bdff7428fbap-24),
-	lanes4(0x1.5d62f2794cb23p-27),
-	lanes4(0x1.e90605dacd64cp-28),
-	lanes4(-0x1.10ddbe16b7a29p-29),
-	lanes4(5),
-
-	// The generator of Dropout: its two factors, their upper halves for machines that multiply
-	// half words, and the increments of four and of eight elements.
-	lanes4(math.Float64frombits(mix1)),
-	lanes4(math.Float64frombits(mix2)),
-	lanes4(math.Float64frombits(mix1 >> 32)),
-	lanes4(math.Float64frombits(mix2 >> 32)),
-	lanes4(math.Float64frombits(4 * weyl & math.MaxUint64)),
-	lanes4(math.Float64frombits(8 * weyl & math.MaxUint64)),
-
-	// log(1+f) = f − f²/2 + s·(f²/2 + s²·q(s²)) with s = f/(2+f) for |s| ≤ 0.1716: FreeBSD's
-	// minimax polynomial for s²·q, off by at most 2⁻⁵⁸.
-	lanes4(6.666666666666735130e-01),
-	lanes4(3.999999999940941908e-01),
-	lanes4(2.857142874366239149e-01),
-	lanes4(2.222219843214978396e-01),
-	lanes4(1.818357216161805012e-01),
-	lanes4(1.531383769920937332e-01),
-	lanes4(1.479819860511658591e-01),
-	lanes4(math.Sqrt2 - 1), // up to here f = e, beyond log(1+e) = ln 2 + log(1+f) with f = (e−1)/2
-}
+// ownRoots tells VFIXUPIMMPD to take what is no number as it is, but quiet, and zero and +∞ as they
+// are.
+const ownRoots = 2 | 2<<4 | 1<<8 | 1<<20
 
 // weyls are the first multiples of the generator's increment.
 //
@@ -113,34 +56,15 @@ var weyls = [8]uint64{
 	4 * weyl & math.MaxUint64, 5 * weyl & math.MaxUint64, 6 * weyl & math.MaxUint64, 7 * weyl & math.MaxUint64,
 }
 
-// tanhTable has numbers a close to 0, 1/4, … 15/4, and their tanh, those a being chosen whose tanh
-// is within a thousandth of an ulp of a float64.
-var tanhTable = [2][16]float64{
-	{
-		0, 0x1.0000000000cdcp-2, 0x1.fffffffffe898p-2, 0x1.8000000000d38p-1,
-		0x1.ffffffffff5f6p-1, 0x1.3fffffffffee6p+0, 0x1.7fffffffff7e1p+0, 0x1.bfffffffffdb0p+0,
-		0x1.0000000000f07p+1, 0x1.200000000015ep+1, 0x1.3fffffffff1e8p+1, 0x1.600000000097ep+1,
-		0x1.7fffffffff5d1p+1, 0x1.9fffffffff5afp+1, 0x1.bfffffffffff0p+1, 0x1.dfffffffff8ebp+1,
-	}, {
-		0, 0x1.f597ea69a34b3p-3, 0x1.d9353d756788bp-2, 0x1.45323e552fa0bp-1,
-		0x1.85efab514ef5dp-1, 0x1.b2523bb6b2d50p-1, 0x1.cf6f9786df288p-1, 0x1.e1fbf97e334a0p-1,
-		0x1.ed9505e1bc813p-1, 0x1.f4bfd6c2dfd5bp-1, 0x1.f9258260a7042p-1, 0x1.fbd509ae7aedcp-1,
-		0x1.fd77d111a0a99p-1, 0x1.fe76795d35361p-1, 0x1.ff112c63a9077p-1, 0x1.ff6f17a754762p-1,
-	},
-}
-
-// tanhPairs is tanhTable with each number beside its tanh.
+// tanhColumns are the two columns of tanhTable.
 //
 //lint:ignore U1000 the assembly reads it
-var tanhPairs = func() (pairs [16][2]float64) {
-	for k := range pairs {
-		pairs[k] = [2]float64{tanhTable[0][k], tanhTable[1][k]}
+var tanhColumns = func() (columns [2][16]float64) {
+	for k, pair := range tanhTable {
+		columns[0][k], columns[1][k] = pair[0], pair[1]
 	}
-	return pairs
+	return columns
 }()
-
-//lint:ignore U1000 constants are made of it
-func lanes4(x float64) [4]float64 { return [4]float64{x, x, x, x} }
 
 // lanes holds the masks of 256-bit vectors: one for t lanes begins t words before the middle.
 //

@@ -36,8 +36,7 @@ func SigmoidBackward(dz, da, z, a []float64) {
 	sigmoidBackward(dz, da, z, a)
 }
 
-// Tanh sets a[i] = tanh z[i], within 2.5 ulp; with NEON it is within 2.6, the Go version within 3. a
-// may be z.
+// Tanh sets a[i] = tanh z[i], within 2.5 ulp; the Go version is within 3. a may be z.
 func Tanh(a, z []float64) {
 	checkLength(z, len(a))
 	for len(a) > chunk {
@@ -84,18 +83,16 @@ func ReLUBackward(dz, da, z []float64) {
 // AdamStep holds what one step of Adam takes besides slices.
 type AdamStep struct {
 	Beta1, Beta2 float64
-	Step         float64 // η·√(1−β₂ᵗ)/(1−β₁ᵗ)
-	Epsilon      float64 // ε·√(1−β₂ᵗ)
+	Step         float64 // η·(1−β₁)/(1−β₁ᵗ)·r, with r = √((1−β₂ᵗ)/(1−β₂))
+	Epsilon      float64 // ε·r
 }
 
 // Adam updates parameters and moments from the gradient, in the order of operations at the end of
-// section 2 of Kingma and Ba 2015:
+// section 2 of Kingma and Ba 2015. The factors 1−β₁ and 1−β₂ of the moments are in the step:
 //
-//	m[i] = m[i] + (1−β₁)·(g[i]−m[i])
-//	v[i] = β₂·v[i] + (1−β₂)·g[i]²
+//	m[i] = β₁·m[i] + g[i]
+//	v[i] = β₂·v[i] + g[i]²
 //	θ[i] = θ[i] − Step·m[i]/(√v[i] + Epsilon)
-//
-// with √v within 1 ulp.
 func Adam(params, grad, m, v []float64, s AdamStep) {
 	checkLength(grad, len(params))
 	checkLength(m, len(params))

@@ -68,24 +68,20 @@ func tanhBackward(dz, da, z, a []float64) {
 //go:noinline
 func relu(a, z []float64) {
 	switch active {
-	case avx512:
-		reluAVX512(a, z)
-	case avx2:
-		reluAVX2(a, z)
-	default:
+	case generic:
 		reluGeneric(a, z)
+	default:
+		reluAVX2(a, z) // bound by memory: wider registers gain nothing
 	}
 }
 
 //go:noinline
 func reluBackward(dz, da, z []float64) {
 	switch active {
-	case avx512:
-		reluBackwardAVX512(dz, da, z)
-	case avx2:
-		reluBackwardAVX2(dz, da, z)
-	default:
+	case generic:
 		reluBackwardGeneric(dz, da, z)
+	default:
+		reluBackwardAVX2(dz, da, z) // bound by memory: wider registers gain nothing
 	}
 }
 
@@ -93,11 +89,11 @@ func reluBackward(dz, da, z []float64) {
 func adam(params, grad, m, v []float64, s *AdamStep) {
 	switch active {
 	case avx512:
-		adamAVX512(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamAVX512(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	case avx2:
-		adamAVX2(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamAVX2(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	default:
-		adamGeneric(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamGeneric(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	}
 }
 
@@ -114,12 +110,10 @@ func axpy(alpha float64, x, y []float64) {
 //go:noinline
 func dot(sums *[32]float64, x, y []float64) {
 	switch active {
-	case avx512:
-		dotAVX512(sums, x, y)
-	case avx2:
-		dotAVX2(sums, x, y)
-	default:
+	case generic:
 		dotGeneric(sums, x, y)
+	default:
+		dotAVX2(sums, x, y) // bound by memory: wider registers gain nothing
 	}
 }
 
@@ -143,22 +137,13 @@ func sigmoidAVX512(dst, src []float64)
 func tanhAVX512(dst, src []float64)
 
 //go:noescape
-func reluAVX512(dst, src []float64)
-
-//go:noescape
 func sigmoidBackwardAVX512(dz, da, z, a []float64)
 
 //go:noescape
 func tanhBackwardAVX512(dz, da, z, a []float64)
 
 //go:noescape
-func reluBackwardAVX512(dz, da, z []float64)
-
-//go:noescape
-func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-
-//go:noescape
-func dotAVX512(sums *[32]float64, x, y []float64)
+func adamAVX512(params, grad, m, v []float64, beta1, beta2, step, eps float64)
 
 //go:noescape
 func expAVX2(dst, src []float64)
@@ -182,7 +167,7 @@ func tanhBackwardAVX2(dz, da, z, a []float64)
 func reluBackwardAVX2(dz, da, z []float64)
 
 //go:noescape
-func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+func adamAVX2(params, grad, m, v []float64, beta1, beta2, step, eps float64)
 
 //go:noescape
 func axpyAVX2(alpha float64, x, y []float64)

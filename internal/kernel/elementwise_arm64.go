@@ -71,9 +71,9 @@ func reluBackward(dz, da, z []float64) {
 //go:noinline
 func adam(params, grad, m, v []float64, s *AdamStep) {
 	if active == neon {
-		adamNEON(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamNEON(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	} else {
-		adamGeneric(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+		adamGeneric(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 	}
 }
 
@@ -125,7 +125,7 @@ func reluNEON(a, z []float64)
 func reluBackwardNEON(dz, da, z []float64)
 
 //go:noescape
-func adamNEON(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
+func adamNEON(params, grad, m, v []float64, beta1, beta2, step, eps float64)
 
 //go:noescape
 func axpyNEON(alpha float64, x, y []float64)

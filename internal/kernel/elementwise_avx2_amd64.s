@@ -162,7 +162,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 #define LOW4 $60
 #define PAIR $56
 
-// The pairs of tanhPairs at the offsets Y3 give a in Y4 and t in Y1.
+// The pairs of tanhTable at the offsets Y3 give a in Y4 and t in Y1.
 #define LOOKUP \
 	VMOVQ        X3, AX;                     \
 	VPEXTRQ      UPPER, X3, R9;              \
@@ -233,7 +233,7 @@ store:                                     \
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPD SIGN, Y13
 	VMOVUPD TABLE_END, Y14
-	LEAQ    ·tanhPairs(SB), R8
+	LEAQ    ·tanhTable(SB), R8
 	UNARY(TANH_BODY)
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)² with e = e^−|z|.
@@ -319,17 +319,15 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 	VXORPD Y14, Y14, Y14
 	MAP(RELU_BACKWARD_BODY)
 
-// m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
+// m = β₁·m + g;  v = β₂·v + g²;  θ −= step·m/(√v + ε)
 #define ADAM_BODY(LD, ST, inside, store) \
 	LD(SI, Y2);               \
 	LD(R8, Y0);               \
 	LD(R9, Y1);               \
 	LD(DI, Y3);               \
-	VSUBPD       Y0, Y2, Y4;  \
-	VFMADD231PD  Y7, Y4, Y0;  \
+	VFMADD213PD  Y2, Y7, Y0;  \
 	VMULPD       Y8, Y1, Y1;  \
-	VMULPD       Y9, Y2, Y4;  \
-	VFMADD231PD  Y4, Y2, Y1;  \
+	VFMADD231PD  Y2, Y2, Y1;  \
 	VSQRTPD      Y1, Y5;      \
 	VADDPD       Y11, Y5, Y5; \
 	VDIVPD       Y5, Y0, Y5;  \
@@ -338,18 +336,17 @@ TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-72
 	ST(Y1, R9);               \
 	ST(Y3, DI)
 
-// func adamAVX2(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-TEXT ·adamAVX2(SB), NOSPLIT, $0-136
+// func adamAVX2(params, grad, m, v []float64, beta1, beta2, step, eps float64)
+TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	MOVQ params_base+0(FP), DI
 	MOVQ params_len+8(FP), CX
 	MOVQ grad_base+24(FP), SI
 	MOVQ m_base+48(FP), R8
 	MOVQ v_base+72(FP), R9
-	VBROADCASTSD alpha1+96(FP), Y7
+	VBROADCASTSD beta1+96(FP), Y7
 	VBROADCASTSD beta2+104(FP), Y8
-	VBROADCASTSD alpha2+112(FP), Y9
-	VBROADCASTSD step+120(FP), Y10
-	VBROADCASTSD eps+128(FP), Y11
+	VBROADCASTSD step+112(FP), Y10
+	VBROADCASTSD eps+120(FP), Y11
 	MAP(ADAM_BODY)
 
 #define AXPY_BODY(LD, ST, inside, store) \
@@ -677,14 +674,13 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-8
 	VMOVUPD TINY, Y14
 	MAP(GELU_BACKWARD_BODY)
 
-// y = p·y + q·x²; then x/(√(y−z²) + r).
+// y = p·y + x²; then x/(√(y−z²) + r).
 #define RMS_BODY(LD, ST, inside, store) \
 	LD(SI, Y2);               \
 	LD(R8, Y1);               \
 	LD(R9, Y4);               \
 	VMULPD       Y8, Y1, Y1;  \
-	VMULPD       Y9, Y2, Y3;  \
-	VFMADD231PD  Y3, Y2, Y1;  \
+	VFMADD231PD  Y2, Y2, Y1;  \
 	ST(Y1, R8);               \
 	VFNMADD231PD Y4, Y4, Y1;  \
 	VMAXPD       Y1, Y13, Y1; \

@@ -184,7 +184,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	SHORT(·tanhAVX2)
 	MOVQ src_base+24(FP), SI
-	LEAQ ·tanhTable(SB), AX
+	LEAQ ·tanhColumns(SB), AX
 	VMOVUPD (AX), Z16
 	VMOVUPD 64(AX), Z17
 	VMOVUPD 128(AX), Z18
@@ -326,125 +326,67 @@ store:
 	VMOVUPD Z5, K1, (DI)(BX*1)
 	NEXT
 
-// func reluAVX512(dst, src []float64)
-TEXT ·reluAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), DI
-	MOVQ   dst_len+8(FP), CX
-	SHORT(·reluAVX2)
-	MOVQ   src_base+24(FP), SI
-	VXORPD X15, X15, X15
-	EACH
-	VMOVUPD.Z (SI)(BX*1), K1, Z0
-	VMAXPD    Z0, Z15, Z0
-	VADDPD    Z0, Z15, Z0 // −0 becomes 0
-	VMOVUPD   Z0, K1, (DI)(BX*1)
-	NEXT
-
-// func reluBackwardAVX512(dz, da, z []float64)
-TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-72
-	MOVQ   dz_base+0(FP), DI
-	MOVQ   dz_len+8(FP), CX
-	SHORT(·reluBackwardAVX2)
-	MOVQ   da_base+24(FP), SI
-	MOVQ   z_base+48(FP), R8
-	VXORPD X15, X15, X15
-	EACH
-	VCMPPD    LESS, (R8)(BX*1), Z15, K1, K2 // 0 < z
-	VMOVUPD.Z (SI)(BX*1), K2, Z0
-	VMOVUPD   Z0, K1, (DI)(BX*1)
-	NEXT
-
-// Z5 = √v, v being Z1. It takes no VSQRTPD, which would occupy the divider for twice as long as all
-// the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r and e = 1 − t·r, it is t·(1−e)^−½ = t +
-// t·e·(1/2 + 3/8·e + 5/16·e²); the rounding of t is in e, too, and so halved. The roots of 0 and
-// infinity are themselves.
+// Z5 = √v, v being Z1, rounded as by VSQRTPD, which would occupy the divider for twice as long as all
+// the rest of Adam takes. With r ≈ 1/√v to 14 bits, t = v·r rounded, l what t lacks of v·r, and e = 1 −
+// t·r, the root is t + (t·e + l)·(1/2 + 3/8·e + 5/16·e²), off by less than a tenth of an ulp before it
+// is rounded down to s. It is then s or the next number s⁺, and rather this one where s·s⁺ < v: the
+// square of their middle is more by a quarter of an ulp squared, and v and s·s⁺ are multiples of an
+// ulp squared (Tuckerman's test). The sign of s·s⁺ − v is right even where the difference underflows.
+// What is zero, infinite or a NaN is its own root.
 #define ROOT \
-	VRSQRT14PD   Z1, Z6;                   \
-	VFPCLASSPDZ  ZERO_OR_INFINITY, Z1, K2; \
-	VMULPD       Z6, Z1, Z5;               \
-	VMOVAPD      Z25, Z7;                  \
-	VFNMADD231PD Z6, Z5, Z7;               \
-	VMOVAPD      Z23, Z8;                  \
-	VFMADD231PD  Z24, Z7, Z8;              \
-	VFMADD213PD  Z22, Z7, Z8;              \
-	VMULPD       Z5, Z7, Z7;               \
-	VFMADD231PD  Z7, Z8, Z5;               \
-	VMOVAPD      Z1, K2, Z5
+	VRSQRT14PD    Z1, Z6;           \
+	VMULPD        Z6, Z1, Z5;       \
+	VMOVAPD       Z25, Z7;          \
+	VFNMADD231PD  Z6, Z5, Z7;       \
+	VFMSUB213PD   Z5, Z1, Z6;       \
+	VMOVAPD       Z23, Z8;          \
+	VFMADD231PD   Z24, Z7, Z8;      \
+	VFMADD213PD   Z22, Z7, Z8;      \
+	VFMADD231PD   Z5, Z7, Z6;       \
+	VMULPD        Z6, Z8, Z8;       \
+	VADDPD.RD_SAE Z8, Z5, Z5;       \
+	VPSUBQ        Z27, Z5, Z6;      \
+	VFMSUB213PD   Z1, Z5, Z6;       \
+	VPSRLQ        SIGN_BIT, Z6, Z6; \
+	VPADDQ        Z6, Z5, Z5;       \
+	VFIXUPIMMPD   QUIET, Z26, Z1, Z5
 
 #define ROOT_CONSTANTS \
-	VBROADCASTSD HALF, Z22;  \
-	VBROADCASTSD ROOT2, Z23; \
-	VBROADCASTSD ROOT3, Z24; \
-	VBROADCASTSD ONE, Z25
+	VBROADCASTSD HALF, Z22;      \
+	VBROADCASTSD ROOT2, Z23;     \
+	VBROADCASTSD ROOT3, Z24;     \
+	VBROADCASTSD ONE, Z25;       \
+	VBROADCASTSD OWN_ROOTS, Z26; \
+	VPTERNLOGQ ALWAYS, Z27, Z27, Z27 // −1
 
-// func adamAVX512(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-TEXT ·adamAVX512(SB), NOSPLIT, $0-136
+// func adamAVX512(params, grad, m, v []float64, beta1, beta2, step, eps float64)
+TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	MOVQ params_base+0(FP), DI
 	MOVQ params_len+8(FP), CX
 	MOVQ grad_base+24(FP), SI
 	MOVQ m_base+48(FP), R8
 	MOVQ v_base+72(FP), R9
-	VBROADCASTSD alpha1+96(FP), Z17
+	VBROADCASTSD beta1+96(FP), Z17
 	VBROADCASTSD beta2+104(FP), Z18
-	VBROADCASTSD alpha2+112(FP), Z19
-	VBROADCASTSD step+120(FP), Z20
-	VBROADCASTSD eps+128(FP), Z21
+	VBROADCASTSD step+112(FP), Z20
+	VBROADCASTSD eps+120(FP), Z21
 	ROOT_CONSTANTS
 	EACH
 	VMOVUPD.Z    (SI)(BX*1), K1, Z2
 	VMOVUPD.Z    (R8)(BX*1), K1, Z0
 	VMOVUPD.Z    (R9)(BX*1), K1, Z1
 	VMOVUPD.Z    (DI)(BX*1), K1, Z3
-	VSUBPD       Z0, Z2, Z4
-	VFMADD231PD  Z17, Z4, Z0   // m = m + (1−β₁)·(g−m)
+	VFMADD213PD  Z2, Z17, Z0 // m = β₁·m + g
 	VMULPD       Z18, Z1, Z1
-	VMULPD       Z19, Z2, Z4
-	VFMADD231PD  Z4, Z2, Z1    // v = β₂·v + (1−β₂)·g²
+	VFMADD231PD  Z2, Z2, Z1  // v = β₂·v + g²
 	ROOT
 	VADDPD       Z21, Z5, Z5
 	VDIVPD       Z5, Z0, Z5
-	VFNMADD231PD Z20, Z5, Z3   // θ −= step·m/(√v + ε)
+	VFNMADD231PD Z20, Z5, Z3 // θ −= step·m/(√v + ε)
 	VMOVUPD      Z0, K1, (R8)(BX*1)
 	VMOVUPD      Z1, K1, (R9)(BX*1)
 	VMOVUPD      Z3, K1, (DI)(BX*1)
 	NEXT
-
-// sums[i%32] += x[i]·y[i], each product rounded, for a length that is a multiple of 32.
-//
-// func dotAVX512(sums *[32]float64, x, y []float64)
-TEXT ·dotAVX512(SB), NOSPLIT, $0-56
-	MOVQ    sums+0(FP), DI
-	MOVQ    x_base+8(FP), SI
-	MOVQ    x_len+16(FP), CX
-	MOVQ    y_base+32(FP), DX
-	VMOVUPD (DI), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD 128(DI), Z2
-	VMOVUPD 192(DI), Z3
-
-loop:
-	VMOVUPD (SI), Z4
-	VMOVUPD 64(SI), Z5
-	VMOVUPD 128(SI), Z6
-	VMOVUPD 192(SI), Z7
-	VMULPD  (DX), Z4, Z4
-	VMULPD  64(DX), Z5, Z5
-	VMULPD  128(DX), Z6, Z6
-	VMULPD  192(DX), Z7, Z7
-	VADDPD  Z4, Z0, Z0
-	VADDPD  Z5, Z1, Z1
-	VADDPD  Z6, Z2, Z2
-	VADDPD  Z7, Z3, Z3
-	ADDQ    $256, SI
-	ADDQ    $256, DX
-	SUBQ    $32, CX
-	JNZ     loop
-	VMOVUPD Z0, (DI)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, 128(DI)
-	VMOVUPD Z3, 192(DI)
-	VZEROUPPER
-	RET
 
 // p·z where z > 0, else q·(e^z − 1) = q·(2ⁿ·t + (2ⁿ − 1)), of which the zeros have z's sign.
 //
@@ -672,13 +614,12 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD    Z3, K1, (DI)(BX*1)
 	NEXT
 
-// y = p·y + q·x²; then x/(√(y−z²) + r).
+// y = p·y + x²; then x/(√(y−z²) + r).
 //
 // func rmsAVX512(o *operands)
 TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
 	OPERANDS
 	VBROADCASTSD operands_p(AX), Z17
-	VBROADCASTSD operands_q(AX), Z18
 	VBROADCASTSD operands_r(AX), Z19
 	ROOT_CONSTANTS
 	VXORPD X15, X15, X15
@@ -687,8 +628,7 @@ TEXT ·rmsAVX512(SB), NOSPLIT, $0-8
 	VMOVUPD.Z    (R8)(BX*1), K1, Z1
 	VMOVUPD.Z    (R9)(BX*1), K1, Z4
 	VMULPD       Z17, Z1, Z1
-	VMULPD       Z18, Z2, Z3
-	VFMADD231PD  Z3, Z2, Z1
+	VFMADD231PD  Z2, Z2, Z1
 	VMOVUPD      Z1, K1, (R8)(BX*1)
 	VFNMADD231PD Z4, Z4, Z1
 	VMAXPD       Z1, Z15, Z1 // a variance; rounding may take it below 0

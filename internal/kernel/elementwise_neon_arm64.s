@@ -7,20 +7,20 @@
 // is not full, only the lower half is loaded and stored.
 
 // The functions with an exponential take a vector at a time: V0 is z and the result, V1 da, V2 a. A
-// BODY may use the label it is given, V3 to V11, R5 and R6.
+// BODY may use the labels it is given, V1 to V11 but for operands, R5 and R6.
 #define PAIRS(LOAD2, LOAD1, BODY) \
 	SUBS    $2, R9;        \
 	BLT     last;          \
 twos:                          \
 	LOAD2;                 \
-	BODY(twosready);       \
+	BODY(inside, ready);   \
 	FMOVQ.P F0, 16(R0);    \
 	SUBS    $2, R9;        \
 	BGE     twos;          \
 last:                          \
 	TBZ     $0, R9, done;  \
 	LOAD1;                 \
-	BODY(lastready);       \
+	BODY(inside1, ready1); \
 	FMOVD   F0, (R0);      \
 done:                          \
 	RET
@@ -51,13 +51,13 @@ done:                          \
 	MOVD a_base+72(FP), R3;  \
 	PAIRS(BACKWARD_LOAD2, BACKWARD_LOAD1, BODY)
 
-// V16 to V18 log₂ e, ln 2 in two parts; V19 to V28 q; V29 1, V30 -1000, V31 1 − 2⁻¹². R4 points to
-// what follows.
+// V16 to V18 log₂ e, ln 2 in two parts; V12 what rounds; V19 to V28 q; V29 1, V30 -1000, V31 1 − 2⁻¹².
 #define CONSTANTS \
-	MOVD    $·exponentials(SB), R4; \
+	MOVD    ·exponentials(SB), R4;  \
 	VLD1R.P 8(R4), [V16.D2];        \
 	VLD1R.P 8(R4), [V17.D2];        \
 	VLD1R.P 8(R4), [V18.D2];        \
+	VLD1R.P 8(R4), [V12.D2];        \
 	VLD1R.P 8(R4), [V19.D2];        \
 	VLD1R.P 8(R4), [V20.D2];        \
 	VLD1R.P 8(R4), [V21.D2];        \
@@ -73,13 +73,13 @@ done:                          \
 	VLD1R.P 8(R4), [V31.D2]
 
 // e^V0 = 2ⁿ·(1+t): n = round(x/ln 2), r = x − n·ln 2, t = e^r − 1 = r + r²·q(r), the odd and the
-// even coefficients of q in two chains. V5 = n, an integer, V4 = t. Clobbers V0, V3, V6 to V9.
+// even coefficients of q in two chains. V5 has n in the low bits, V4 = t. Clobbers V0, V3, V6 to V9.
 #define REDUCE_AND_EXPM1 \
-	FMULE(3, 0, 16); \
-	FRINTN(3, 3);    \
+	COPY(5, 12);     \
+	FMLAE(5, 0, 16); \
+	FSUB(3, 5, 12);  \
 	FMLSE(0, 3, 17); \
 	FMLSE(0, 3, 18); \
-	FCVTNS(5, 3);    \
 	FMUL(6, 0, 0);   \
 	COPY(7, 26);     \
 	COPY(8, 25);     \
@@ -101,7 +101,7 @@ done:                          \
 	COPY(4, 0);      \
 	FMLA(4, 3, 6)
 
-// y = 2^y for an integer: added to the exponent of 1.
+// y = 2^y for an integer in the low bits: added to the exponent of 1.
 #define POWER(y) \
 	SHL52(y, y); \
 	IADD(y, y, 29)
@@ -118,7 +118,7 @@ done:                          \
 	FMUL(4, 4, 6);    \
 	FMUL(4, 4, 5)
 
-#define EXP_BODY(ready) \
+#define EXP_BODY(inside, ready) \
 	FMIN(0, 0, 31); \
 	FMAX(0, 0, 30); \
 	EXP;            \
@@ -139,7 +139,7 @@ TEXT ·expNEON(SB), NOSPLIT, $0-48
 	FADD(5, 4, 29)
 
 // σ(z) = 1/(1+e) for z ≥ 0, e/(1+e) for z < 0.
-#define SIGMOID_BODY(ready) \
+#define SIGMOID_BODY(inside, ready) \
 	SSHR63(10, 0);    \
 	EXP_OF_MINUS_ABS; \
 	BIF(4, 29, 10);   \
@@ -150,28 +150,86 @@ TEXT ·sigmoidNEON(SB), NOSPLIT, $0-48
 	CONSTANTS
 	UNARY(SIGMOID_BODY)
 
-// tanh |z| = −f/(2+f), f = e^−2|z| − 1 = 2ⁿ·t + (2ⁿ−1); the sign is that of z.
-#define TANH_BODY(ready) \
-	COPY(10, 0);      \
-	FABS(0, 0);       \
-	FADD(0, 0, 0);    \
-	FNEG(0, 0);       \
-	FMAX(0, 0, 30);   \
-	REDUCE_AND_EXPM1; \
-	POWER(5);         \
-	FSUB(6, 5, 29);   \
-	FMLA(6, 4, 5);    \
-	FADD(7, 29, 29);  \
-	FADD(7, 7, 6);    \
-	FDIV(0, 6, 7);    \
-	BIT(0, 10, 31)
+// tanh |z| = tanh(a+b) = (t+h)/(1+t·h): a is the table's number next to |z|, t its tanh, and h =
+// tanh b = b + b³·q(b²). Where |z| goes beyond the table, e^−2y = (1−t)(1−h)/((1+t)(1+h)) for y =
+// |z|/8: numerator and denominator are raised to the eighth power, and tanh |z| is their difference
+// by their sum. R7 points to the table, R8 tells whether a lane is beyond it; the constants are those
+// of tanhNEON.
+#define TANH_BODY(inside, ready) \
+	COPY(10, 0);                   \
+	FABS(0, 0);                    \
+	FCMGE(11, 0, 22);              \
+	VMOV  V11.D[0], R8;            \
+	VMOV  V11.D[1], R6;            \
+	ORR   R6, R8;                  \
+	CBZ   R8, inside;              \
+	FMIN(1, 0, 24);                \
+	FMUL(1, 1, 25);                \
+	BIT(0, 1, 11);                 \
+inside:                                \
+	FADD(3, 0, 16);                \
+	VMOV  V3.D[0], R5;             \
+	VMOV  V3.D[1], R6;             \
+	UBFIZ $4, R5, $4, R5;          \
+	UBFIZ $4, R6, $4, R6;          \
+	ADD   R7, R5;                  \
+	ADD   R7, R6;                  \
+	FMOVQ (R5), F4;                \
+	FMOVQ (R6), F5;                \
+	VZIP1 V5.D2, V4.D2, V6.D2;     \
+	VZIP2 V5.D2, V4.D2, V7.D2;     \
+	FSUB(0, 0, 6);                 \
+	FMUL(3, 0, 0);                 \
+	COPY(8, 20);                   \
+	COPY(9, 19);                   \
+	FMLA(8, 21, 3);                \
+	FMLA(9, 8, 3);                 \
+	COPY(8, 18);                   \
+	FMLA(8, 9, 3);                 \
+	COPY(9, 17);                   \
+	FMLA(9, 8, 3);                 \
+	FMUL(3, 3, 0);                 \
+	COPY(2, 0);                    \
+	FMLA(2, 9, 3);                 \
+	FADD(1, 7, 2);                 \
+	COPY(4, 23);                   \
+	FMLA(4, 7, 2);                 \
+	CBZ   R8, ready;               \
+	FSUB(5, 23, 7);                \
+	FSUB(6, 23, 2);                \
+	FMUL(5, 5, 6);                 \
+	FADD(6, 23, 7);                \
+	FADD(8, 23, 2);                \
+	FMUL(6, 6, 8);                 \
+	FMUL(5, 5, 5);                 \
+	FMUL(6, 6, 6);                 \
+	FMUL(5, 5, 5);                 \
+	FMUL(6, 6, 6);                 \
+	FMUL(5, 5, 5);                 \
+	FMUL(6, 6, 6);                 \
+	FSUB(8, 6, 5);                 \
+	FADD(9, 6, 5);                 \
+	BIT(1, 8, 11);                 \
+	BIT(4, 9, 11);                 \
+ready:                                 \
+	FDIV(0, 1, 4);                 \
+	BIT(0, 10, 26)
 
 // func tanhNEON(dst, src []float64)
 TEXT ·tanhNEON(SB), NOSPLIT, $0-48
-	CONSTANTS
-	VLD1R (R4), [V30.D2]
-	MOVD  $(1<<63), R5
-	VDUP  R5, V31.D2
+	MOVD    ·tanhs(SB), R4
+	VLD1R.P 8(R4), [V16.D2] // what leaves the number of quarters
+	VLD1R.P 8(R4), [V17.D2] // to V21 q
+	VLD1R.P 8(R4), [V18.D2]
+	VLD1R.P 8(R4), [V19.D2]
+	VLD1R.P 8(R4), [V20.D2]
+	VLD1R.P 8(R4), [V21.D2]
+	VLD1R.P 8(R4), [V22.D2] // the table's end
+	VLD1R.P 8(R4), [V23.D2] // 1
+	VLD1R.P 8(R4), [V24.D2] // tanh is 1
+	VLD1R.P 8(R4), [V25.D2] // 1/8
+	VLD1R.P 8(R4), [V26.D2] // -0
+	MOVD    $·tanhTable(SB), R7
 	UNARY(TANH_BODY)
 
 // Go where both lanes of V10 are ones.
@@ -183,7 +241,7 @@ TEXT ·tanhNEON(SB), NOSPLIT, $0-48
 	BEQ  label
 
 // dz = da·a·(1−a) where a is not close to 1, else da·e/(1+e)².
-#define SIGMOID_BACKWARD_BODY(ready) \
+#define SIGMOID_BACKWARD_BODY(inside, ready) \
 	FCMGT(10, 31, 2); \
 	FSUB(11, 29, 2);  \
 	FMUL(11, 11, 2);  \
@@ -201,7 +259,7 @@ TEXT ·sigmoidBackwardNEON(SB), NOSPLIT, $0-96
 	BACKWARD(SIGMOID_BACKWARD_BODY)
 
 // dz = da·(1−a²) where |a| is not close to 1, else da·4e/(1+e)² with e = e^−2|z|.
-#define TANH_BACKWARD_BODY(ready) \
+#define TANH_BACKWARD_BODY(inside, ready) \
 	FABS(10, 2);       \
 	FCMGT(10, 31, 10); \
 	COPY(11, 29);      \
@@ -222,7 +280,7 @@ TEXT ·tanhBackwardNEON(SB), NOSPLIT, $0-96
 	CONSTANTS
 	BACKWARD(TANH_BACKWARD_BODY)
 
-// The others have the rounding of AVX2's. They take two vectors at a time, V0, V2, V4, V6 and V1, V3,
+// The others take two vectors at a time, V0, V2, V4, V6 and V1, V3,
 // V5, V7, and what is left one element at a time in V0, V2, V4, V6.
 #define MAP(LOAD4, LOAD1, BODY, STORE4, STORE1) \
 	SUBS $4, R9;      \
@@ -296,37 +354,34 @@ TEXT ·reluBackwardNEON(SB), NOSPLIT, $0-72
 	FMOVD   (R3), F6
 #define ADAM_STORE4 \
 	STORE4;                   \
-	FSTPQ.P (F4, F5), 32(R2); \
+	FSTPQ.P (F2, F3), 32(R2); \
 	FSTPQ.P (F6, F7), 32(R3)
 #define ADAM_STORE1 \
 	STORE1;            \
-	FMOVD.P F4, 8(R2); \
+	FMOVD.P F2, 8(R2); \
 	FMOVD.P F6, 8(R3)
 
-// m = m + (1−β₁)·(g−m);  v = β₂·v + (1−β₂)·g²;  θ −= step·m/(√v + ε)
+// g = β₁·m + g, which is to be m;  v = β₂·v + g²;  θ −= step·m/(√v + ε)
 #define ADAM(theta, g, m, v) \
-	FSUB(16, g, m);   \
-	FMLAE(m, 16, 24); \
 	FMULE(v, v, 25);  \
-	FMULE(16, g, 26); \
-	FMLA(v, g, 16);   \
+	FMLA(v, g, g);    \
+	FMLAE(g, m, 24);  \
 	FSQRT(16, v);     \
 	FADD(16, 16, 28); \
-	FDIV(16, m, 16);  \
+	FDIV(16, g, 16);  \
 	FMLSE(theta, 16, 27)
 
-// func adamNEON(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64)
-TEXT ·adamNEON(SB), NOSPLIT, $0-136
+// func adamNEON(params, grad, m, v []float64, beta1, beta2, step, eps float64)
+TEXT ·adamNEON(SB), NOSPLIT, $0-128
 	MOVD  params_base+0(FP), R0
 	MOVD  params_len+8(FP), R9
 	MOVD  grad_base+24(FP), R1
 	MOVD  m_base+48(FP), R2
 	MOVD  v_base+72(FP), R3
-	FMOVD alpha1+96(FP), F24
+	FMOVD beta1+96(FP), F24
 	FMOVD beta2+104(FP), F25
-	FMOVD alpha2+112(FP), F26
-	FMOVD step+120(FP), F27
-	FMOVD eps+128(FP), F28
+	FMOVD step+112(FP), F27
+	FMOVD eps+120(FP), F28
 	VDUP  V28.D[0], V28.D2
 	MAP(ADAM_LOAD4, ADAM_LOAD1, ADAM, ADAM_STORE4, ADAM_STORE1)
 

@@ -31,7 +31,7 @@ const (
 	softplus                 // log(1+e^z)
 	gelu                     // z·Φ(z)
 	geluBackward             // x·(Φ(z) + z·φ(z)), w being z·Φ(z)
-	rms                      // y = p·y + q·x²; then x/(√(y−z²) + r)
+	rms                      // y = p·y + x²; then x/(√(y−z²) + r)
 	axpby                    // p·x + q·dst
 	difference               // q·c, where c is p·(x−y) clamped to ±r
 	normalize                // (x−y)·z + w
@@ -247,7 +247,7 @@ func (r Residual) Sum(a, y []float64) (sum float64) {
 	for i, a := range a {
 		e := a - y[i]
 		h := r.of(e)
-		sum += h * (e - r.half*h)
+		sum += float64(h * (e - float64(r.half*h)))
 	}
 	return sum
 }
@@ -292,21 +292,22 @@ func Momentum(params, grad, v []float64, s MomentumStep) {
 
 // RMSStep holds what a step of RMSProp or AdaGrad takes besides slices.
 type RMSStep struct {
-	Decay, Rate float64 // v ← Decay·v + Rate·g²
-	Mean        float64 // m ← m + Mean·(g−m)
-	Mu          float64 // b ← Mu·b + q
-	Eta         float64 // η
-	Epsilon     float64 // ε
+	Decay   float64 // α; 1 for AdaGrad
+	Mean    float64 // √(1−α)
+	Mu      float64 // μ
+	Eta     float64 // η/√(1−α); η for AdaGrad
+	Epsilon float64 // ε/√(1−α); ε for AdaGrad
 }
 
-// RMS updates parameters from the gradient divided by its size:
+// RMS updates parameters from the gradient divided by its size. The factors 1−α of the mean square v
+// and of the mean, but for one root, are in the step:
 //
-//	v[i] = Decay·v[i] + Rate·g[i]²
-//	m[i] = m[i] + Mean·(g[i]−m[i])
-//	b[i] = Mu·b[i] + g[i]/(√(v[i]−m[i]²) + ε)
-//	θ[i] = θ[i] − η·b[i]
+//	v[i] = Decay·v[i] + g[i]²
+//	m[i] = Decay·m[i] + Mean·g[i]
+//	b[i] = Mu·b[i] + g[i]/(√(v[i]−m[i]²) + Epsilon)
+//	θ[i] = θ[i] − Eta·b[i]
 //
-// with the root within 1 ulp. Without an m, nil, it is as if 0; without a b, nil, Mu is 0.
+// Without an m, nil, it is as if 0; without a b, nil, Mu is 0.
 func RMS(params, grad, v, m, b []float64, s RMSStep) {
 	checkLength(grad, len(params))
 	checkLength(v, len(params))
@@ -320,10 +321,10 @@ func RMS(params, grad, v, m, b []float64, s RMSStep) {
 	for lo := 0; lo < len(params); lo += piece {
 		n := min(piece, len(params)-lo)
 		g, step := &grad[lo], q[:n]
-		o := operands{dst: &q[0], x: g, y: &v[lo], z: &zeros[0], n: n, p: s.Decay, q: s.Rate, r: s.Epsilon}
+		o := operands{dst: &q[0], x: g, y: &v[lo], z: &zeros[0], n: n, p: s.Decay, r: s.Epsilon}
 		if m != nil {
 			o.z = &m[lo]
-			mean := operands{dst: o.z, x: g, n: n, p: s.Mean, q: 1 - s.Mean}
+			mean := operands{dst: o.z, x: g, n: n, p: s.Mean, q: s.Decay}
 			apply(axpby, &mean)
 		}
 		apply(rms, &o)
@@ -350,9 +351,9 @@ func LogisticLoss(z, y []float64) (sum float64) {
 		Softplus(logs[:n], logs[:n])
 		for i, z := range z[:n] {
 			if z > 0 {
-				sum += z*(1-y[i]) + logs[i]
+				sum += float64(z*(1-y[i])) + logs[i]
 			} else {
-				sum += logs[i] - z*y[i]
+				sum += logs[i] - float64(z*y[i])
 			}
 		}
 		z, y = z[n:], y[n:]

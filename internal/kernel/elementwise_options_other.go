@@ -1,6 +1,5 @@
-//go:build !amd64 || purego
+//go:build !(amd64 || arm64) || purego
 
 package kernel
 
-//go:noinline
 func apply(f loop, o *operands) { applyGeneric(f, o) }

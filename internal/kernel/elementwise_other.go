@@ -12,7 +12,7 @@ func tanhBackward(dz, da, z, a []float64)    { tanhBackwardGeneric(dz, da, z, a)
 func relu(a, z []float64)                    { reluGeneric(a, z) }
 func reluBackward(dz, da, z []float64)       { reluBackwardGeneric(dz, da, z) }
 func adam(params, grad, m, v []float64, s *AdamStep) {
-	adamGeneric(params, grad, m, v, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Step, s.Epsilon)
+	adamGeneric(params, grad, m, v, s.Beta1, s.Beta2, s.Step, s.Epsilon)
 }
 func axpy(alpha float64, x, y []float64)    { axpyGeneric(alpha, x, y) }
 func dot(sums *[32]float64, x, y []float64) { dotGeneric(sums, x, y) }

@@ -14,7 +14,7 @@ func Softmax(a, z []float64, out int) {
 	}
 	Exp(a, a)
 	for i := 0; i < len(a); i += out {
-		Scale(1/sum(a[i:i+out]), a[i:i+out])
+		Scale(1/Sum(a[i:i+out]), a[i:i+out])
 	}
 }
 
@@ -51,16 +51,16 @@ func CrossEntropy(z, a, y []float64, out int) (loss float64) {
 					m, am = i, v
 				}
 			}
-			zm, rest = largest(z), sum(a[:m])+sum(a[m+1:])
+			zm, rest = largest(z), Sum(a[:m])+Sum(a[m+1:])
 		}
 		loss += sumOfGaps(zm, z, y)
 		r := rest / am
-		if p += r + p*r; p > 1e100 {
-			loss += math.Log1p(p)
+		if p += r + float64(p*r); p > 1e100 {
+			loss += Log1p(p)
 			p = 0
 		}
 	}
-	return loss + math.Log1p(p)
+	return loss + Log1p(p)
 }
 
 // What follows goes through a slice in several parts, which do not wait for each other.
@@ -78,7 +78,8 @@ func largest(x []float64) float64 {
 	return max(t0, t1, t2, t3)
 }
 
-func sum(x []float64) float64 {
+// Sum is the sum of x.
+func Sum(x []float64) float64 {
 	var s0, s1, s2, s3 float64
 	for ; len(x) >= 4; x = x[4:] {
 		s0 += x[0]
@@ -98,11 +99,11 @@ func sumOfGaps(top float64, z, y []float64) float64 {
 	var s0, s1 float64
 	i := 0
 	for ; i < len(z)-1; i += 2 {
-		s0 += y[i] * (top - z[i])
-		s1 += y[i+1] * (top - z[i+1])
+		s0 += float64(y[i] * (top - z[i]))
+		s1 += float64(y[i+1] * (top - z[i+1]))
 	}
 	if i < len(z) {
-		s0 += y[i] * (top - z[i])
+		s0 += float64(y[i] * (top - z[i]))
 	}
 	return s0 + s1
 }

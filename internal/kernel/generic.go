@@ -143,10 +143,10 @@ func reluBackwardGeneric(dz, da, z []float64) {
 	}
 }
 
-func adamGeneric(params, grad, m, v []float64, alpha1, beta2, alpha2, step, eps float64) {
+func adamGeneric(params, grad, m, v []float64, beta1, beta2, step, eps float64) {
 	for i, g := range grad {
-		m[i] += alpha1 * (g - m[i])
-		v[i] = beta2*v[i] + alpha2*g*g
+		m[i] = beta1*m[i] + g
+		v[i] = beta2*v[i] + g*g
 		params[i] -= step * (m[i] / (math.Sqrt(v[i]) + eps))
 	}
 }
@@ -300,7 +300,7 @@ func geluBackwardGeneric(o *operands) {
 func rmsGeneric(o *operands) {
 	dst, xs, ys, zs, _ := o.slices()
 	for i, g := range xs {
-		ys[i] = o.p*ys[i] + o.q*g*g
+		ys[i] = o.p*ys[i] + g*g
 		dst[i] = g / (math.Sqrt(max(0, ys[i]-zs[i]*zs[i])) + o.r)
 	}
 }

@@ -14,8 +14,11 @@
 #define X_OR_Y_AND_Z $0xf8
 #define ALWAYS       $0xff
 
-// Classes of numbers for VFPCLASSPD: +0, −0 and +∞.
-#define ZERO_OR_INFINITY $0x0e
+// A shift to the right that leaves the sign.
+#define SIGN_BIT $63
+
+// VFIXUPIMMPD raises no exceptions.
+#define QUIET $0
 
 // The half of a vector that VINSERT sets and VEXTRACT gets.
 #define UPPER $1

@@ -15,10 +15,14 @@
 // Every element of a product is one chain acc = math.FMA(aᵢₗ, bₗⱼ, acc) in the order of l, begun
 // with the bias or zero. So its bits depend neither on the other rows and columns of the call nor
 // on the vector width, and work may be split over rows or columns of a result at will. Terms with a
-// zero from the left operand may be left out, but only where that changes no bit. The Go version
-// keeps these promises on one machine, but sums with other roundings. Elementwise functions treat
-// an element alike wherever it stands, and AVX2 and AVX-512 give the same bits, but for the root in
-// Adam and RMS; NEON gives AVX2's, but for the exponentials.
+// zero from the left operand may be left out, but only where that changes no bit. Elementwise
+// functions treat an element alike wherever it stands.
+//
+// AVX-512, AVX2 and NEON give the same bits: those of exact.go, of its test, and of what is written
+// in Go alone. There a product to which something is added is a math.FMA or has an explicit
+// conversion around it, since some compilers fuse the two where they may; and what package math has
+// in assembly on some machines is computed by this package. Go's own version, in generic.go, keeps
+// these promises on one machine, but rounds otherwise.
 package kernel
 
 // An instructionSet is what the loops are written for. Each function that has a loop in assembly
@@ -41,6 +45,9 @@ var (
 	supported = detect()
 	active    = supported[len(supported)-1]
 )
+
+// Exact reports whether the loops are those of AVX-512, AVX2 or NEON, which all give the same bits.
+func Exact() bool { return active != generic }
 
 // Affine computes Z = X·Wᵀ + 1·bᵀ  (N×in · in×out); b is nil for zero.
 //

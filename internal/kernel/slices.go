@@ -3,8 +3,6 @@ package kernel
 import (
 	"math"
 	"unsafe"
-
-	"gonum.org/v1/gonum/blas/blas64"
 )
 
 // Copy copies src to dst, piece by piece: the garbage collector would have to wait for the end of a
@@ -24,10 +22,23 @@ func copyPiece(dst, src []float64) { copy(dst, src) }
 // Norm2 is the Euclidean norm of x. The squares are summed as they are, or scaled first where they
 // would leave the range of a float64.
 func Norm2(x []float64) float64 {
-	if sum := Dot(x, x); sum > 1e-280 && sum <= math.MaxFloat64 {
+	switch sum := Dot(x, x); {
+	case sum < 1e-280:
+		return scaledNorm2(x, 0x1p600)
+	case sum > math.MaxFloat64:
+		return scaledNorm2(x, 0x1p-600)
+	default:
 		return math.Sqrt(sum)
 	}
-	return blas64.Nrm2(blas64.Vector{N: len(x), Inc: 1, Data: x})
+}
+
+func scaledNorm2(x []float64, scale float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		v *= scale
+		sum += float64(v * v)
+	}
+	return math.Sqrt(sum) / scale
 }
 
 // Overlap reports whether two slices have an element in common.

@@ -12,6 +12,7 @@
 #define FMIN(d, n, m) WORD $(0x4ee0f400 | m<<16 | n<<5 | d)
 #define FMLS(d, n, m) WORD $(0x4ee0cc00 | m<<16 | n<<5 | d)
 #define FCMGT(d, n, m) WORD $(0x6ee0e400 | m<<16 | n<<5 | d)
+#define FCMGE(d, n, m) WORD $(0x6e60e400 | m<<16 | n<<5 | d)
 
 // Integers, and bits: BIT is d = n where m has ones, BIF where it has zeros.
 #define IADD(d, n, m) WORD $(0x4ee08400 | m<<16 | n<<5 | d)
@@ -24,8 +25,6 @@
 // Of one operand: SHL52 shifts left by 52, SSHR1 and SSHR63 right, the sign coming after.
 #define FABS(d, n) WORD $(0x4ee0f800 | n<<5 | d)
 #define FNEG(d, n) WORD $(0x6ee0f800 | n<<5 | d)
-#define FRINTN(d, n) WORD $(0x4e618800 | n<<5 | d)
-#define FCVTNS(d, n) WORD $(0x4e61a800 | n<<5 | d)
 #define SHL52(d, n) WORD $(0x4f745400 | n<<5 | d)
 #define SSHR1(d, n) WORD $(0x4f7f0400 | n<<5 | d)
 #define SSHR63(d, n) WORD $(0x4f410400 | n<<5 | d)
