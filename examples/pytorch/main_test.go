@@ -88,7 +88,7 @@ for i in range(int(sys.argv[2])):
 func TestNestedLayersAndTablesComeBack(t *testing.T) {
 	table := columns.Table{Target: columns.Column{Name: "y", Categories: []string{"a", "b", "é"}}}
 	for _, name := range []string{"p", "q", "r", "s"} {
-		table.Inputs = append(table.Inputs, columns.Column{Name: name, Fill: true, Mean: 0.1})
+		table.Inputs = append(table.Inputs, columns.Column{Name: name, Fill: "0.1"})
 	}
 	net, err := backprop.New(4,
 		backprop.Sequential{backprop.Standardize{}},
