@@ -46,8 +46,8 @@ func check(err error) {
 	}
 }
 
-// run teaches a network, and another one without moved views in as many steps, on some roads, and
-// tells how they drive on others.
+// run teaches a network on roads that are shown, and another one without moved views in as many
+// steps, and tells how they drive on other roads.
 func run(w io.Writer, out string, shown, epochs, others int) error {
 	const moved = 14
 	net := learn(watch(shown, moved), epochs)

@@ -263,6 +263,13 @@ func TestANetworkDrivesRoadsThatItHasNotSeen(t *testing.T) {
 	}
 }
 
+func TestANetworkThatHasLearntNothingDrivesNoRoad(t *testing.T) {
+	within, driven := examine(learn(watch(1, 0), 1), weather{}, 3)
+	if within > 0.5 || driven > 0 {
+		t.Errorf("%.2f of the views within two units, %d of 3 roads driven, want few and none", within, driven)
+	}
+}
+
 func TestRunTellsHowItDrivesAndDrawsOnlyWhenAsked(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -82,7 +82,7 @@ func TestRatiosAreThoseOfThePaper(t *testing.T) {
 func TestASentenceIsTheRatiosOfItsFeatures(t *testing.T) {
 	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"))
 	var x, y mat.Dense
-	v.data(&x, &y, corpus("+b", "+a", "+c", "+b. a"))
+	v.data(&x, &y, corpus("+b. a", "b. a"))
 	v.data(&x, &y, corpus("c b unknown", "+a"))
 	wantX := mat.NewDense(2, 4, []float64{0, 0, v.ratios[2], v.ratios[3], 0, v.ratios[1], 0, 0})
 	if !mat.Equal(&x, wantX) || !mat.Equal(&y, mat.NewDense(2, 1, []float64{0, 1})) {
@@ -123,6 +123,18 @@ func TestFoldsHoldEachSentenceOnceAndKeepItFromTraining(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%q was dealt %+d times too often", text, n)
 		}
+	}
+}
+
+func TestSeedsAndEpochsHaveOrdersOfTheirOwn(t *testing.T) {
+	texts := func(seed, stream uint64) (all string) {
+		for _, s := range shuffled(corpus("a", "b", "c", "d", "e", "f", "g", "h"), seed, stream) {
+			all += s.text
+		}
+		return all
+	}
+	if orders := []string{"abcdefgh", texts(0, 0), texts(1, 0), texts(0, 1)}; len(slices.Compact(slices.Sorted(slices.Values(orders)))) < 4 {
+		t.Errorf("orders %q, want four", orders)
 	}
 }
 
