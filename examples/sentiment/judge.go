@@ -26,9 +26,7 @@ func learn(sentences []sentence, seed uint64) (*judge, error) {
 		backprop.Dense{Units: 8, Activation: backprop.Tanh},
 		backprop.Dense{Units: 1, Activation: backprop.Sigmoid},
 	)
-	if err != nil {
-		return nil, err
-	}
+	check(err)
 	net.Init(seed)
 	_, err = net.TrainBatches(context.Background(), v.batches(sentences, seed), backprop.TrainConfig{
 		LearningRate: 2e-3,
