@@ -2,7 +2,7 @@
 // it has not seen.
 //
 //	go run ./examples/drive
-//	go run ./examples/drive -out drive.png
+//	go run ./examples/drive -out drive.svg
 //
 // It follows ALVINN, which drove the Navlab vehicles (D. A. Pomerleau: "ALVINN: An Autonomous Land
 // Vehicle in a Neural Network", NIPS 1989, and "Efficient Training of Artificial Neural Networks
@@ -29,109 +29,66 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"time"
 
 	"example.com/backprop"
 )
 
 func main() {
 	log.SetFlags(0)
-	seed := flag.Uint64("seed", 0, "of the driver's roads, the initial weights and the training")
-	out := flag.String("out", "", "the PNG `file` to draw a view, the outputs and the path to")
+	out := flag.String("out", "", "the SVG `file` to draw a view, the outputs and the path to")
 	flag.Parse()
-	shown := lesson{roads: 10, frames: 60, moved: 14, epochs: 30, seed: *seed}
-	if err := run(os.Stdout, shown, exam{roads: 20, length: 500}, *out); err != nil {
+	check(run(os.Stdout, *out, 6, 60, 20))
+}
+
+func check(err error) {
+	if err != nil {
 		log.Fatal("drive: ", err)
 	}
 }
 
-// An exam is roads to be driven. No lesson shows them, and they were not looked at before the
-// settings were as they are.
-type exam struct {
-	roads  int
-	length float64 // metres
-}
-
-// pilot returns a network on road i, with the same gusts for every network.
-func (e exam) pilot(net *backprop.Network, w weather, i int) pilot {
-	rng := rand.New(rand.NewPCG(uint64(i), 3))
-	return pilot{net, newRoad(e.length+far, rng), w, rng}
-}
-
-var (
-	calm  = weather{light: 1, shadows: 1}
-	gusty = weather{light: 1, shadows: 1, gusts: 0.1}
-)
-
-// run teaches a network, and another one without the moved views, and tells how they drive.
-func run(w io.Writer, shown lesson, e exam, out string) error {
-	start := time.Now()
-	net, err := shown.learn()
-	if err != nil {
-		return err
-	}
-	shown.epochs *= 1 + shown.moved // in as many steps
-	shown.moved = 0
-	plain, err := shown.learn()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "%-38s within two units  roads driven  from the middle\n", "")
-	for _, c := range []struct {
-		name    string
-		net     *backprop.Network
-		weather weather
-	}{
-		{"calm", net, calm},
-		{"noise", net, weather{light: 1, shadows: 1, noise: 0.1}},
-		{"half the light, from the side, shadows", net, weather{light: 0.5, side: 0.3, shadows: 0.5}},
-		{"gusts", net, gusty},
-		{"calm, learnt without moved views", plain, calm},
-		{"gusts, learnt without moved views", plain, gusty},
+// run teaches a network on roads that are shown, and another one without moved views in as many
+// steps, and tells how they drive on other roads.
+func run(w io.Writer, out string, shown, epochs, others int) error {
+	const moved = 14
+	net := learn(watch(shown, moved), epochs)
+	plain := learn(watch(shown, 0), epochs*(1+moved))
+	fmt.Fprintf(w, "%-38s within two units  roads driven   (without moved views)\n", "")
+	for _, c := range []weather{
+		{name: "calm"},
+		{name: "noise", noise: 0.1},
+		{name: "half the light, from the side, shadows", dim: 0.5, side: 0.3, shadows: 0.5},
 	} {
-		within, driven, off, err := e.take(c.net, c.weather)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "%-38s %14.1f %%  %6d of %2d  %13.2f m\n", c.name, 100*within, driven, e.roads, off)
+		within, driven := examine(net, c, others)
+		plainWithin, plainDriven := examine(plain, c, others)
+		fmt.Fprintf(w, "%-38s %14.1f %%  %6d of %2d   (%.1f %%, %d)\n",
+			c.name, 100*within, driven, others, 100*plainWithin, plainDriven)
 	}
-	fmt.Fprintf(w, "in %.0f s\n", time.Since(start).Seconds())
 	if out == "" {
 		return nil
 	}
-	return e.draw(out, net, plain)
+	return os.WriteFile(out, draw(net, plain), 0o666)
 }
 
-// take has a network judge 25 views of each road, from off the lane, and then drive it. It returns
-// the share of the views that are steered within two units of the driver's, the number of roads
-// driven to the end, and the mean distance of the car from the middle.
-func (e exam) take(net *backprop.Network, w weather) (within float64, driven int, off float64, err error) {
-	frames := 0.0
-	for i := range e.roads {
-		p := e.pilot(net, w, i)
-		random := func(limit float64) float64 { return limit * (2*p.rand.Float64() - 1) }
-		const views = 25
-		for range views {
-			c := p.road.beside(e.length*p.rand.Float64(), random(0.8), random(0.1))
-			_, a, err := p.see(c)
-			if err != nil {
-				return 0, 0, 0, err
-			}
-			if math.Abs(top(a)-unitOf(toward(p.road.goal(c)))) <= 2 {
-				within += 1 / float64(views*e.roads)
-			}
-		}
-		path, err := p.road.drive(e.length, p.steer)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if path[len(path)-1].along >= e.length {
+// unseen returns road i of those that no driver shows. They were not looked at before the settings
+// were as they are.
+func unseen(i int, w weather) *road { return newRoad(w, rand.New(rand.NewPCG(uint64(i), 5))) }
+
+// examine has a network drive roads, and judge 25 views of each, from off the lane. It returns the
+// share of the views that are steered within two units of the driver's, and the number of roads
+// driven to the end.
+func examine(net *backprop.Network, w weather, roads int) (within float64, driven int) {
+	const views = 25
+	for i := range roads {
+		r := unseen(i, w)
+		if path := r.driveBy(net); path[len(path)-1].along >= length {
 			driven++
 		}
-		for _, c := range path {
-			frames++
-			off += (math.Abs(c.left) - off) / frames
+		for range views {
+			c := r.stray(length * r.rand.Float64())
+			if math.Abs(top(outputs(net, r.look(c)))-unitOf(r.driver(c))) <= 2 {
+				within += 1 / float64(views*roads)
+			}
 		}
 	}
-	return within, driven, off, nil
+	return within, driven
 }

@@ -15,9 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"os"
-	"time"
 
 	"example.com/backprop"
 	"example.com/backprop/examples/internal/digits"
@@ -27,17 +25,20 @@ import (
 func main() {
 	log.SetFlags(0)
 	dir := flag.String("data", "", "the `folder` of MNIST's four files, on which to train the convolutional network")
-	blocks := flag.Int("blocks", 1000, "the `number` of residual blocks")
 	flag.Parse()
-	load, layers, config := loadDigits, residual(*blocks), residualConfig
+	train, test, err := digits.Split(0.25, 1)
+	layers, config := residual(1000), residualConfig
 	if *dir != "" {
-		load = func() (train, test backprop.Data, err error) { return mnist.Load(*dir) }
+		train, test, err = mnist.Load(*dir)
 		layers, config = convolutional(), convolutionalConfig
 	}
-	train, test, err := load()
-	if err == nil {
-		_, err = run(os.Stdout, layers, config, train, test)
-	}
+	check(err)
+	accuracy, err := run(os.Stderr, layers, config, train, test)
+	check(err)
+	fmt.Printf("%.2f %% of the test images are read\n", 100*accuracy)
+}
+
+func check(err error) {
 	if err != nil {
 		log.Fatal("layers: ", err)
 	}
@@ -73,63 +74,34 @@ func convolutional() []backprop.Layer {
 var (
 	residualConfig = backprop.TrainConfig{
 		LearningRate: 1e-3,
+		Optimizer:    &backprop.Adam{},
 		Schedule:     backprop.CosineDecay{Epochs: 20},
 		Epochs:       20,
 		BatchSize:    32,
 	}
 	convolutionalConfig = backprop.TrainConfig{
 		LearningRate: 2e-3,
+		Optimizer:    &backprop.Adam{},
 		Schedule:     backprop.CosineDecay{Epochs: 10},
 		Epochs:       10,
 		BatchSize:    64,
 	}
 )
 
-// loadDigits holds out a random quarter of the digits.
-func loadDigits() (train, test backprop.Data, err error) {
-	x, labels, err := digits.Load()
-	if err != nil {
-		return train, test, err
-	}
-	rand.New(rand.NewPCG(1, 0)).Shuffle(len(labels), func(i, j int) {
-		labels[i], labels[j] = labels[j], labels[i]
-		a, b := x.RawRowView(i), x.RawRowView(j)
-		for k := range a {
-			a[k], b[k] = b[k], a[k]
-		}
-	})
-	y, err := backprop.OneHot(labels, 10)
-	if err != nil {
-		return train, test, err
-	}
-	n, pixels := x.Dims()
-	part := func(lo, hi int) backprop.Data {
-		return backprop.Data{X: x.Slice(lo, hi, 0, pixels), Y: y.Slice(lo, hi, 0, 10)}
-	}
-	return part(n/4, n), part(0, n/4), nil
-}
-
-// run trains a network by Adam and tells after each epoch which share of the test images it reads,
-// and returns the last.
-func run(w io.Writer, layers []backprop.Layer, config backprop.TrainConfig, train, test backprop.Data) (accuracy float64, err error) {
+// run trains a network and returns which share of the test images it reads.
+func run(progress io.Writer, layers []backprop.Layer, config backprop.TrainConfig, train, test backprop.Data) (accuracy float64, err error) {
 	_, inputs := train.X.Dims()
 	net, err := backprop.New(inputs, layers...)
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(w, "%d layers, %d parameters\n", len(layers), len(net.Params()))
-	start := time.Now()
-	config.Optimizer = &backprop.Adam{}
-	config.OnEpoch = func(e backprop.Epoch) error {
-		p, err := net.Predict(test.X)
-		if err != nil {
-			return err
-		}
-		accuracy, err = backprop.Accuracy(p, test.Y)
-		fmt.Fprintf(w, "epoch %d: loss %.4f, test accuracy %.2f %%, %.0f s\n",
-			e.N, e.Loss, 100*accuracy, time.Since(start).Seconds())
-		return err
+	config.Progress = progress
+	if _, err = net.Train(context.Background(), train.X, train.Y, config); err != nil {
+		return 0, err
 	}
-	_, err = net.Train(context.Background(), train.X, train.Y, config)
-	return accuracy, err
+	p, err := net.Predict(test.X)
+	if err != nil {
+		return 0, err
+	}
+	return backprop.Accuracy(p, test.Y)
 }

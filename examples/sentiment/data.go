@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -15,49 +11,39 @@ import (
 	"unicode/utf8"
 )
 
-//go:embed sentiment.tsv.gz
-var embedded []byte
+//go:embed sentiment.tsv
+var embedded string
 
 // A sentence is a line of the data.
 type sentence struct {
-	text   string
-	tokens []string
-	praise int // 1, or 0 for blame
+	text     string
+	features []string
+	praise   int // 1, or 0 for blame
 }
 
 // load reads the sentences in a file, or the embedded ones if path is "".
 func load(path string) ([]sentence, error) {
 	if path == "" {
-		r, err := gzip.NewReader(bytes.NewReader(embedded))
-		if err != nil {
-			return nil, err
-		}
-		return read("sentiment.tsv.gz", r)
+		return read("sentiment.tsv", embedded)
 	}
-	f, err := os.Open(path)
+	file, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return read(path, f)
+	return read(path, string(file))
 }
 
 // read reads lines of three fields with tabs between: where the sentence comes from, 1 for praise
 // or 0 for blame, and the sentence. Its errors begin with the name.
-func read(name string, r io.Reader) ([]sentence, error) {
-	var all []sentence
-	var n [2]int
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		s, err := parse(lines.Text())
+func read(name, file string) (all []sentence, err error) {
+	var n [2]int // of blame and praise
+	for line := range strings.Lines(file) {
+		s, err := parse(strings.TrimRight(line, "\r\n"))
 		if err != nil {
 			return nil, fmt.Errorf("%s: line %d: %w", name, len(all)+1, err)
 		}
 		n[s.praise]++
 		all = append(all, s)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: line %d: %w", name, len(all)+1, err)
 	}
 	if min(n[0], n[1]) < folds {
 		return nil, fmt.Errorf("%s: %d sentences of blame and %d of praise, want %d or more of each", name, n[0], n[1], folds)
@@ -75,24 +61,24 @@ func parse(line string) (sentence, error) {
 	case fields[1] != "0" && fields[1] != "1":
 		return sentence{}, fmt.Errorf("label %.20q, want 1 for praise or 0 for blame", fields[1])
 	}
-	s := sentence{text: fields[2], tokens: split(fields[2]), praise: int(fields[1][0] - '0')}
-	if len(features(s.tokens, 0)) == 0 {
-		return sentence{}, fmt.Errorf("no word in the sentence %.20q", s.text)
-	}
-	return s, nil
+	return sentence{fields[2], features(fields[2]), int(fields[1][0] - '0')}, nil
 }
 
-// deal deals the sentences at random into n parts with the same shares of praise and blame.
-func deal(all []sentence, n int, seed uint64) [][]sentence {
-	parts, next := make([][]sentence, n), 0
-	order := rand.New(rand.NewPCG(seed, 0)).Perm(len(all))
-	for praise := range 2 {
-		for _, i := range order {
-			if all[i].praise == praise {
-				parts[next%n] = append(parts[next%n], all[i])
-				next++
-			}
-		}
+// shuffled returns the sentences in an order of chance.
+func shuffled(all []sentence, seed, stream uint64) []sentence {
+	order := slices.Clone(all)
+	rand.New(rand.NewPCG(seed, stream)).Shuffle(len(order), func(i, k int) {
+		order[i], order[k] = order[k], order[i]
+	})
+	return order
+}
+
+// deal deals the sentences at random into folds with the same shares of praise and blame.
+func deal(all []sentence, seed uint64) [][]sentence {
+	order, parts := shuffled(all, seed, 0), make([][]sentence, folds)
+	slices.SortStableFunc(order, func(a, b sentence) int { return a.praise - b.praise })
+	for i, s := range order {
+		parts[i%folds] = append(parts[i%folds], s)
 	}
 	return parts
 }

@@ -28,29 +28,28 @@ func TestTheEmbeddedSentencesAreThePublishedOnes(t *testing.T) {
 }
 
 func TestFeaturesAreWordsPairsAndMarkedNegations(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		reach int
-		want  []string
-	}{
-		{"Good case, GOOD value!", 1, []string{"!", ",", "case", "good", "good case", "good value", "value"}},
-		{"not very good phone", 2, []string{"not", "not not_very", "not_good", "not_good phone", "not_very", "not_very not_good", "phone"}},
-		{"don't go. Stay", math.MaxInt, []string{".", "don't", "don't not_go", "not_go", "stay"}},
-		{"isn’t 'it'", 0, []string{"isn’t", "isn’t it", "it"}},
-		{"never not fun", 1, []string{"never", "never not_not", "not_fun", "not_not", "not_not not_fun"}},
+	for text, want := range map[string][]string{
+		"Good case, GOOD value!": {"!", ",", "case", "good", "good case", "good value", "value"},
+		"not very good phone": {"not", "not not_very", "not_good", "not_good not_phone", "not_phone", "not_very",
+			"not_very not_good"},
+		"no a b c d":      {"d", "no", "no not_a", "not_a", "not_a not_b", "not_b", "not_b not_c", "not_c", "not_c d"},
+		"don't go. Stay":  {".", "don't", "don't not_go", "not_go", "stay"},
+		"isn’t 'it'":      {"isn’t", "isn’t not_it", "not_it"},
+		"never not fun":   {"never", "never not_not", "not_fun", "not_not", "not_not not_fun"},
+		"note the cannot": {"cannot", "note", "note the", "the", "the cannot"},
 	} {
-		if got := features(split(c.text), c.reach); !slices.Equal(got, c.want) {
-			t.Errorf("features of %q at reach %d are %q, want %q", c.text, c.reach, got, c.want)
+		if got := features(text); !slices.Equal(got, want) {
+			t.Errorf("features of %q are %q, want %q", text, got, want)
 		}
 	}
 }
 
-// corpus makes sentences of words of one letter, "+" before those of praise.
+// corpus makes sentences of the texts, "+" before those of praise.
 func corpus(texts ...string) []sentence {
 	var sentences []sentence
 	for _, text := range texts {
 		words, isPraise := strings.CutPrefix(text, "+")
-		s := sentence{text: words, tokens: split(words)}
+		s := sentence{text: words, features: features(words)}
 		if isPraise {
 			s.praise = 1
 		}
@@ -62,7 +61,7 @@ func corpus(texts ...string) []sentence {
 // By hand: with 1 added, "a" and "." are 3 in praise and 1 in blame, "b" 2 and 1, "c" 2 and 3,
 // which makes 10 and 6. No pair stands in two sentences.
 func TestRatiosAreThoseOfThePaper(t *testing.T) {
-	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"), 1)
+	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"))
 	want := map[string]float64{
 		".": math.Log(3. / 10 / (1. / 6)),
 		"a": math.Log(3. / 10 / (1. / 6)),
@@ -73,31 +72,21 @@ func TestRatiosAreThoseOfThePaper(t *testing.T) {
 		t.Errorf("features %q, want those of %v", v.names, want)
 	}
 	for f, name := range v.names {
-		if got := logRatio(v.of[f], v.sum); math.Abs(got-want[name]) > 1e-15 {
+		if got := v.ratios[f]; math.Abs(got-want[name]) > 1e-15 {
 			t.Errorf("the log-count ratio of %q is %v, want %v", name, got, want[name])
 		}
 	}
 }
 
-// Left out of the counts, each sentence is judged as by a vocabulary of the others, in which the
-// words that they do not have are counted 1, too.
-func TestASentenceLeftOutDoesNotJudgeItself(t *testing.T) {
-	sentences := corpus("+a. b. d", "+a. c", "+b. c", "c. d", "c. a", "d. e")
-	v := newVocabulary(sentences, 1)
-	for i, s := range sentences {
-		rest := newVocabulary(slices.Delete(slices.Clone(sentences), i, i+1), 1)
-		of, sum := make([]counts, len(v.names)), counts{}
-		for f, name := range v.names {
-			of[f] = counts{1, 1}
-			if g, known := rest.index[name]; known {
-				of[f] = rest.of[g]
-			}
-			sum = sum.plus(of[f])
-		}
-		rest.names, rest.index, rest.of, rest.sum = v.names, v.index, of, sum
-		if got, want := v.naiveBayes(v.samples(s), 1), rest.naiveBayes(rest.samples(s), 0); got != want {
-			t.Errorf("sentence %d: %v right, want %v", i, got, want)
-		}
+// A row has the ratios of the sentence's features, whatever the matrices held before.
+func TestASentenceIsTheRatiosOfItsFeatures(t *testing.T) {
+	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"))
+	var x, y mat.Dense
+	v.data(&x, &y, corpus("+b. a", "b. a"))
+	v.data(&x, &y, corpus("c b unknown", "+a"))
+	wantX := mat.NewDense(2, 4, []float64{0, 0, v.ratios[2], v.ratios[3], 0, v.ratios[1], 0, 0})
+	if !mat.Equal(&x, wantX) || !mat.Equal(&y, mat.NewDense(2, 1, []float64{0, 1})) {
+		t.Errorf("x is\n%v and y %v, want\n%v and 0, 1", mat.Formatted(&x), mat.Formatted(&y), mat.Formatted(wantX))
 	}
 }
 
@@ -106,7 +95,7 @@ func TestFoldsHoldEachSentenceOnceAndKeepItFromTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := deal(sentences, folds, 7)
+	parts := deal(sentences, 7)
 	dealt := make(map[string]int)
 	for f, part := range parts {
 		if n := count(part); n != [2]int{150, 150} {
@@ -137,6 +126,18 @@ func TestFoldsHoldEachSentenceOnceAndKeepItFromTraining(t *testing.T) {
 	}
 }
 
+func TestSeedsAndEpochsHaveOrdersOfTheirOwn(t *testing.T) {
+	texts := func(seed, stream uint64) (all string) {
+		for _, s := range shuffled(corpus("a", "b", "c", "d", "e", "f", "g", "h"), seed, stream) {
+			all += s.text
+		}
+		return all
+	}
+	if orders := []string{"abcdefgh", texts(0, 0), texts(1, 0), texts(0, 1)}; len(slices.Compact(slices.Sorted(slices.Values(orders)))) < 4 {
+		t.Errorf("orders %q, want four", orders)
+	}
+}
+
 func count(sentences []sentence) (n [2]int) {
 	for _, s := range sentences {
 		n[s.praise]++
@@ -153,9 +154,7 @@ func TestAFileThatCannotBeReadIsAnErrorThatNamesTheLine(t *testing.T) {
 		"another label":        {"x\t-1\tgood\n" + good, `line 1: label "-1", want 1 for praise`},
 		"a label without end":  {"x\t" + strings.Repeat("1", 1000) + "\tgood\n", `line 1: label "11111111111111111111", want`},
 		"an empty line":        {good + "\n" + good, "line 21: 1 fields"},
-		"no word":              {good + "x\t1\t – \n", `line 21: no word in the sentence " – "`},
 		"other bytes":          {good + "x\t1\tgood \xff\n", "line 21: not UTF-8"},
-		"a line without end":   {good + "x\t1\t" + strings.Repeat("long ", 1<<15), "line 21: bufio.Scanner: token too long"},
 		"nothing":              {"", "0 sentences of blame and 0 of praise, want 10 or more"},
 		"praise only":          {strings.Repeat("x\t1\tgood\n", 99), "0 sentences of blame and 99 of praise"},
 		"the same all through": {strings.Repeat("x\t1\tgood\nx\t0\tgood\n", 99), "nothing to learn from"},
@@ -166,7 +165,7 @@ func TestAFileThatCannotBeReadIsAnErrorThatNamesTheLine(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			err := run(&out, nil, path, 1, nil)
+			err := run(&out, path, 1, nil)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}
@@ -184,31 +183,32 @@ func phones(t *testing.T) []sentence {
 	return sentences[:1000]
 }
 
-func TestHeldOutSentencesAreJudged(t *testing.T) {
-	parts := deal(phones(t), 5, 0)
-	got, bayes, err := judgeFold(others(parts, 0), parts[0], 0)
+// judgeFold returns the share of one fold that is judged right by what has learnt from the others.
+func judgeFold(t *testing.T, sentences []sentence) float64 {
+	t.Helper()
+	parts := deal(sentences, 0)
+	j, err := learn(others(parts, 0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got < 0.8 || bayes < 0.75 {
-		t.Errorf("%.3f of the sentences held out are judged right and %.3f by naive Bayes, want 0.8", got, bayes)
+	return j.accuracy(parts[0])
+}
+
+func TestHeldOutSentencesAreJudged(t *testing.T) {
+	if got := judgeFold(t, phones(t)); got < 0.8 {
+		t.Errorf("%.3f of the sentences held out are judged right, want 0.8", got)
 	}
 }
 
 // Labels drawn by chance cannot be learnt, so whoever judges held-out sentences better than a coin
-// has seen them.
+// has seen them. Of 100 a coin judges more than 66 in one of a thousand cases.
 func TestLabelsByChanceAreNotJudged(t *testing.T) {
 	sentences, rng := phones(t), rand.New(rand.NewPCG(0, 0))
 	for i := range sentences {
 		sentences[i].praise = rng.IntN(2)
 	}
-	parts := deal(sentences, 5, 0)
-	got, bayes, err := judgeFold(others(parts, 0), parts[0], 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got > 0.64 || bayes > 0.64 {
-		t.Errorf("%.3f of labels drawn by chance are judged right and %.3f by naive Bayes, want 0.5", got, bayes)
+	if got := judgeFold(t, sentences); got > 0.66 {
+		t.Errorf("%.3f of labels drawn by chance are judged right, want 0.5", got)
 	}
 }
 
@@ -217,17 +217,11 @@ func TestInfluenceIsTheDerivativeByTheWord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples := j.words.samples(corpus("works great", "not worth it", "it works")...)
-	_, influence, err := j.verdicts(samples)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := make([]float64, len(influence))
-	for _, s := range samples {
+	for _, s := range corpus("works great", "not worth it", "it works") {
+		_, influence := j.judge(s)
 		var x, y mat.Dense
-		j.words.data(&x, &y, []sample{s})
-		for _, f := range s.features {
-			v := x.At(0, f)
+		j.data(&x, &y, []sentence{s})
+		for f, v := range x.RawRowView(0) {
 			logit := func(h float64) float64 {
 				x.Set(0, f, v*(1+h))
 				defer x.Set(0, f, v)
@@ -237,13 +231,13 @@ func TestInfluenceIsTheDerivativeByTheWord(t *testing.T) {
 				}
 				return math.Log(p.At(0, 0) / (1 - p.At(0, 0)))
 			}
-			const h = 1e-4
-			want[f] += (logit(h) - logit(-h)) / (2 * h)
-		}
-	}
-	for f := range want {
-		if math.Abs(influence[f]-want[f]) > 1e-6 {
-			t.Errorf("%s: influence %v, want %v", j.words.names[f], influence[f], want[f])
+			want := 0.0
+			if h := 1e-4; v != 0 {
+				want = (logit(h) - logit(-h)) / (2 * h)
+			}
+			if math.Abs(influence[f]-want) > 1e-6 {
+				t.Errorf("%s: influence %v in %q, want %v", j.names[f], influence[f], s.text, want)
+			}
 		}
 	}
 }
@@ -264,36 +258,27 @@ func small(t *testing.T) string {
 
 func TestSentencesTypedInAreJudged(t *testing.T) {
 	path := small(t)
-	const good, bad = "Good!\n\tfor praise: good\n", "so bad\n\tfor praise: \n\tfor blame: bad\n"
 	for _, c := range []struct {
 		texts []string
-		stdin string
 		want  []string
 	}{
-		{[]string{"Good!", "so bad"}, "", []string{good, bad}},
-		{[]string{"-"}, "so bad\nGood!", []string{good, bad}},
-		{nil, "", []string{"mean of 1: 100.00 %", "for praise: good, a good", "for blame: bad, a bad"}},
+		{[]string{"Good!", "so bad"}, []string{"Good!\n\tfor praise: good\n", "so bad\n\tfor praise: \n\tfor blame: bad\n"}},
+		{nil, []string{"mean of 1: 100.00 %", "for praise: good, a good", "for blame: bad, a bad"}},
 	} {
 		var out bytes.Buffer
-		if err := run(&out, strings.NewReader(c.stdin), path, 1, c.texts); err != nil {
+		if err := run(&out, path, 1, c.texts); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(out.String(), want) {
-				t.Errorf("for %q and %q it printed\n%swant %q in it", c.texts, c.stdin, &out, want)
+				t.Errorf("for %q it printed\n%swant %q in it", c.texts, &out, want)
 			}
 		}
 	}
 }
 
-func TestWhatCannotBeDoneIsAnError(t *testing.T) {
-	for name, err := range map[string]error{
-		"no shuffle":      run(io.Discard, nil, "", 0, nil),
-		"no file":         run(io.Discard, nil, filepath.Join(t.TempDir(), "none"), 1, nil),
-		"a line too long": run(io.Discard, strings.NewReader(strings.Repeat("a", 1<<17)), small(t), 1, []string{"-"}),
-	} {
-		if err == nil {
-			t.Errorf("%s is no error", name)
-		}
+func TestAMissingFileIsAnError(t *testing.T) {
+	if err := run(io.Discard, filepath.Join(t.TempDir(), "none"), 1, nil); err == nil {
+		t.Error("a file that does not exist is no error")
 	}
 }
