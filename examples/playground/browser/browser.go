@@ -1,0 +1,157 @@
+// Command browser shows the playground to a real Chromium, and writes the picture of the README. Its
+// tests use the page as people do. It is a module of its own, so that the library does not depend on
+// github.com/chromedp/chromedp.
+//
+//	cd examples/playground/browser && go test ./... && go run . -out ../playground.png
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+func main() {
+	log.SetFlags(0)
+	out := flag.String("out", "", "the `file` to write the picture to")
+	flag.Parse()
+	if *out == "" {
+		log.Fatal("browser: -out is missing, want a file")
+	}
+	if err := picture(*out); err != nil {
+		log.Fatal("browser: ", err)
+	}
+}
+
+// picture trains on the spirals and takes the page as it is then.
+func picture(file string) error {
+	url, stop, err := startServer()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ctx, stop, err := startBrowser()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	err = chromedp.Do(ctx,
+		screen(1280, 880, "light"),
+		chromedp.Navigate(url+"#data=spiral"),
+		trainUntil(400))
+	if err != nil {
+		return err
+	}
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, png, 0o644)
+}
+
+// startServer builds the playground, and serves it on a port that is free.
+func startServer() (url string, stop func(), err error) {
+	dir, err := os.MkdirTemp("", "playground")
+	if err != nil {
+		return "", nil, err
+	}
+	program := filepath.Join(dir, "playground")
+	build := exec.Command("go", "build", "-o", program, "./examples/playground")
+	build.Dir = filepath.Join("..", "..", "..")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("go build: %w\n%s", err, text)
+	}
+	server := exec.Command(program, "-addr", "localhost:0", "-nobrowser")
+	server.Dir = build.Dir
+	server.Stderr = os.Stderr
+	says, err := server.StdoutPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		server.Process.Kill()
+		server.Wait()
+		os.RemoveAll(dir)
+	}
+	line := make([]byte, 200)
+	n, err := says.Read(line)
+	url = regexp.MustCompile(`http://[^ ]*`).FindString(string(line[:n]))
+	if url == "" {
+		stop()
+		return "", nil, errors.Join(errors.New("the playground did not say its address"), err)
+	}
+	go io.Copy(io.Discard, says)
+	return url, stop, nil
+}
+
+// startBrowser starts a Chromium that nobody sees.
+func startBrowser() (context.Context, func(), error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("hide-scrollbars", true))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stopContext := chromedp.NewContext(ctx)
+	stop := func() { stopContext(); stopAllocator() }
+	if err := chromedp.Do(ctx); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return ctx, stop, nil
+}
+
+// An action is a step of a session with the browser.
+type action = chromedp.Action[chromedp.Void]
+
+// screen sets the page's size and colour scheme.
+func screen(width, height int64, scheme string) action {
+	return chromedp.Steps(
+		chromedp.EmulateViewport(width, height),
+		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			return err
+		}))
+}
+
+// trainUntil trains until an epoch.
+func trainUntil(epoch int) action {
+	return chromedp.Steps(
+		waitFor(`!document.getElementById("run").disabled`),
+		chromedp.Click("#run"),
+		waitFor(fmt.Sprintf(`Number(document.getElementById("epoch").textContent) >= %d`, epoch)),
+		chromedp.Click("#run"),
+		waitFor(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`))
+}
+
+// waitFor waits up to two minutes until an expression is true. The page's policy allows no eval, by
+// which chromedp.Poll works.
+func waitFor(expression string) action {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for range 2400 {
+			is, err := chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise)(ctx, t)
+			if is || err != nil {
+				return err
+			}
+			if _, err := chromedp.Sleep(50*time.Millisecond)(ctx, t); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("waited in vain for %s", expression)
+	})
+}

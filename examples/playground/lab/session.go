@@ -1,0 +1,272 @@
+package lab
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"example.com/backprop"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// A Session is a training.
+type Session struct {
+	Settings Settings
+	Points   []float64 // x1, x2 and y of every sample, those for training first
+	Training int       // how many those are
+	Blocks   []Block
+
+	net         *backprop.Network
+	train, test backprop.Data
+	optimizer   backprop.Optimizer
+	grad        []float64
+	epoch, next int       // the epoch, and its batch that is the next
+	order       []int     // of the samples in this epoch
+	x, y        mat.Dense // of a batch
+	dropping    *rand.Rand
+	grid        *mat.Dense
+	frame       []byte
+}
+
+// A Block is a dense layer of the network with what belongs to it: batch norm, dropout.
+type Block struct {
+	Units, Inputs int
+	At, End       int // its part of Params, which begins with W, Units×Inputs
+
+	part *backprop.Network
+	a    mat.Dense // what it gives for the grid
+}
+
+// Side is the number of points of the output's map in a row and in a column. Those of the units
+// have every second of them.
+const Side = 80
+
+// New begins a training.
+func New(s Settings) (*Session, error) {
+	var layers []backprop.Layer
+	var ends []int
+	for _, units := range s.Layers {
+		dense := backprop.Dense{Units: units, Activation: activations[s.Activation], Init: initializers[s.Init]}
+		if s.Norm == "batch" {
+			layers = append(layers, backprop.Dense{Units: units, Init: dense.Init, NoBias: true}, backprop.BatchNorm{Activation: dense.Activation})
+		} else {
+			layers = append(layers, dense)
+		}
+		ends = append(ends, len(layers))
+		if s.Dropout > 0 {
+			layers = append(layers, backprop.Dropout{Rate: s.Dropout})
+		}
+	}
+	output := backprop.Dense{Units: 1, Activation: backprop.Sigmoid}
+	if isRegression(s.Data) {
+		output.Activation = backprop.Identity
+	}
+	net, err := backprop.New(len(s.Features), append(layers, output)...)
+	if err != nil {
+		return nil, err
+	}
+	net.Init(uint64(s.Seed))
+	t := &Session{Settings: s, net: net, optimizer: optimizers[s.Optimizer](), grad: make([]float64, len(net.Params()))}
+	if t.train, t.test, t.Points, err = draw(&s); err != nil {
+		return nil, err
+	}
+	t.Training = t.train.X.(*mat.Dense).RawMatrix().Rows
+	return t, t.divide(append(ends, len(layers)+1))
+}
+
+// divide finds the blocks, of which each ends before the layer given.
+func (t *Session) divide(ends []int) error {
+	layer, at := 0, 0
+	for _, end := range ends {
+		part, err := t.net.Slice(layer, end)
+		if err != nil {
+			return err
+		}
+		n := len(part.Params())
+		t.Blocks = append(t.Blocks, Block{Units: part.Outputs(), Inputs: part.Inputs(), At: at, End: at + n, part: part})
+		layer, at = end, at+n
+	}
+	points := mat.NewDense(Side*Side, 2, nil)
+	for i := range Side * Side {
+		along := func(k int) float64 { return extent * ((2*float64(k)+1)/Side - 1) }
+		points.SetRow(i, []float64{along(i % Side), -along(i / Side)})
+	}
+	t.grid = inputs(&t.Settings, points)
+	return nil
+}
+
+// Advance trains for so many epochs, or until the time is over, and for one batch at least.
+func (t *Session) Advance(epochs int, until time.Time) error {
+	for end := t.epoch + epochs; ; {
+		if err := t.Step(); err != nil || t.epoch >= end || !time.Now().Before(until) {
+			return err
+		}
+	}
+}
+
+// Step trains on one batch, as Network.Train does, and by the same random numbers.
+func (t *Session) Step() error {
+	if t.next == 0 {
+		t.shuffle()
+	}
+	size, least := t.Settings.Batch, 1
+	if t.Settings.Norm == "batch" {
+		least = 2
+	}
+	end := min(t.next+size, t.Training)
+	if t.Training-end < least { // too few for a batch of their own
+		end = t.Training
+	}
+	_, grad, err := t.net.TrainingGradient(t.grad, t.batch(t.order[t.next:end]), nil, t.dropping)
+	if err != nil {
+		return err
+	}
+	if t.next = end; end == t.Training {
+		t.epoch, t.next = t.epoch+1, 0
+	}
+	t.update(grad)
+	return nil
+}
+
+// shuffle draws the order of an epoch's samples.
+func (t *Session) shuffle() {
+	seed, epoch := uint64(t.Settings.Seed), uint64(t.epoch)
+	t.order = make([]int, t.Training)
+	for i := range t.order {
+		t.order[i] = i
+	}
+	if t.Settings.Batch < t.Training {
+		rand.New(rand.NewPCG(seed, epoch)).Shuffle(t.Training, func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	}
+	t.dropping = rand.New(rand.NewPCG(seed, ^epoch))
+}
+
+func (t *Session) batch(rows []int) backprop.Data {
+	x, y := backprop.Resize(&t.x, len(rows), t.net.Inputs()), backprop.Resize(&t.y, len(rows), 1)
+	for i, row := range rows {
+		x.SetRow(i, t.train.X.(*mat.Dense).RawRowView(row))
+		y.Set(i, 0, t.train.Y.At(row, 0))
+	}
+	return backprop.Data{X: x, Y: y}
+}
+
+// update takes a step against the gradient, with penalties and clipping.
+func (t *Session) update(grad []float64) {
+	s := &t.Settings
+	if s.L2 > 0 {
+		for _, b := range t.Blocks {
+			w := b.Units * b.Inputs
+			floats.AddScaled(grad[b.At:b.At+w], s.L2, t.net.Params()[b.At:b.At+w]) // dW ← dW + λ·W
+		}
+	}
+	if s.ClipNorm > 0 {
+		backprop.ClipNorm(grad, s.ClipNorm)
+	}
+	if s.ClipAll > 0 {
+		for i, g := range grad {
+			grad[i] = min(max(g, -s.ClipAll), s.ClipAll)
+		}
+	}
+	if s.Decay > 0 {
+		for _, b := range t.Blocks {
+			floats.Scale(1-s.Rate*s.Decay, t.net.Params()[b.At:b.At+b.Units*b.Inputs]) // W ← (1 − ηλ)·W
+		}
+	}
+	t.optimizer.Step(t.net.Params(), grad, s.Rate)
+}
+
+// Frame is what the page draws, in memory that the next call uses again: as float32 the epoch, the
+// losses on training and test data, the gradient's norm block by block, the parameters, and the
+// gradient of the loss on all training data; then as bytes, 0 for −1 to 255 for 1, the maps of the
+// inputs, of the hidden units and of the output. What is not finite is NaN, and 128 in maps.
+func (t *Session) Frame() []byte {
+	b := t.frame[:0]
+	put := func(v float64) { b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(v))) }
+	loss := func(d backprop.Data) float64 {
+		v, err := t.net.Loss(d.X, d.Y, nil)
+		if err != nil {
+			return math.NaN()
+		}
+		return v
+	}
+	put(float64(t.epoch) + float64(t.next)/float64(t.Training))
+	put(loss(t.train))
+	put(loss(t.test))
+	_, grad, err := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
+	if err != nil {
+		grad = make([]float64, len(t.grad))
+		floats.AddConst(math.NaN(), grad)
+	}
+	for _, block := range t.Blocks {
+		put(floats.Norm(grad[block.At:block.End], 2))
+	}
+	for _, v := range t.net.Params() {
+		put(v)
+	}
+	for _, v := range grad {
+		put(v)
+	}
+	t.frame = t.maps(b)
+	return t.frame
+}
+
+// maps appends the maps.
+func (t *Session) maps(b []byte) []byte {
+	a := t.grid
+	b = appendMaps(b, a, 1/extent, 0, 2)
+	for i := range t.Blocks {
+		block := &t.Blocks[i]
+		if err := block.part.PredictTo(&block.a, a); err != nil {
+			block.a = *mat.NewDense(Side*Side, block.Units, nil)
+			block.a.Apply(func(_, _ int, _ float64) float64 { return math.NaN() }, &block.a)
+		}
+		a = &block.a
+		if i < len(t.Blocks)-1 {
+			b = appendMaps(b, a, 1, 0, 2)
+		}
+	}
+	if isRegression(t.Settings.Data) {
+		return appendMaps(b, a, 1, 0, 1)
+	}
+	return appendMaps(b, a, 2, -1, 1) // a probability
+}
+
+// appendMaps appends the columns of a times scale plus shift, at every stride-th point of the plane.
+func appendMaps(b []byte, a *mat.Dense, scale, shift float64, stride int) []byte {
+	m := a.RawMatrix()
+	for j := range m.Cols {
+		for row := 0; row < Side; row += stride {
+			for col := 0; col < Side; col += stride {
+				v := m.Data[(row*Side+col)*m.Cols+j]*scale + shift
+				if v != v {
+					v = 0
+				}
+				b = append(b, byte(127.5*(min(max(v, -1), 1)+1)+0.5))
+			}
+		}
+	}
+	return b
+}
+
+// Check compares the gradient with central differences.
+func (t *Session) Check() (string, error) {
+	e, err := t.net.CheckGradient(t.train.X, t.train.Y, nil)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d derivatives compared with central differences: the largest relative difference is %.1e, "+
+		"in layer %d, by backpropagation %.10g, by differences %.10g.", len(t.grad), e.MaxRelative, e.Layer, e.Analytic, e.Numeric), nil
+}
+
+// Explain is an error in plain words, with the remedy.
+func Explain(err error) string {
+	if errors.Is(err, backprop.ErrDiverged) {
+		return "The training diverged: numbers have left the range of a float64. Lower the learning rate, " +
+			"clip the gradient's norm, or choose another initializer, and start again. (" + err.Error() + ")"
+	}
+	return err.Error()
+}
