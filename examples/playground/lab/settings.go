@@ -201,7 +201,7 @@ func layersText(layers []int) string {
 			n++
 		}
 		part := strconv.Itoa(layers[i])
-		if n > 2 {
+		if n > 4 {
 			parts = append(parts, fmt.Sprintf("%dx%s", n, part))
 		} else {
 			parts = append(parts, slices.Repeat([]string{part}, n)...)

@@ -1,7 +1,7 @@
 // The page: settings and their address, the calls of the Go program, the training loop.
 
 import { drawLoss, drawNetwork, drawNorms, drawPlane, inputNames, place, readTheme, unpack } from "./draw.js";
-import { number } from "./format.js";
+import { number, short } from "./format.js";
 import { showSteps } from "./steps.js";
 
 const $ = (id) => document.getElementById(id);
@@ -234,10 +234,10 @@ function draw() {
 function sayFlow() {
   const first = frame.norms[0], last = frame.norms.at(-1), ratio = first / last;
   if (frame.norms.some((norm) => !Number.isFinite(norm))) return "The gradient is not finite.";
-  const sizes = `${number(first)} in layer 1, ${number(last)} in the last.`;
-  if (frame.norms.length < 2) return `The norm is ${number(first)}.`;
-  if (ratio < 1e-3) return `${sizes} The gradient vanishes on its way back: layer 1 gets ${number(ratio)} of what the last layer gets.`;
-  if (ratio > 1e3) return `${sizes} The gradient explodes on its way back: layer 1 gets ${number(ratio, 0)} times what the last layer gets.`;
+  const sizes = `${short(first)} in layer 1, ${short(last)} in the last.`;
+  if (frame.norms.length < 2) return `The norm is ${short(first)}.`;
+  if (ratio < 1e-3) return `${sizes} The gradient vanishes on its way back: layer 1 gets ${short(ratio)} of what the last layer gets.`;
+  if (ratio > 1e3) return `${sizes} The gradient explodes on its way back: layer 1 gets ${short(ratio)} times what the last layer gets.`;
   return `${sizes} The dashed line is the beginning of this training.`;
 }
 
@@ -254,7 +254,7 @@ function sayUnit() {
   const from = block.at + unit * block.inputs;
   const list = (values) => {
     const row = [...values.subarray(from, from + block.inputs)];
-    return row.slice(0, 4).map((v) => number(v)).join(", ") + (row.length > 4 ? ", …" : "");
+    return row.slice(0, 4).map((v) => short(v)).join(", ") + (row.length > 4 ? ", …" : "");
   };
   return `${unitName(selected)}: its weights w = (${list(frame.params)}), and their gradient ∂L/∂w = (${list(frame.grads)}).`;
 }

@@ -21,7 +21,7 @@ function shades(bands) {
   const table = new Uint32Array(256);
   for (let v = 0; v < 256; v++) {
     const end = parts(v > 127 ? theme.positive : theme.negative);
-    const share = bands ? 0.75 : Math.min(1, Math.abs(v - 127.5) / 127.5) * 0.92;
+    const share = bands ? 0.6 : 0.7 * Math.abs(v - 127.5) / 127.5;
     const [r, g, b] = middle.map((m, i) => Math.round(m + share * (end[i] - m)));
     table[v] = 0xff000000 | (b << 16) | (g << 8) | r;
   }
@@ -84,7 +84,7 @@ export function place(session, width, height) {
   const step = (width - left - right) / (counts.length - 1);
   const size = Math.max(3, Math.min(38, step * 0.62, (height - 8) / most - 3));
   const x = counts.map((_, k) => left + k * step);
-  const gap = Math.min((height - 8) / most, size + 16);
+  const gap = Math.min((height - 8) / most, size + 24);
   const y = counts.map((n) => Array.from({ length: n }, (_, i) => height / 2 + (i - (n - 1) / 2) * gap));
   return { counts, x, y, size };
 }
@@ -126,7 +126,7 @@ function drawLines(c, session, values, lines, { x, y, size }, selected) {
     for (let i = block.at; i < block.at + block.units * block.inputs; i++) largest = Math.max(largest, Math.abs(values[i]));
   }
   if (!(largest > 0 && largest < Infinity)) return;
-  const unit = lines === "gradient" ? largest : Math.max(2, largest / 2);
+  const unit = lines === "gradient" ? largest : Math.max(2, largest);
   const levels = 8, paths = Array.from({ length: 2 * levels }, () => new Path2D());
   const crowded = session.blocks.length > 12;
   session.blocks.forEach((block, k) => {
@@ -144,11 +144,11 @@ function drawLines(c, session, values, lines, { x, y, size }, selected) {
       }
     }
   });
-  const widest = Math.max(1, Math.min(7, size / 4));
+  const widest = crowded ? 1.5 : Math.min(7, size / 4);
   paths.forEach((path, i) => {
     const share = (Math.floor(i / 2) + 1) / levels;
     c.lineWidth = Math.max(0.5, widest * share);
-    c.globalAlpha = 0.3 + 0.65 * share;
+    c.globalAlpha = (crowded && lines === "weights" ? 0.1 : 0.25) + 0.6 * share;
     c.strokeStyle = i % 2 ? theme.positive : theme.negative;
     c.stroke(path);
   });
@@ -231,13 +231,19 @@ export function drawPlane(canvas, session, frame, { test, bands, selected }) {
     c.beginPath();
     if (held) c.rect(position(x1) - 2.5, position(-x2) - 2.5, 5, 5);
     else c.arc(position(x1), position(-x2), 3, 0, 7);
-    const share = (y - least) / (1 - least);
-    c.fillStyle = `rgb(${[0, 8, 16].map((shift) => (theme.shades[Math.round(share * 255)] >> shift) & 255).join(" ")})`;
+    c.fillStyle = colourOf((y - least) / (1 - least));
     c.fill();
     c.strokeStyle = held ? theme.ink : theme.paper;
-    c.lineWidth = 1;
+    c.lineWidth = held ? 0.75 : 1;
     c.stroke();
   }
+}
+
+// colourOf is the colour of a target's place between the least, 0, and the largest, 1.
+function colourOf(share) {
+  if (share === 0 || share === 1) return share ? theme.positive : theme.negative;
+  const shade = theme.shades[Math.round(share * 255)];
+  return `rgb(${shade & 255} ${(shade >> 8) & 255} ${(shade >> 16) & 255})`;
 }
 
 // boundary is where a map is 0, by marching squares: a line through every square of four points

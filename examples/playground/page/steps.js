@@ -1,37 +1,53 @@
-// One step of gradient descent by its numbers. Each stage is a list of equations, each of these the
-// names of the matrices in it; the Go program computes them all.
+// One step of gradient descent by its numbers. The Go program computes them all; what is here says
+// how each follows from others.
 
 import { number } from "./format.js";
 
+// An equation gives the matrix named first from the others. How says it of one element, as terms to
+// be added, each of them elements to be multiplied, and what is done to the sum.
+const affine = (x, w, b) => ({ terms: (i, j, of) => [...of(x, i).map((_, k) => [[x, i, k], [w, j, k]]), [[b, j, 0]]] });
+const map = (z, f) => ({ terms: (i, j) => [[[z, i, j]]], f });
+const chain = (da, z, f) => ({ terms: (i, j) => [[[da, i, j], [z, i, j, f]]] });
+const weights = (dz, x) => ({ terms: (i, j) => [0, 1, 2, 3].map((n) => [[dz, n, i], [x, n, j]]) });
+const biases = (dz) => ({ terms: (i) => [0, 1, 2, 3].map((n) => [[dz, n, i]]) });
+const inputs = (dz, w) => ({ terms: (i, j, of) => of(dz, i).map((_, k) => [[dz, i, k], [w, k, j]]) });
+const update = (w, dw) => ({ terms: (i, j) => [[[w, i, j]], ["−η", [dw, i, j]]] });
+const loss = { says: () => "The mean over the four rows of −y·log a − (1−y)·log(1−a)." };
+const lossGradient = { says: () => "The derivative of the mean: (a − y) / (a·(1−a)) / 4." };
+
 const stages = [
-  ["Forward", "The four rows of X go through both layers; rows are samples.", [
-    ["Z₁ = X·W₁ᵀ + 1·b₁ᵀ", "X", "W1", "b1", "=", "Z1"],
-    ["A₁ = tanh(Z₁)", "Z1", "=", "A1"],
-    ["Z₂ = A₁·W₂ᵀ + 1·b₂ᵀ", "A1", "W2", "b2", "=", "Z2"],
-    ["A₂ = σ(Z₂)", "Z2", "=", "A2"],
+  ["Forward", "The four rows of X go through both layers.", [
+    ["Z₁ = X·W₁ᵀ + 1·b₁ᵀ", "Z1", ["X", "W1", "b1"], affine("X", "W1", "b1")],
+    ["A₁ = tanh(Z₁)", "A1", ["Z1"], map("Z1", "tanh")],
+  ], [
+    ["Z₂ = A₁·W₂ᵀ + 1·b₂ᵀ", "Z2", ["A1", "W2", "b2"], affine("A1", "W2", "b2")],
+    ["A₂ = σ(Z₂)", "A2", ["Z2"], map("Z2", "σ")],
   ]],
-  ["Loss", "The mean over the samples of −y·log a − (1−y)·log(1−a), and how it changes with A₂.", [
-    ["L = L(A₂, Y)", "A2", "Y", "=", "L"],
-    ["dA₂ = ∂L/∂A₂", "A2", "Y", "=", "dA2"],
+  ["Loss", "How far the output is from the targets, and how that changes with the output.", [
+    ["L = L(A₂, Y)", "L", ["A2", "Y"], loss],
+  ], [
+    ["dA₂ = ∂L/∂A₂", "dA2", ["A2", "Y"], lossGradient],
   ]],
-  ["Backward", "The same way back, from the last layer to the first: dZ, dW … stand for the derivatives of L.", [
-    ["dZ₂ = dA₂ ⊙ σ′(Z₂)", "dA2", "Z2", "=", "dZ2"],
-    ["dW₂ = dZ₂ᵀ·A₁", "dZ2", "A1", "=", "dW2"],
-    ["db₂ = dZ₂ᵀ·1", "dZ2", "=", "db2"],
-    ["dA₁ = dZ₂·W₂", "dZ2", "W2", "=", "dA1"],
-    ["dZ₁ = dA₁ ⊙ tanh′(Z₁)", "dA1", "Z1", "=", "dZ1"],
-    ["dW₁ = dZ₁ᵀ·X", "dZ1", "X", "=", "dW1"],
-    ["db₁ = dZ₁ᵀ·1", "dZ1", "=", "db1"],
+  ["Backward", "From the last layer to the first. dZ, dW … are the derivatives of L by Z, W …", [
+    ["dZ₁ = dA₁ ⊙ tanh′(Z₁)", "dZ1", ["dA1", "Z1"], chain("dA1", "Z1", "tanh′")],
+    ["dW₁ = dZ₁ᵀ·X", "dW1", ["dZ1", "X"], weights("dZ1", "X")],
+    ["db₁ = dZ₁ᵀ·1", "db1", ["dZ1"], biases("dZ1")],
+  ], [
+    ["dZ₂ = dA₂ ⊙ σ′(Z₂)", "dZ2", ["dA2", "Z2"], chain("dA2", "Z2", "σ′")],
+    ["dW₂ = dZ₂ᵀ·A₁", "dW2", ["dZ2", "A1"], weights("dZ2", "A1")],
+    ["db₂ = dZ₂ᵀ·1", "db2", ["dZ2"], biases("dZ2")],
+    ["dA₁ = dZ₂·W₂", "dA1", ["dZ2", "W2"], inputs("dZ2", "W2")],
   ]],
-  ["Update", "θ ← θ − η·∂L/∂θ, for every parameter at once.", [
-    ["W₁ ← W₁ − η·dW₁", "W1", "dW1", "=", "W1+"],
-    ["b₁ ← b₁ − η·db₁", "b1", "db1", "=", "b1+"],
-    ["W₂ ← W₂ − η·dW₂", "W2", "dW2", "=", "W2+"],
-    ["b₂ ← b₂ − η·db₂", "b2", "db2", "=", "b2+"],
+  ["Update", "θ ← θ − η·∂L/∂θ: every parameter goes a little against its derivative.", [
+    ["W₁ ← W₁ − η·dW₁", "W1+", ["W1", "dW1"], update("W1", "dW1")],
+    ["b₁ ← b₁ − η·db₁", "b1+", ["b1", "db1"], update("b1", "db1")],
+  ], [
+    ["W₂ ← W₂ − η·dW₂", "W2+", ["W2", "dW2"], update("W2", "dW2")],
+    ["b₂ ← b₂ − η·db₂", "b2+", ["b2", "db2"], update("b2", "db2")],
   ]],
 ];
 
-const subscript = (name) => name.replace("1", "₁").replace("2", "₂").replace("+", " after");
+const written = (name) => name.replace("1", "₁").replace("2", "₂").replace("+", " after");
 
 function element(tag, content, properties = {}) {
   const e = Object.assign(document.createElement(tag), properties);
@@ -39,22 +55,50 @@ function element(tag, content, properties = {}) {
   return e;
 }
 
-// table is a matrix, given as rows, columns and elements.
-function table(name, [rows, columns, ...elements], given) {
-  const t = document.createElement("table");
-  t.append(element("caption", `${subscript(name)}  ${rows}×${columns}`));
+let stage = 0, numbers; // the stage that is shown last, and what is in it
+
+const at = ([name, i, j]) => numbers[name][2 + i * numbers[name][1] + j];
+
+// table is a matrix; onCell, of a result, is told which element is asked for.
+function table(name, onCell) {
+  const [rows, columns] = numbers[name], whole = name === "X" || name === "Y";
+  const t = element("table", element("caption", `${written(name)}  ${rows}×${columns}`));
   for (let i = 0; i < rows; i++) {
-    t.append(element("tr", elements.slice(i * columns, (i + 1) * columns).map((v) => {
-      const cell = element("td", given ? number(v, 0) : number(v));
-      const share = Math.round(70 * Math.min(1, Math.abs(v)));
-      cell.style.background = `color-mix(in srgb, var(--${v > 0 ? "positive" : "negative"}) ${share}%, transparent)`;
+    t.append(element("tr", Array.from({ length: columns }, (_, j) => {
+      const v = at([name, i, j]), text = number(v, whole ? 0 : 3);
+      const cell = element("td", onCell ? element("button", text, { type: "button", onclick: () => onCell(i, j) }) : text);
+      Object.assign(cell.dataset, { name, i, j });
+      cell.style.background = `color-mix(in srgb, var(--${v > 0 ? "positive" : "negative"}) ${Math.round(65 * Math.min(1, Math.abs(v)))}%, transparent)`;
       return cell;
     })));
   }
-  return element("div", t, { className: "matrix", role: "presentation", tabIndex: -1 });
+  return element("div", t, { className: "matrix" });
 }
 
-let stage = 0, numbers; // the stage that is shown last, and what is in it
+// spell writes an element of a result out, and marks what it is made of.
+function spell(box, output, name, how, i, j) {
+  const of = (matrix, row) => Array.from({ length: numbers[matrix][1] }, (_, k) => at([matrix, row, k]));
+  const terms = how.terms?.(i, j, of) ?? [];
+  const term = (factors) => factors.map((f) => {
+    if (typeof f === "string") return f;
+    const v = number(at(f));
+    return f[3] ? `${f[3]}(${v})` : v.startsWith("−") && factors.length > 1 ? `(${v})` : v;
+  }).join("·");
+  const sum = terms.map(term).join(" + ").replaceAll("+ −", "− ");
+  const says = how.says ? how.says() : `${how.f ? how.f + "(" : ""}${sum}${how.f ? ")" : ""} = ${number(at([name, i, j]))}`;
+  output.textContent = `${written(name)}, row ${i + 1}, column ${j + 1}: ${says}`;
+  for (const cell of document.querySelectorAll("#steps td.marked")) cell.classList.remove("marked");
+  for (const [matrix, row, column] of [[name, i, j], ...terms.flat().filter(Array.isArray)]) {
+    box.querySelector(`td[data-name="${matrix}"][data-i="${row}"][data-j="${column}"]`)?.classList.add("marked");
+  }
+}
+
+function equation([formula, name, given, how]) {
+  const output = element("output", []), box = element("div", [], { className: "equation" });
+  const result = table(name, (i, j) => spell(box, output, name, how, i, j));
+  box.append(element("h4", formula), ...given.map((m) => table(m)), element("span", "=", { className: "sign" }), result, output);
+  return box;
+}
 
 // showSteps shows the view, and goes on where it was.
 export async function showSteps(root, call, announce) {
@@ -67,16 +111,16 @@ export async function showSteps(root, call, announce) {
     announce(`Step ${numbers.n}, ${stages[stage][0]}, loss ${number(numbers.L[2], 4)}.`);
   };
   const button = (id, text, onclick) => element("button", text, { type: "button", id, onclick });
-  const next = button("next", "Next", () => (stage < stages.length - 1 ? take(0, stage + 1) : take(1, 0)));
+  const last = stages.length - 1;
+  const next = button("next", "Next", () => (stage < last ? take(0, stage + 1) : take(1, 0)));
   next.className = "primary";
-  const figures = element("dl", [], { className: "figures" });
-  const body = element("div", []);
+  const figures = element("dl", [], { className: "figures" }), body = element("div", []);
   root.replaceChildren(
-    element("p", "A network 2-3-1 learns the exclusive or by gradient descent. Every number below is the library’s own: what Slice and Predict, Gradient, InputGradient and Params return."),
+    element("p", "A network 2-3-1 learns the exclusive or by gradient descent. Every number is the library’s own, from Predict, Slice, Gradient, InputGradient and Params. Press a result to see what it is made of."),
     element("div", [
       next,
-      button("whole", "One step", () => take(1, stages.length - 1)),
-      button("hundred", "100 steps", () => take(100, stages.length - 1)),
+      button("whole", "One step", () => take(1, last)),
+      button("hundred", "100 steps", () => take(100, last)),
       button("anew", "Begin again", () => take(-1, 0)),
       figures,
     ], { className: "transport", role: "group", ariaLabel: "Steps" }),
@@ -84,22 +128,16 @@ export async function showSteps(root, call, announce) {
   );
 
   function render() {
-    next.textContent = stage < stages.length - 1 ? `${stages[stage + 1][0]} →` : "Next step →";
+    next.textContent = stage < last ? `${stages[stage + 1][0]} →` : "Next step →";
     const shown = { "Step": number(numbers.n, 0), "Loss L": number(numbers.L[2], 4), "η": number(numbers.rate, 1) };
-    figures.replaceChildren(...Object.entries(shown).map(([name, value]) => element("div", [element("dt", name), element("dd", value)])));
-    body.replaceChildren(...stages.slice(0, stage + 1).map(([title, says, equations], i) => {
-      const section = element("section", [element("h2", `${i + 1}  ${title}`), element("p", says), ...equations.map(equation)]);
-      section.className = i === stage ? "stage current" : "stage";
-      return section;
-    }));
+    figures.replaceChildren(...Object.entries(shown).map(([name, v]) => element("div", [element("dt", name), element("dd", v)])));
+    body.replaceChildren(...stages.slice(0, stage + 1).map(([title, says, ...layers], i) =>
+      element("section", [
+        element("h2", `${i + 1}  ${title}`),
+        element("p", says),
+        ...layers.map((equations, k) => element("div", [element("h3", `Layer ${k + 1}`), ...equations.map(equation)], { className: "layer" })),
+      ], { className: i === stage ? "stage current" : "stage" })));
     if (stage > 0) body.lastChild.scrollIntoView({ block: "nearest" });
-  }
-
-  function equation([formula, ...names]) {
-    return element("div", [
-      element("div", formula, { className: "formula" }),
-      ...names.map((name) => name === "=" ? element("span", "=", { className: "sign" }) : table(name, numbers[name], name === "X" || name === "Y")),
-    ], { className: "equation" });
   }
 
   if (numbers) render();
