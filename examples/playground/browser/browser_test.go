@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -157,7 +158,7 @@ func TestLooks(t *testing.T) {
 		{"vanishing", "#data=circle&layers=30x8&activation=sigmoid&init=glorotuniform&optimizer=sgd&rate=0.03&lines=gradient", 1440, 900, "light", 1},
 		{"exploding", "#data=circle&layers=50x8&activation=relu&init=henormal&norm=batch&optimizer=sgd&rate=0.03&batch=30", 1440, 900, "light", 0},
 		{"orthogonal", "#data=circle&layers=30x8&activation=tanh&init=orthogonal&optimizer=sgd&rate=0.03", 1440, 900, "dark", 60},
-		{"overfitting", "#data=spiral&noise=30&layers=16,16&features=sinx1,sinx2,x1,x1x1,x1x2,x2,x2x2&train=20", 1440, 900, "light", 300},
+		{"overfitting", "#data=spiral&noise=30&layers=16,16&features=x1,x2,x1x1,x2x2,x1x2,sinx1,sinx2&train=20", 1440, 900, "light", 300},
 		{"regression", "#data=multigauss&layers=12,12&activation=gelu", 1280, 900, "light", 300},
 		{"phone-dark", "#data=circle&layers=30x8&activation=tanh&init=orthogonal&optimizer=sgd&rate=0.03", 360, 740, "dark", 20},
 	} {
@@ -189,5 +190,62 @@ func TestStepByStep(t *testing.T) {
 	}
 }
 
-var _ = http.StatusOK
+// TestMeasures logs what the page costs; only the bytes are the same everywhere.
+func TestMeasures(t *testing.T) {
+	for _, address := range []string{"#layers=8,8", "", "#data=circle&layers=30x8&activation=sigmoid", "#layers=50x16"} {
+		page := open(t, site+address, screen(1280, 900, "light"))
+		do(t, page, waitFor(ready))
+		first := value[float64](t, page, `performance.getEntriesByName("first-frame")[0].startTime`)
+		bytes := value[float64](t, page, `performance.getEntriesByType("resource").reduce((sum, r) => sum + r.encodedBodySize, performance.getEntriesByType("navigation")[0].encodedBodySize)`)
+		do(t, page, chromedp.Click("#run"))
+		frames := value[float64](t, page, `new Promise((done) => {
+			let last = document.getElementById("epoch").textContent, frames = 0;
+			const begin = performance.now();
+			const look = () => {
+				const epoch = document.getElementById("train-loss").textContent + document.getElementById("epoch").textContent;
+				if (epoch !== last) frames++;
+				last = epoch;
+				if (performance.now() - begin > 3000) done(frames / (performance.now() - begin) * 1000);
+				else requestAnimationFrame(look);
+			};
+			look();
+		})`)
+		t.Logf("%s: first frame after %.0f ms, %.0f frames a second, %.0f bytes by the page", address, first, frames, bytes)
+	}
+}
+
+// TestWeighsLess compares all files, compressed, with 1.5 MB.
+func TestWeighsLess(t *testing.T) {
+	total := 0
+	entries, err := os.ReadDir("../page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"wasm_exec.js", "playground.wasm"}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	for _, name := range names {
+		request, err := http.NewRequest("GET", site+name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept-Encoding", "gzip")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || response.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s: %s, %v, %v", name, response.Status, response.Header, err)
+		}
+		total += int(n)
+	}
+	t.Logf("%d bytes, compressed", total)
+	if total > 1_500_000 {
+		t.Errorf("%d bytes, compressed, want at most 1,500,000", total)
+	}
+}
+
 var _ = httptest.NewServer

@@ -3,6 +3,7 @@ package lab
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"example.com/backprop"
 	"gonum.org/v1/gonum/mat"
@@ -72,15 +73,18 @@ func indicator(is bool) float64 {
 	return 0
 }
 
-// features are what the network may be given of a point.
-var features = map[string]func(x1, x2 float64) float64{
-	"x1":    func(x1, x2 float64) float64 { return x1 },
-	"x2":    func(x1, x2 float64) float64 { return x2 },
-	"x1x1":  func(x1, x2 float64) float64 { return x1 * x1 },
-	"x2x2":  func(x1, x2 float64) float64 { return x2 * x2 },
-	"x1x2":  func(x1, x2 float64) float64 { return x1 * x2 },
-	"sinx1": func(x1, x2 float64) float64 { return math.Sin(x1) },
-	"sinx2": func(x1, x2 float64) float64 { return math.Sin(x2) },
+// features are what the network may be given of a point, in their order.
+var features = []struct {
+	name string
+	of   func(x1, x2 float64) float64
+}{
+	{"x1", func(x1, x2 float64) float64 { return x1 }},
+	{"x2", func(x1, x2 float64) float64 { return x2 }},
+	{"x1x1", func(x1, x2 float64) float64 { return x1 * x1 }},
+	{"x2x2", func(x1, x2 float64) float64 { return x2 * x2 }},
+	{"x1x2", func(x1, x2 float64) float64 { return x1 * x2 }},
+	{"sinx1", func(x1, x2 float64) float64 { return math.Sin(x1) }},
+	{"sinx2", func(x1, x2 float64) float64 { return math.Sin(x2) }},
 }
 
 // draw makes the points and parts them. points are x1, x2 and y of each, those for training first.
@@ -103,14 +107,19 @@ func draw(s *Settings) (train, test backprop.Data, points []float64, err error) 
 	return train, test, points, err
 }
 
-// inputs are the features of points.
+// inputs are the chosen features of points.
 func inputs(s *Settings, points *mat.Dense) *mat.Dense {
 	rows, _ := points.Dims()
 	x := mat.NewDense(rows, len(s.Features), nil)
-	for j, name := range s.Features {
-		for i := range rows {
-			x.Set(i, j, features[name](points.At(i, 0), points.At(i, 1)))
+	j := 0
+	for _, f := range features {
+		if !slices.Contains(s.Features, f.name) {
+			continue
 		}
+		for i := range rows {
+			x.Set(i, j, f.of(points.At(i, 0), points.At(i, 1)))
+		}
+		j++
 	}
 	return x
 }

@@ -19,6 +19,7 @@ type Session struct {
 	Points   []float64 // x1, x2 and y of every sample, those for training first
 	Training int       // how many those are
 	Blocks   []Block
+	Side     int // points in a row and in a column of the output's map; those of units have half
 
 	net         *backprop.Network
 	train, test backprop.Data
@@ -40,10 +41,6 @@ type Block struct {
 	part *backprop.Network
 	a    mat.Dense // what it gives for the grid
 }
-
-// Side is the number of points of the output's map in a row and in a column. Those of the units
-// have every second of them.
-const Side = 80
 
 // New begins a training.
 func New(s Settings) (*Session, error) {
@@ -90,13 +87,25 @@ func (t *Session) divide(ends []int) error {
 		t.Blocks = append(t.Blocks, Block{Units: part.Outputs(), Inputs: part.Inputs(), At: at, End: at + n, part: part})
 		layer, at = end, at+n
 	}
-	points := mat.NewDense(Side*Side, 2, nil)
-	for i := range Side * Side {
-		along := func(k int) float64 { return extent * ((2*float64(k)+1)/Side - 1) }
-		points.SetRow(i, []float64{along(i % Side), -along(i / Side)})
-	}
-	t.grid = inputs(&t.Settings, points)
+	t.grid = inputs(&t.Settings, t.plane())
 	return nil
+}
+
+// plane is the points of the output's map, of fewer the more units there are to compute for each.
+func (t *Session) plane() *mat.Dense {
+	units := 0
+	for _, b := range t.Blocks {
+		units += b.Units
+	}
+	if t.Side = 64; units > 64 {
+		t.Side = 40
+	}
+	points := mat.NewDense(t.Side*t.Side, 2, nil)
+	along := func(k int) float64 { return extent * ((2*float64(k)+1)/float64(t.Side) - 1) }
+	for i := range t.Side * t.Side {
+		points.SetRow(i, []float64{along(i % t.Side), -along(i / t.Side)})
+	}
+	return points
 }
 
 // Advance trains for so many epochs, or until the time is over, and for one batch at least.
@@ -193,14 +202,17 @@ func (t *Session) Frame() []byte {
 		}
 		return v
 	}
-	put(float64(t.epoch) + float64(t.next)/float64(t.Training))
-	put(loss(t.train))
-	put(loss(t.test))
-	_, grad, err := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
+	value, grad, err := t.net.Gradient(t.grad, t.train.X, t.train.Y, nil)
 	if err != nil {
-		grad = make([]float64, len(t.grad))
+		value, grad = math.NaN(), t.grad
 		floats.AddConst(math.NaN(), grad)
 	}
+	if t.Settings.Norm == "batch" { // the gradient's loss is by the batch's own statistics
+		value = loss(t.train)
+	}
+	put(float64(t.epoch) + float64(t.next)/float64(t.Training))
+	put(value)
+	put(loss(t.test))
 	for _, block := range t.Blocks {
 		put(floats.Norm(grad[block.At:block.End], 2))
 	}
@@ -221,7 +233,7 @@ func (t *Session) maps(b []byte) []byte {
 	for i := range t.Blocks {
 		block := &t.Blocks[i]
 		if err := block.part.PredictTo(&block.a, a); err != nil {
-			block.a = *mat.NewDense(Side*Side, block.Units, nil)
+			block.a = *mat.NewDense(t.Side*t.Side, block.Units, nil)
 			block.a.Apply(func(_, _ int, _ float64) float64 { return math.NaN() }, &block.a)
 		}
 		a = &block.a
@@ -238,14 +250,20 @@ func (t *Session) maps(b []byte) []byte {
 // appendMaps appends the columns of a times scale plus shift, at every stride-th point of the plane.
 func appendMaps(b []byte, a *mat.Dense, scale, shift float64, stride int) []byte {
 	m := a.RawMatrix()
+	side := int(math.Sqrt(float64(m.Rows)))
 	for j := range m.Cols {
-		for row := 0; row < Side; row += stride {
-			for col := 0; col < Side; col += stride {
-				v := m.Data[(row*Side+col)*m.Cols+j]*scale + shift
-				if v != v {
-					v = 0
+		for row := 0; row < side; row += stride {
+			for col := 0; col < side; col += stride {
+				switch v := m.Data[(row*side+col)*m.Cols+j]*scale + shift; {
+				case v <= -1:
+					b = append(b, 0)
+				case v >= 1:
+					b = append(b, 255)
+				case v == v:
+					b = append(b, byte(127.5*(v+1)+0.5))
+				default:
+					b = append(b, 128)
 				}
-				b = append(b, byte(127.5*(min(max(v, -1), 1)+1)+0.5))
 			}
 		}
 	}

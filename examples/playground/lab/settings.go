@@ -73,7 +73,7 @@ func (s *Settings) fields() []field {
 		{name: "train", value: &s.Train, least: 10, most: 90},
 		{name: "batch", value: &s.Batch, least: 1, most: samples},
 		{name: "seed", value: &s.Seed, least: 0, most: 999999},
-		{name: "features", value: &s.Features, known: isKey(features)},
+		{name: "features", value: &s.Features},
 		{name: "layers", value: &s.Layers},
 		{name: "activation", value: &s.Activation, known: isKey(activations)},
 		{name: "init", value: &s.Init, known: isKey(initializers)},
@@ -115,14 +115,17 @@ func (f field) set(text string) (want string) {
 		}
 		*v = text
 	case *[]string:
-		names := slices.DeleteFunc(strings.Split(text, ","), func(name string) bool { return !f.known(name) })
-		slices.Sort(names)
-		if names = slices.Compact(names); len(names) == 0 {
-			return "one or more of those on the page"
+		given, names := strings.Split(text, ","), []string(nil)
+		for _, known := range features {
+			if slices.Contains(given, known.name) {
+				names = append(names, known.name)
+			}
 		}
-		*v = names
-		if len(names) != strings.Count(text, ",")+1 {
-			return "those on the page, each once"
+		if names != nil {
+			*v = names
+		}
+		if len(names) != len(given) {
+			return "one or more of those on the page, each once"
 		}
 	case *[]int:
 		layers, fine := parseLayers(text)

@@ -126,6 +126,7 @@ async function begin(settings, trouble = "") {
   $("checked").textContent = "Compares every derivative with a central difference.";
   drawResizers();
   draw();
+  performance.mark("first-frame");
   for (const id of ["run", "step", "restart", "check"]) $(id).disabled = false;
   const units = session.blocks.map((block) => block.units);
   $("network").setAttribute("aria-label", `Network ${[session.blocks[0].inputs, ...units].join("-")}. Arrow keys move to a unit.`);

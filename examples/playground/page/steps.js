@@ -135,7 +135,10 @@ export async function showSteps(root, call, announce) {
       element("section", [
         element("h2", `${i + 1}  ${title}`),
         element("p", says),
-        ...layers.map((equations, k) => element("div", [element("h3", `Layer ${k + 1}`), ...equations.map(equation)], { className: "layer" })),
+        ...(title === "Backward" ? [1, 0] : [0, 1]).map((k) => element("div", [
+          ...(title === "Loss" ? [] : [element("h3", `Layer ${k + 1}`)]),
+          ...layers[k].map(equation),
+        ], { className: `layer${k + 1}` })),
       ], { className: i === stage ? "stage current" : "stage" })));
     if (stage > 0) body.lastChild.scrollIntoView({ block: "nearest" });
   }

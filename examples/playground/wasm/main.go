@@ -68,7 +68,7 @@ func begin(args []js.Value) (object, error) {
 	}
 	defaults := lab.Defaults()
 	return object{
-		"settings": settings.Map(), "defaults": defaults.Map(), "told": list(told), "blocks": blocks, "side": lab.Side,
+		"settings": settings.Map(), "defaults": defaults.Map(), "told": list(told), "blocks": blocks, "side": s.Side,
 		"points": list(s.Points), "training": s.Training, "frame": frame(),
 	}, nil
 }
