@@ -14,8 +14,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 var (
@@ -248,4 +251,281 @@ func TestWeighsLess(t *testing.T) {
 	}
 }
 
-var _ = httptest.NewServer
+// set changes a control as a user does.
+func set(t *testing.T, page context.Context, selector, v string) {
+	t.Helper()
+	value[bool](t, page, fmt.Sprintf(`(() => {
+		const control = document.querySelector(%q);
+		if (control.type === "checkbox" || control.type === "radio") control.click();
+		else {
+			control.value = %q;
+			control.dispatchEvent(new Event("change", { bubbles: true }));
+		}
+		return true;
+	})()`, selector, v))
+}
+
+const (
+	quiet  = `document.getElementById("alert").hidden`
+	spoken = `document.getElementById("alert").textContent`
+	begun  = `["0", "0.00"].includes(document.getElementById("epoch").textContent)`
+)
+
+func TestEverySettingCanBeChanged(t *testing.T) {
+	page := open(t, site+"#layers=4", screen(1280, 900, "light"))
+	do(t, page, waitFor(ready))
+	options := value[[][2]string](t, page, `[...document.querySelectorAll("#settings select")].flatMap((s) =>
+		[...s.options].reverse().map((o) => [s.name, o.value]))`)
+	if len(options) < 30 {
+		t.Fatalf("only %d options", len(options))
+	}
+	options = append(options, [][2]string{
+		{"noise", "25"}, {"train", "80"}, {"seed", "7"}, {"layers", "3,2,1"}, {"dropout", "0.2"}, {"rate", "0.05"}, {"batch", "20"},
+		{"l2", "0.001"}, {"decay", "0.01"}, {"clipnorm", "1"}, {"clipvalue", "0.5"},
+	}...)
+	for _, o := range options {
+		name, v := o[0], o[1]
+		set(t, page, "[name="+name+"]", v)
+		do(t, page,
+			waitFor(fmt.Sprintf(`document.querySelector("[name=%s]").value === %q && %s && %s`, name, v, ready, begun)),
+			chromedp.Click("#step"),
+			waitFor(`document.getElementById("live").textContent.startsWith("Training loss")`))
+		if !value[bool](t, page, quiet) {
+			t.Errorf("%s = %s: %s", name, v, value[string](t, page, spoken))
+		}
+		address := value[string](t, page, "location.hash")
+		if in := strings.Contains(address, name+"="+v); !in && value[string](t, page, `new URLSearchParams(location.hash.slice(1)).get("`+name+`") ?? "default"`) != "default" {
+			t.Errorf("%s = %s: the address is %s", name, v, address)
+		}
+	}
+	for _, feature := range []string{"x1x1", "x2x2", "x1x2", "sinx1", "sinx2", "x1"} {
+		set(t, page, "[name=features][value="+feature+"]", "")
+	}
+	do(t, page, waitFor(`location.hash.includes("features=x2,x1x1,x2x2,x1x2,sinx1,sinx2")`))
+	for button, layers := range map[string]string{"#deeper": "layers=3,2,1,1", "#shallower": "layers=3,2,1&", "[aria-label^='One unit more in layer 2']": "layers=3,3,1&"} {
+		set(t, page, "[name=layers]", "3,2,1")
+		do(t, page, waitFor(`location.hash.includes("layers=3,2,1&")`), chromedp.Click(button))
+		if button == "#shallower" {
+			layers = "layers=3,2&"
+		}
+		do(t, page, waitFor(fmt.Sprintf(`location.hash.includes(%q)`, layers)))
+	}
+	set(t, page, "#depth", "50")
+	do(t, page, waitFor(`document.getElementById("network").getAttribute("aria-label").split("-").length === 52`))
+	for selector, in := range map[string]string{"[name=lines][value=gradient]": "lines=gradient", "#test": "test=on", "#bands": "bands=on"} {
+		set(t, page, selector, "")
+		do(t, page, waitFor(fmt.Sprintf(`location.hash.includes(%q)`, in)))
+	}
+	set(t, page, "#speed", "10")
+	do(t, page, waitFor(`location.hash.includes("speed=10")`))
+}
+
+func TestSurvivesWhatMakesNoSense(t *testing.T) {
+	page := open(t, site, screen(1280, 900, "light"))
+	do(t, page, waitFor(ready))
+	for _, hash := range []string{
+		"%00%ff&&&===", "units=9999&layers=9999", "layers=99999999x99999999", "rate=1e308&optimizer=sgd", "rate=NaN", "rate=-Infinity",
+		"layers=none&features=none", "data=<script>alert(1)</script>", "batch=-1&train=0&noise=1e9", "seed=1.5", "l2=1e308&decay=1e308",
+		"norm=batch&batch=1", "dropout=0.9&layers=1", "view=nothing", "speed=1e9&lines=up&test=maybe", strings.Repeat("x", 50000),
+		"rate=100&optimizer=sgd&activation=identity&layers=50x16&data=plane",
+	} {
+		do(t, page, waitFor(fmt.Sprintf(`(location.hash = "#" + %q, document.getElementById("epoch").textContent = "?", true)`, hash)), waitFor(begun+"&&"+ready))
+		if says := value[string](t, page, spoken); len(hash) < 100 {
+			t.Logf("#%s: %.200s", hash, says)
+			for _, name := range []string{"rate", "layers", "batch", "seed", "data", "l2"} {
+				if strings.HasPrefix(hash, name+"=") && !strings.Contains(hash, "features=none") && !strings.HasPrefix(hash, "rate=100&") && !strings.Contains(says, name+" is ") {
+					t.Errorf("#%s: it says %q", hash, says)
+				}
+			}
+		}
+		do(t, page, chromedp.Click("#run"), waitFor(`document.getElementById("epoch").textContent !== "0" || !`+quiet))
+		if value[bool](t, page, `document.getElementById("run").textContent === "Pause"`) {
+			do(t, page, chromedp.Click("#run"))
+		}
+	}
+	for _, wrong := range [][2]string{{"layers", "9999"}, {"rate", "1e308"}, {"rate", "NaN"}, {"layers", "-"}, {"seed", "1e99"}, {"batch", ""}} {
+		set(t, page, "[name="+wrong[0]+"]", wrong[1])
+		do(t, page, waitFor(begun+"&&"+ready))
+	}
+	for range 7 { // all boxes off, and at last a word about it
+		value[bool](t, page, `(document.querySelector("[name=features]:checked")?.click(), true)`)
+		do(t, page, waitFor(begun))
+	}
+	do(t, page, chromedp.Click(".presets a"), waitFor(`location.hash.includes("data=xor") && `+quiet), chromedp.Click("#run"),
+		waitFor(trainLoss+" < 0.3"), chromedp.Click("#run"))
+}
+
+func TestSaysHowToHelpADivergence(t *testing.T) {
+	page := open(t, site+"#data=circle&layers=30x16&activation=selu&init=henormal&optimizer=sgd&rate=0.03&seed=1", screen(1280, 900, "light"))
+	do(t, page, waitFor(ready), chromedp.Click("#run"), waitFor("!"+quiet))
+	if says := value[string](t, page, spoken); !strings.Contains(says, "Lower the learning rate") {
+		t.Errorf("it says %q", says)
+	}
+	screenshot(t, page, "divergence")
+	do(t, page, waitFor(ready))
+	set(t, page, "[name=clipnorm]", "1")
+	do(t, page, waitFor(quiet+"&&"+begun), chromedp.Click("#run"), waitFor(trainLoss+" < 0.6"), chromedp.Click("#run"))
+}
+
+func TestTheAddressRestoresAll(t *testing.T) {
+	first := open(t, site, screen(1280, 900, "light"))
+	do(t, first, waitFor(ready))
+	for name, v := range map[string]string{"data": "gauss", "noise": "35", "layers": "5,4", "rate": "0.02", "optimizer": "nesterov", "seed": "12", "clipnorm": "2"} {
+		set(t, first, "[name="+name+"]", v)
+		do(t, first, waitFor(fmt.Sprintf(`location.hash.includes("%s=%s")`, name, v)))
+	}
+	set(t, first, "#test", "")
+	set(t, first, "#speed", "0")
+	state := `JSON.stringify([...document.querySelectorAll("input, select")].map((c) => [c.name, c.type === "checkbox" || c.type === "radio" ? c.checked : c.value]))`
+	figures := `document.querySelector(".figures").textContent`
+	second := open(t, value[string](t, first, "location.href"), screen(1280, 900, "light"))
+	do(t, second, waitFor(ready))
+	for _, page := range []context.Context{first, second} {
+		do(t, page, waitFor(ready+"&&"+begun))
+		for range 3 {
+			value[bool](t, page, `(document.getElementById("live").textContent = "", true)`)
+			do(t, page, chromedp.Click("#step"), waitFor(`document.getElementById("live").textContent !== ""`))
+		}
+	}
+	for _, what := range []string{state, figures} {
+		if a, b := value[string](t, first, what), value[string](t, second, what); a != b {
+			t.Errorf("the page is %s, and %s from its address", a, b)
+		}
+	}
+}
+
+func TestChecksTheGradient(t *testing.T) {
+	page := open(t, site+"#layers=4", screen(1280, 900, "light"))
+	do(t, page, waitFor(ready), chromedp.Click("#check"), waitFor(`document.getElementById("checked").textContent.includes("largest relative difference")`))
+	t.Log(value[string](t, page, `document.getElementById("checked").textContent`))
+}
+
+func TestStepsLearnAndAreSpeltOut(t *testing.T) {
+	page := open(t, site+"#view=steps", screen(1280, 900, "light"))
+	do(t, page, waitFor(`document.querySelector("#next")`+` !== null`))
+	for range 10 {
+		do(t, page, chromedp.Click("#hundred"))
+	}
+	do(t, page, waitFor(`document.querySelector("#steps .figures").textContent.startsWith("Step1000Loss L0.00")`),
+		chromedp.Click(`td[data-name="dW2"] button`), waitFor(`document.querySelectorAll("#steps .marked").length === 9`))
+	says := value[string](t, page, `[...document.querySelectorAll("output")].map((o) => o.textContent).join("")`)
+	if !strings.HasPrefix(says, "dW₂, row 1, column 1: ") || strings.Count(says, "·") < 4 {
+		t.Errorf("it says %q", says)
+	}
+	t.Log(says)
+	screenshot(t, page, "steps-spelt")
+	do(t, page, chromedp.Click("#to-play"), waitFor(ready))
+}
+
+func TestWorksByTheKeyboardAlone(t *testing.T) {
+	page := open(t, site+"#layers=4", screen(1280, 900, "light"))
+	do(t, page, waitFor(ready), chromedp.KeyEvent("t"), waitFor(`document.getElementById("run").textContent === "Pause"`), chromedp.KeyEvent("t"),
+		waitFor(`document.getElementById("run").textContent === "Train"`), chromedp.KeyEvent("r"), waitFor(begun), chromedp.Focus("#network"),
+		chromedp.KeyEvent(kb.ArrowRight), waitFor(`document.getElementById("unit").textContent.startsWith("Layer 1, unit 1: its weights")`),
+		chromedp.KeyEvent(kb.ArrowDown), waitFor(`document.getElementById("output-title").textContent === "Layer 1, unit 2"`),
+		chromedp.KeyEvent(kb.Escape), waitFor(`document.getElementById("output-title").textContent === "Output"`))
+	value[bool](t, page, `(document.activeElement.blur(), true)`)
+	seen, first := map[string]bool{}, ""
+	for range 120 {
+		do(t, page, chromedp.KeyEvent(kb.Tab))
+		at := value[string](t, page, `(() => { const e = document.activeElement; return e === document.body ? "end" :
+			[e.id || e.name || e.textContent.trim(), e.value, getComputedStyle(e).outlineStyle !== "none" || e.matches(".switch input")].join("|"); })()`)
+		if at == "end" && len(seen) > 5 {
+			break
+		}
+		if strings.HasSuffix(at, "|false") {
+			t.Errorf("%s does not show that it has the focus", at)
+		}
+		if at == first { // all around
+			break
+		}
+		if seen[at] {
+			t.Errorf("the focus comes back to %s", at)
+			break
+		}
+		if first == "" {
+			first = at
+		}
+		seen[at] = true
+	}
+	if len(seen) < 40 {
+		t.Errorf("only %d places take the focus: %v", len(seen), seen)
+	}
+}
+
+func TestEveryControlHasAName(t *testing.T) {
+	for _, hash := range []string{"", "#view=steps"} {
+		page := open(t, site+hash, screen(1280, 900, "light"))
+		do(t, page, waitFor(`!document.getElementById("run").disabled || document.querySelector(".stage") !== null`))
+		tree, err := chromedp.Call(page, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		controls := 0
+		for _, node := range tree.Nodes {
+			if node.Ignored || node.Role == nil {
+				continue
+			}
+			role := string(node.Role.Value)
+			if !strings.Contains(`"button" "checkbox" "combobox" "textbox" "spinbutton" "radio" "link" "image" "group" "form" "navigation"`, role) {
+				continue
+			}
+			controls++
+			if node.Name == nil || len(node.Name.Value) < 3 {
+				t.Errorf("%s: a %s without a name", hash, role)
+			}
+		}
+		if controls < 10 {
+			t.Errorf("%s: only %d controls", hash, controls)
+		}
+	}
+}
+
+// TestStaticFilesAreEnough serves what -out writes from a folder of a server that knows no WebAssembly.
+func TestStaticFilesAreEnough(t *testing.T) {
+	dir := t.TempDir()
+	write := exec.Command("go", "run", "./examples/playground", "-out", filepath.Join(dir, "sub"))
+	write.Dir = filepath.Join("..", "..", "..")
+	if text, err := write.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".wasm") {
+			w.Header().Set("Content-Type", "application/octet-stream")
+		}
+		http.FileServer(http.Dir(dir)).ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	page := open(t, server.URL+"/sub/#data=xor&layers=4", screen(1280, 900, "light"))
+	do(t, page, waitFor(ready), chromedp.Click("#run"), waitFor(trainLoss+" < 0.3"), chromedp.Click("#run"))
+
+	if err := os.Remove(filepath.Join(dir, "sub", "playground.wasm")); err != nil {
+		t.Fatal(err)
+	}
+	broken, stop := chromedp.NewContext(browser) // its console reports the missing file
+	defer stop()
+	do(t, broken, chromedp.Navigate(server.URL+"/sub/?again"), waitFor("!"+quiet))
+	if says := value[string](t, broken, spoken); !strings.Contains(says, "playground.wasm cannot be loaded") {
+		t.Errorf("it says %q", says)
+	}
+}
+
+func TestKeepsStillForWhoAsksForIt(t *testing.T) {
+	calm := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}},
+		})
+		return err
+	})
+	page := open(t, site+"#layers=4", calm)
+	do(t, page, waitFor(ready), chromedp.Click("#run"))
+	changes := value[int](t, page, `new Promise((done) => {
+		let changes = 0;
+		new MutationObserver(() => changes++).observe(document.getElementById("train-loss"), { childList: true });
+		setTimeout(() => done(changes), 3000);
+	})`)
+	do(t, page, chromedp.Click("#run"))
+	if changes > 8 {
+		t.Errorf("%d changes in three seconds", changes)
+	}
+}

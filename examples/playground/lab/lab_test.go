@@ -173,6 +173,7 @@ func TestParseMendsWhatCannotBeUsed(t *testing.T) {
 		"optimizer=%00":               "adam",
 		"activation=softmax":          "tanh",
 		"norm=layer":                  "none",
+		"batch=1&norm=batch":          "2",
 	} {
 		settings, told := parse(address)
 		name, _, _ := strings.Cut(address, "=")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"example.com/backprop"
@@ -276,8 +277,9 @@ func (t *Session) Check() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	layer := 1 + slices.IndexFunc(t.Blocks, func(b Block) bool { return e.Index < b.End })
 	return fmt.Sprintf("%d derivatives compared with central differences: the largest relative difference is %.1e, "+
-		"in layer %d, by backpropagation %.10g, by differences %.10g.", len(t.grad), e.MaxRelative, e.Layer, e.Analytic, e.Numeric), nil
+		"in layer %d, by backpropagation %.10g, by differences %.10g.", len(t.grad), e.MaxRelative, layer, e.Analytic, e.Numeric), nil
 }
 
 // Explain is an error in plain words, with the remedy.

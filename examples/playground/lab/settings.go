@@ -103,6 +103,10 @@ func Parse(get func(name string) string) (s Settings, told []string) {
 			}
 		}
 	}
+	if s.Norm == "batch" && s.Batch < 2 {
+		s.Batch = 2
+		told = append(told, "batch is 1, and batch norm wants 2 samples or more; it is 2 now.")
+	}
 	return s, told
 }
 

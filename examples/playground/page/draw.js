@@ -290,15 +290,21 @@ export function drawLoss(canvas, history) {
     c.fillText(e === 0 ? "1" : e === -1 ? "0.1" : power(e), left - 6, at(10 ** e));
   }
   [[1, theme.positive, "training"], [2, theme.negative, "test"]].forEach(([column, colour, name], i) => {
-    c.strokeStyle = c.fillStyle = colour;
+    c.strokeStyle = colour;
     c.lineWidth = 1.75;
     c.beginPath();
     for (const point of history) {
       if (Number.isFinite(point[column])) c.lineTo(left + (point[0] / end) * (right - left), at(point[column]));
     }
     c.stroke();
+    const key = left + i * 84;
+    c.beginPath();
+    c.moveTo(key, height - 8);
+    c.lineTo(key + 16, height - 8);
+    c.stroke();
+    c.fillStyle = theme.muted;
     c.textAlign = "left";
-    c.fillText(name, left + 4 + i * 62, height - 8);
+    c.fillText(name, key + 21, height - 8);
   });
   c.fillStyle = theme.muted;
   c.textAlign = "right";
