@@ -166,7 +166,7 @@ func TestLooks(t *testing.T) {
 		{"phone-dark", "#data=circle&layers=30x8&activation=tanh&init=orthogonal&optimizer=sgd&rate=0.03", 360, 740, "dark", 20},
 	} {
 		t.Run(look.name, func(t *testing.T) {
-			page := open(t, site+look.address, screen(look.width, look.height, look.scheme))
+			page := open(t, site+look.address+"&speed=10", screen(look.width, look.height, look.scheme))
 			do(t, page, waitFor(ready))
 			if look.epochs > 0 {
 				do(t, page, trainUntil(look.epochs))

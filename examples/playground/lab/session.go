@@ -98,7 +98,7 @@ func (t *Session) plane() *mat.Dense {
 	for _, b := range t.Blocks {
 		units += b.Units
 	}
-	if t.Side = 64; units > 64 {
+	if t.Side = 50; units > 64 {
 		t.Side = 40
 	}
 	points := mat.NewDense(t.Side*t.Side, 2, nil)

@@ -137,7 +137,7 @@ async function begin(settings, trouble = "") {
 function accept(bytes) {
   frame = unpack(session, bytes);
   history.push([frame.epoch, frame.train, frame.test]);
-  if (history.length > 1500) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
+  if (history.length > 800) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   const seen = [...frame.norms].filter((norm) => norm > 0 && norm < Infinity).map(Math.log10);
   start ??= [...frame.norms];
   range ??= { low: Infinity, high: -Infinity };

@@ -222,7 +222,20 @@ export function drawPlane(canvas, session, frame, { test, bands, selected }) {
   c.strokeStyle = theme.ink;
   c.lineWidth = 1.25;
   c.stroke(boundary(map, side, width / side));
-  const position = (v) => ((v + 6) / 12) * width;
+  c.drawImage(pointsOf(session, test, canvas.width), 0, 0, width, width);
+}
+
+const points = { canvas: document.createElement("canvas"), of: [] };
+
+// pointsOf is a picture of the samples, so many pixels wide, which is drawn when it changes.
+function pointsOf(session, test, pixels) {
+  const of = [session, test, pixels, theme];
+  if (of.every((v, i) => v === points.of[i])) return points.canvas;
+  points.of = of;
+  points.canvas.width = points.canvas.height = pixels;
+  const c = points.canvas.getContext("2d"), size = pixels / (devicePixelRatio || 1);
+  c.scale(pixels / size, pixels / size);
+  const position = (v) => ((v + 6) / 12) * size;
   const least = session.regression ? -1 : 0;
   for (let i = 0; i < session.points.length; i += 3) {
     const held = i / 3 >= session.training;
@@ -237,6 +250,7 @@ export function drawPlane(canvas, session, frame, { test, bands, selected }) {
     c.lineWidth = held ? 0.75 : 1;
     c.stroke();
   }
+  return points.canvas;
 }
 
 // colourOf is the colour of a target's place between the least, 0, and the largest, 1.
