@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"example.com/backprop"
 	"gonum.org/v1/gonum/mat"
@@ -62,7 +63,7 @@ var dataSets = map[string]sample{
 	},
 }
 
-func isRegression(data string) bool { return data == "plane" || data == "multigauss" }
+func (s Settings) regression() bool { return s["data"] == "plane" || s["data"] == "multigauss" }
 
 func uniform(rng *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*rng.Float64() }
 
@@ -73,11 +74,13 @@ func indicator(is bool) float64 {
 	return 0
 }
 
-// features are what the network may be given of a point, in their order.
-var features = []struct {
+// A feature is what the network may be given of a point.
+type feature struct {
 	name string
 	of   func(x1, x2 float64) float64
-}{
+}
+
+var features = []feature{
 	{"x1", func(x1, x2 float64) float64 { return x1 }},
 	{"x2", func(x1, x2 float64) float64 { return x2 }},
 	{"x1x1", func(x1, x2 float64) float64 { return x1 * x1 }},
@@ -88,15 +91,16 @@ var features = []struct {
 }
 
 // draw makes the points and parts them. points are x1, x2 and y of each, those for training first.
-func draw(s *Settings) (train, test backprop.Data, points []float64, err error) {
-	rng := rand.New(rand.NewPCG(uint64(s.Seed), 1))
+func draw(s Settings) (train, test backprop.Data, points []float64, err error) {
+	seed, noise := uint64(s.number("seed")), s.number("noise")/100
+	rng := rand.New(rand.NewPCG(seed, 1))
 	x, y := mat.NewDense(samples, 2, nil), mat.NewDense(samples, 1, nil)
 	for i := range samples {
-		x1, x2, t := dataSets[s.Data](i, float64(s.Noise)/100, rng)
+		x1, x2, target := dataSets[s["data"]](i, noise, rng)
 		x.SetRow(i, []float64{x1, x2})
-		y.Set(i, 0, t)
+		y.Set(i, 0, target)
 	}
-	train, test, err = backprop.Data{X: x, Y: y}.Split(1-float64(s.Train)/100, uint64(s.Seed))
+	train, test, err = backprop.Data{X: x, Y: y}.Split(1-s.number("train")/100, seed)
 	for _, part := range []*backprop.Data{&train, &test} {
 		x := part.X.(*mat.Dense)
 		for i := range x.RawMatrix().Rows {
@@ -108,18 +112,15 @@ func draw(s *Settings) (train, test backprop.Data, points []float64, err error) 
 }
 
 // inputs are the chosen features of points.
-func inputs(s *Settings, points *mat.Dense) *mat.Dense {
+func inputs(s Settings, points *mat.Dense) *mat.Dense {
 	rows, _ := points.Dims()
-	x := mat.NewDense(rows, len(s.Features), nil)
-	j := 0
-	for _, f := range features {
-		if !slices.Contains(s.Features, f.name) {
-			continue
-		}
+	names := strings.Split(s["features"], ",")
+	x := mat.NewDense(rows, len(names), nil)
+	for j, name := range names {
+		f := features[slices.IndexFunc(features, func(f feature) bool { return f.name == name })]
 		for i := range rows {
 			x.Set(i, j, f.of(points.At(i, 0), points.At(i, 1)))
 		}
-		j++
 	}
 	return x
 }

@@ -58,15 +58,13 @@ func TestStepsAreThoseOfTrain(t *testing.T) {
 	} {
 		s := begin(t, address)
 		want := s.net.Clone()
-		_, err := want.Train(context.Background(), s.train.X, s.train.Y, backprop.TrainConfig{
-			LearningRate: s.Settings.Rate, Epochs: 3, BatchSize: s.Settings.Batch, Seed: uint64(s.Settings.Seed),
-			Optimizer: optimizers[s.Settings.Optimizer](), L2: s.Settings.L2, WeightDecay: s.Settings.Decay,
-			ClipNorm: s.Settings.ClipNorm, ClipValue: s.Settings.ClipAll,
-		})
+		config := s.config
+		config.Epochs, config.Optimizer = 3, optimizers[s.Settings["optimizer"]]()
+		_, err := want.Train(context.Background(), s.train.X, s.train.Y, config)
 		if err := errors.Join(err, advance(s, 3)); err != nil {
 			t.Fatalf("%s: %v", address, err)
 		}
-		if got, want := s.net.Params(), want.Params(); !slices.Equal(got, want) && (s.Settings.L2 == 0 || !floats.EqualApprox(got, want, 1e-14)) {
+		if got, want := s.net.Params(), want.Params(); !slices.Equal(got, want) && (s.config.L2 == 0 || !floats.EqualApprox(got, want, 1e-14)) {
 			t.Errorf("%s: the parameters differ from Train's by up to %g", address, floats.Distance(got, want, math.Inf(1)))
 		}
 	}
@@ -177,7 +175,7 @@ func TestParseMendsWhatCannotBeUsed(t *testing.T) {
 	} {
 		settings, told := parse(address)
 		name, _, _ := strings.Cut(address, "=")
-		if got := settings.Map()[name]; got != want || len(told) != 1 || !strings.HasPrefix(told[0], name) {
+		if got := settings[name]; got != want || len(told) != 1 || !strings.HasPrefix(told[0], name) {
 			t.Errorf("%s gives %v and tells %q, want %s and a word", address, got, told, want)
 		}
 		if _, err := New(settings); err != nil {
@@ -193,7 +191,7 @@ func TestParseReadsWhatMapWrites(t *testing.T) {
 		"data=plane&activation=selu&init=lecunnormal&norm=batch&optimizer=nesterov",
 	} {
 		settings, told := parse(address)
-		again, _ := Parse(func(name string) string { return settings.Map()[name].(string) })
+		again, _ := Parse(func(name string) string { return settings[name] })
 		if told != nil || fmt.Sprint(again) != fmt.Sprint(settings) {
 			t.Errorf("%s: %q, %+v becomes %+v", address, told, settings, again)
 		}
@@ -235,10 +233,9 @@ func TestThePageOffersAllThatCanBeChosen(t *testing.T) {
 			}
 		}
 	}
-	d := Defaults()
-	for _, f := range d.fields() {
-		if !strings.Contains(page, fmt.Sprintf("name=%q", f.name)) {
-			t.Errorf("the page has nothing for %s", f.name)
+	for _, r := range rules {
+		if !strings.Contains(page, fmt.Sprintf("name=%q", r.name)) {
+			t.Errorf("the page has nothing for %s", r.name)
 		}
 	}
 }

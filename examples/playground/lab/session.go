@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/backprop"
@@ -23,8 +24,8 @@ type Session struct {
 	Side     int // points in a row and in a column of the output's map; those of units have half
 
 	net         *backprop.Network
+	config      backprop.TrainConfig // what Train would be given
 	train, test backprop.Data
-	optimizer   backprop.Optimizer
 	grad        []float64
 	epoch, next int       // the epoch, and its batch that is the next
 	order       []int     // of the samples in this epoch
@@ -47,29 +48,34 @@ type Block struct {
 func New(s Settings) (*Session, error) {
 	var layers []backprop.Layer
 	var ends []int
-	for _, units := range s.Layers {
-		dense := backprop.Dense{Units: units, Activation: activations[s.Activation], Init: initializers[s.Init]}
-		if s.Norm == "batch" {
-			layers = append(layers, backprop.Dense{Units: units, Init: dense.Init, NoBias: true}, backprop.BatchNorm{Activation: dense.Activation})
+	activation, init := activations[s["activation"]], initializers[s["init"]]
+	hidden, _ := parseLayers(s["layers"])
+	for _, units := range hidden {
+		if s["norm"] == "batch" {
+			layers = append(layers, backprop.Dense{Units: units, Init: init, NoBias: true}, backprop.BatchNorm{Activation: activation})
 		} else {
-			layers = append(layers, dense)
+			layers = append(layers, backprop.Dense{Units: units, Init: init, Activation: activation})
 		}
 		ends = append(ends, len(layers))
-		if s.Dropout > 0 {
-			layers = append(layers, backprop.Dropout{Rate: s.Dropout})
+		if rate := s.number("dropout"); rate > 0 {
+			layers = append(layers, backprop.Dropout{Rate: rate})
 		}
 	}
 	output := backprop.Dense{Units: 1, Activation: backprop.Sigmoid}
-	if isRegression(s.Data) {
+	if s.regression() {
 		output.Activation = backprop.Identity
 	}
-	net, err := backprop.New(len(s.Features), append(layers, output)...)
+	net, err := backprop.New(strings.Count(s["features"], ",")+1, append(layers, output)...)
 	if err != nil {
 		return nil, err
 	}
-	net.Init(uint64(s.Seed))
-	t := &Session{Settings: s, net: net, optimizer: optimizers[s.Optimizer](), grad: make([]float64, len(net.Params()))}
-	if t.train, t.test, t.Points, err = draw(&s); err != nil {
+	t := &Session{Settings: s, net: net, grad: make([]float64, len(net.Params())), config: backprop.TrainConfig{
+		LearningRate: s.number("rate"), BatchSize: int(s.number("batch")), Seed: uint64(s.number("seed")),
+		Optimizer: optimizers[s["optimizer"]](), L2: s.number("l2"), WeightDecay: s.number("decay"),
+		ClipNorm: s.number("clipnorm"), ClipValue: s.number("clipvalue"),
+	}}
+	net.Init(t.config.Seed)
+	if t.train, t.test, t.Points, err = draw(s); err != nil {
 		return nil, err
 	}
 	t.Training = t.train.X.(*mat.Dense).RawMatrix().Rows
@@ -88,7 +94,7 @@ func (t *Session) divide(ends []int) error {
 		t.Blocks = append(t.Blocks, Block{Units: part.Outputs(), Inputs: part.Inputs(), At: at, End: at + n, part: part})
 		layer, at = end, at+n
 	}
-	t.grid = inputs(&t.Settings, t.plane())
+	t.grid = inputs(t.Settings, t.plane())
 	return nil
 }
 
@@ -123,8 +129,8 @@ func (t *Session) Step() error {
 	if t.next == 0 {
 		t.shuffle()
 	}
-	size, least := t.Settings.Batch, 1
-	if t.Settings.Norm == "batch" {
+	size, least := t.config.BatchSize, 1
+	if t.Settings["norm"] == "batch" {
 		least = 2
 	}
 	end := min(t.next+size, t.Training)
@@ -144,12 +150,12 @@ func (t *Session) Step() error {
 
 // shuffle draws the order of an epoch's samples.
 func (t *Session) shuffle() {
-	seed, epoch := uint64(t.Settings.Seed), uint64(t.epoch)
+	seed, epoch := t.config.Seed, uint64(t.epoch)
 	t.order = make([]int, t.Training)
 	for i := range t.order {
 		t.order[i] = i
 	}
-	if t.Settings.Batch < t.Training {
+	if t.config.BatchSize < t.Training {
 		rand.New(rand.NewPCG(seed, epoch)).Shuffle(t.Training, func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
 	}
 	t.dropping = rand.New(rand.NewPCG(seed, ^epoch))
@@ -166,27 +172,27 @@ func (t *Session) batch(rows []int) backprop.Data {
 
 // update takes a step against the gradient, with penalties and clipping.
 func (t *Session) update(grad []float64) {
-	s := &t.Settings
-	if s.L2 > 0 {
+	c := &t.config
+	if c.L2 > 0 {
 		for _, b := range t.Blocks {
 			w := b.Units * b.Inputs
-			floats.AddScaled(grad[b.At:b.At+w], s.L2, t.net.Params()[b.At:b.At+w]) // dW ← dW + λ·W
+			floats.AddScaled(grad[b.At:b.At+w], c.L2, t.net.Params()[b.At:b.At+w]) // dW ← dW + λ·W
 		}
 	}
-	if s.ClipNorm > 0 {
-		backprop.ClipNorm(grad, s.ClipNorm)
+	if c.ClipNorm > 0 {
+		backprop.ClipNorm(grad, c.ClipNorm)
 	}
-	if s.ClipAll > 0 {
+	if c.ClipValue > 0 {
 		for i, g := range grad {
-			grad[i] = min(max(g, -s.ClipAll), s.ClipAll)
+			grad[i] = min(max(g, -c.ClipValue), c.ClipValue)
 		}
 	}
-	if s.Decay > 0 {
+	if c.WeightDecay > 0 {
 		for _, b := range t.Blocks {
-			floats.Scale(1-s.Rate*s.Decay, t.net.Params()[b.At:b.At+b.Units*b.Inputs]) // W ← (1 − ηλ)·W
+			floats.Scale(1-c.LearningRate*c.WeightDecay, t.net.Params()[b.At:b.At+b.Units*b.Inputs]) // W ← (1 − ηλ)·W
 		}
 	}
-	t.optimizer.Step(t.net.Params(), grad, s.Rate)
+	c.Optimizer.Step(t.net.Params(), grad, c.LearningRate)
 }
 
 // Frame is what the page draws, in memory that the next call uses again: as float32 the epoch, the
@@ -208,7 +214,7 @@ func (t *Session) Frame() []byte {
 		value, grad = math.NaN(), t.grad
 		floats.AddConst(math.NaN(), grad)
 	}
-	if t.Settings.Norm == "batch" { // the gradient's loss is by the batch's own statistics
+	if t.Settings["norm"] == "batch" { // the gradient's loss is by the batch's own statistics
 		value = loss(t.train)
 	}
 	put(float64(t.epoch) + float64(t.next)/float64(t.Training))
@@ -242,7 +248,7 @@ func (t *Session) maps(b []byte) []byte {
 			b = appendMaps(b, a, 1, 0, 2)
 		}
 	}
-	if isRegression(t.Settings.Data) {
+	if t.Settings.regression() {
 		return appendMaps(b, a, 1, 0, 1)
 	}
 	return appendMaps(b, a, 2, -1, 1) // a probability

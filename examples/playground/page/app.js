@@ -98,6 +98,7 @@ function writeAddress() {
   for (const name of ["test", "bands"]) if ($(name).checked) address.set(name, "on");
   const text = address.toString().replaceAll("%2C", ",");
   window.history.replaceState(null, "", text ? "#" + text : location.pathname + location.search);
+  $("to-play").hash = text;
   for (const link of document.querySelectorAll(".presets a")) {
     const preset = Object.fromEntries(new URLSearchParams(link.hash.slice(1)));
     const same = Object.entries({ ...defaults, ...preset }).every(([name, value]) => session.settings[name] === value);

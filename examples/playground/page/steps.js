@@ -66,7 +66,8 @@ function table(name, onCell) {
   for (let i = 0; i < rows; i++) {
     t.append(element("tr", Array.from({ length: columns }, (_, j) => {
       const v = at([name, i, j]), text = number(v, whole ? 0 : 3);
-      const cell = element("td", onCell ? element("button", text, { type: "button", onclick: () => onCell(i, j) }) : text);
+      const label = `${written(name)}, row ${i + 1}, column ${j + 1}: ${text}`;
+      const cell = element("td", onCell ? element("button", text, { type: "button", ariaLabel: label, onclick: () => onCell(i, j) }) : text);
       Object.assign(cell.dataset, { name, i, j });
       cell.style.background = `color-mix(in srgb, var(--${v > 0 ? "positive" : "negative"}) ${Math.round(65 * Math.min(1, Math.abs(v)))}%, transparent)`;
       return cell;

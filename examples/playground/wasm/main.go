@@ -66,9 +66,9 @@ func begin(args []js.Value) (object, error) {
 	for _, b := range s.Blocks {
 		blocks = append(blocks, object{"units": b.Units, "inputs": b.Inputs, "at": b.At, "end": b.End})
 	}
-	defaults := lab.Defaults()
+	defaults, _ := lab.Parse(func(string) string { return "" })
 	return object{
-		"settings": settings.Map(), "defaults": defaults.Map(), "told": list(told), "blocks": blocks, "side": s.Side,
+		"settings": table(settings), "defaults": table(defaults), "told": list(told), "blocks": blocks, "side": s.Side,
 		"points": list(s.Points), "training": s.Training, "frame": frame(),
 	}, nil
 }
@@ -117,4 +117,12 @@ func list[T any](of []T) []any {
 		l[i] = v
 	}
 	return l
+}
+
+func table(of map[string]string) object {
+	o := object{}
+	for name, v := range of {
+		o[name] = v
+	}
+	return o
 }
