@@ -93,7 +93,7 @@ func build() (map[string][]byte, error) {
 // command runs go for the browser, and returns what it prints.
 func command(args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	out, err := cmd.Output()
 	var failed *exec.ExitError
 	switch {

@@ -76,36 +76,34 @@ func picture(file string) error {
 	return os.WriteFile(file, small.Bytes(), 0o644)
 }
 
-// reduce is the picture in its 256 most frequent colours, so that the file is small.
+// reduce is the picture in 256 colours, the most frequent ones when their last bits do not count, so
+// that the file is small.
 func reduce(full image.Image) image.Image {
-	count := map[color.RGBA]int{}
+	area, count := full.Bounds(), map[color.RGBA]int{}
 	at := func(x, y int) color.RGBA {
 		r, g, b, _ := full.At(x, y).RGBA()
-		return color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 255}
+		return color.RGBA{uint8(r>>8) &^ 3, uint8(g>>8) &^ 3, uint8(b>>8) &^ 3, 255}
 	}
-	area := full.Bounds()
 	for y := range area.Dy() {
 		for x := range area.Dx() {
 			count[at(x, y)]++
 		}
 	}
 	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int {
-		return cmp.Or(count[b]-count[a], cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+		return cmp.Or(count[b]-count[a], cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
 	})
 	var palette color.Palette
 	for _, c := range colours[:min(256, len(colours))] {
-		palette = append(palette, c)
+		palette = append(palette, color.RGBA{c.R | c.R>>6, c.G | c.G>>6, c.B | c.B>>6, 255})
 	}
-	small, index := image.NewPaletted(area, palette), map[color.RGBA]uint8{}
+	index := map[color.RGBA]uint8{}
+	for _, c := range colours {
+		index[c] = uint8(palette.Index(c))
+	}
+	small := image.NewPaletted(area, palette)
 	for y := range area.Dy() {
 		for x := range area.Dx() {
-			c := at(x, y)
-			i, ok := index[c]
-			if !ok {
-				i = uint8(palette.Index(c))
-				index[c] = i
-			}
-			small.SetColorIndex(x, y, i)
+			small.SetColorIndex(x, y, index[at(x, y)])
 		}
 	}
 	return small

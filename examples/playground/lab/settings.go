@@ -121,7 +121,7 @@ func whole(least, most float64) mender {
 	return func(text string) (mended, want string) {
 		mended, want = number(least, most)(text)
 		if v, _, fraction := strings.Cut(mended, "."); fraction {
-			return v, "a whole number"
+			return v, fmt.Sprintf("a whole number from %v to %v", least, most)
 		}
 		return mended, want
 	}

@@ -219,12 +219,12 @@ function alertOf(text) {
 // What is shown.
 
 function draw() {
-  if (!session || $("play").hidden) return;
+  if (!session || !$("plane").clientWidth) return;
   drawNetwork($("network"), session, frame, { lines: shownLines(), selected });
   drawNorms($("norms"), session, frame, start, range);
   drawPlane($("plane"), session, frame, { test: $("test").checked, bands: $("bands").checked, selected });
   drawLoss($("loss"), history);
-  $("epoch").textContent = number(frame.epoch, session.settings.batch < session.training && $("speed").value === "0" ? 2 : 0);
+  $("epoch").textContent = frame.epoch.toFixed(Number.isInteger(frame.epoch) ? 0 : 2);
   $("train-loss").textContent = number(frame.train, 4);
   $("test-loss").textContent = number(frame.test, 4);
   $("flow").textContent = sayFlow();
@@ -383,7 +383,7 @@ $("network").addEventListener("blur", deselect);
 $("skip").onclick = (event) => (event.preventDefault(), $("main").focus());
 addEventListener("keydown", onKey);
 addEventListener("hashchange", route);
-addEventListener("resize", () => session && (drawResizers(), draw()));
+new ResizeObserver(() => session && (drawResizers(), draw())).observe($("network"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (readTheme(), draw()));
 
 readTheme();

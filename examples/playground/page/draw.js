@@ -188,8 +188,8 @@ export function drawNorms(canvas, session, frame, start, range) {
     c.stroke();
     c.setLineDash([]);
   };
-  if (frame.norms.some((norm) => !Number.isFinite(norm))) return;
   line(start, theme.muted, [3, 3]);
+  if (frame.norms.some((norm) => !Number.isFinite(norm))) return;
   c.lineWidth = 1.5;
   line(frame.norms, theme.positive, []);
   const radius = Math.max(2, Math.min(4.5, (x[1] - x[0]) / 4));

@@ -13,7 +13,7 @@ function scientific(v) {
 
 // number shows v with so many decimals, or as a power of ten where that says nothing.
 export function number(v, decimals = 3) {
-  if (!Number.isFinite(v)) return Number.isNaN(v) ? "not a number" : v < 0 ? "−∞" : "∞";
+  if (!Number.isFinite(v)) return Number.isNaN(v) ? "NaN" : v < 0 ? "−∞" : "∞";
   const size = Math.abs(v);
   const plain = v === 0 || (size >= 0.5 * 10 ** -decimals && size < 1e6);
   return plain ? minus(v.toFixed(decimals)) : scientific(v);
