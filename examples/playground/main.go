@@ -38,6 +38,7 @@ func main() {
 	if flag.NArg() > 0 {
 		log.Fatalf("%q is not used; only flags are", flag.Arg(0))
 	}
+	log.Print("building the program for the browser, which takes a while the first time")
 	files, err := build()
 	switch {
 	case err != nil:

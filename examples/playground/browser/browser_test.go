@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -508,6 +509,30 @@ func TestStaticFilesAreEnough(t *testing.T) {
 	if says := value[string](t, broken, spoken); !strings.Contains(says, "playground.wasm cannot be loaded") {
 		t.Errorf("it says %q", says)
 	}
+}
+
+func TestSurvivesTheEndOfItsWorker(t *testing.T) {
+	watch := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `window.workers = []; window.Worker = class extends Worker { constructor(...args) { super(...args); workers.push(this); } };`,
+		})
+		return err
+	})
+	page := open(t, site+"#data=xor&layers=4&seed=5", watch)
+	do(t, page, waitFor(ready), chromedp.Click("#run"), waitFor("!("+begun+")"))
+	says := value[string](t, page, `new Promise((done) => {
+		workers[0].addEventListener("message", ({ data }) => data.id === -1 && done(data.result.error));
+		workers[0].postMessage({ id: -1, name: "advance", args: [] });
+	})`)
+	if !strings.Contains(says, "fault") { // a panic is answered
+		t.Errorf("a panic gives %q", says)
+	}
+	value[bool](t, page, `workers[0].dispatchEvent(new MessageEvent("message", { data: { died: "Out of memory." } }))`)
+	do(t, page, waitFor(begun+"&&"+ready+"&&!"+quiet))
+	if says = value[string](t, page, spoken+" + location.hash"); !strings.Contains(says, "Out of memory. The training begins again.") || !strings.Contains(says, "seed=5") {
+		t.Errorf("it says %q", says)
+	}
+	do(t, page, chromedp.Click("#run"), waitFor(trainLoss+" < 0.6"), chromedp.Click("#run"))
 }
 
 func TestKeepsStillForWhoAsksForIt(t *testing.T) {

@@ -25,7 +25,7 @@ function startWorker() {
   waiting = new Map();
   worker.onmessage = ({ data }) => {
     if (data.died) return restartWorker(data.died);
-    waiting.get(data.id)(data.result);
+    waiting.get(data.id)?.(data.result);
     waiting.delete(data.id);
   };
   worker.onerror = (event) => restartWorker(event.message || "The worker cannot be loaded.");
@@ -43,13 +43,14 @@ call.id = 0;
 // restartWorker gives up what was waited for. Where a training had begun, it begins again.
 function restartWorker(why) {
   worker.terminate();
-  pause();
-  alertOf(`${why} ${session ? "The training begins again." : "Reload the page to try again."}`);
+  if (session) pause();
+  const says = `${why} ${session ? "The training begins again." : "Reload the page to try again."}`;
+  alertOf(says);
   if (!session) return;
   const settings = session.settings;
   session = undefined;
   startWorker();
-  begin(settings, why);
+  begin(settings, says);
 }
 
 // Settings: the form, the address, and the Go program, which alone knows what they may be.
@@ -123,7 +124,6 @@ async function begin(settings, trouble = "") {
   writeAddress();
   accept(result.frame);
   alertOf([trouble, ...session.told].filter(Boolean).join(" "));
-  $("least").textContent = session.regression ? "−1" : "0";
   $("checked").textContent = "Compares every derivative with a central difference.";
   drawResizers();
   draw();
@@ -229,7 +229,9 @@ function draw() {
   $("test-loss").textContent = number(frame.test, 4);
   $("flow").textContent = sayFlow();
   $("unit").textContent = sayUnit();
-  $("output-title").textContent = selected && selected.column < session.blocks.length ? unitName(selected) : "Output";
+  const inside = selected && selected.column < session.blocks.length;
+  $("output-title").textContent = inside ? unitName(selected) : "Output";
+  $("least").textContent = inside || session.regression ? "−1" : "0";
 }
 
 // sayFlow says how the gradient comes through.
