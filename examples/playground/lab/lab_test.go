@@ -77,12 +77,12 @@ func TestFramesHoldWhatTheNetworkIs(t *testing.T) {
 	}
 	b := s.Frame()
 	next := func() float64 {
-		v := math.Float32frombits(binary.LittleEndian.Uint32(b))
-		b = b[4:]
-		return float64(v)
+		v := math.Float64frombits(binary.LittleEndian.Uint64(b))
+		b = b[8:]
+		return v
 	}
 	like := func(what string, got, want float64) {
-		if math.Abs(got-want) > 1e-6*max(1, math.Abs(want)) {
+		if math.Abs(got-want) > 1e-12*max(1, math.Abs(want)) {
 			t.Errorf("%s is %v, want %v", what, got, want)
 		}
 	}
@@ -138,7 +138,7 @@ func TestFramesOfNumbersBeyondAllBounds(t *testing.T) {
 	if err := advance(s, 1); !errors.Is(err, backprop.ErrDiverged) || !strings.Contains(Explain(err), "Lower the learning rate") {
 		t.Errorf("error %v", err)
 	}
-	if b := s.Frame(); b[len(b)-1] != 128 || !math.IsNaN(float64(math.Float32frombits(binary.LittleEndian.Uint32(b[12:])))) {
+	if b := s.Frame(); b[len(b)-1] != 128 || !math.IsNaN(math.Float64frombits(binary.LittleEndian.Uint64(b[24:]))) {
 		t.Error("a frame shows numbers that there are not")
 	}
 }

@@ -32,7 +32,8 @@ type Session struct {
 	x, y        mat.Dense // of a batch
 	dropping    *rand.Rand
 	grid        *mat.Dense
-	frame       []byte
+	frame, maps []byte
+	resting     time.Time // until when the maps stay as they are
 }
 
 // A Block is a dense layer of the network with what belongs to it: batch norm, dropout.
@@ -195,13 +196,14 @@ func (t *Session) update(grad []float64) {
 	c.Optimizer.Step(t.net.Params(), grad, c.LearningRate)
 }
 
-// Frame is what the page draws, in memory that the next call uses again: as float32 the epoch, the
+// Frame is what the page draws, in memory that the next call uses again: as float64 the epoch, the
 // losses on training and test data, the gradient's norm block by block, the parameters, and the
 // gradient of the loss on all training data; then as bytes, 0 for −1 to 255 for 1, the maps of the
-// inputs, of the hidden units and of the output. What is not finite is NaN, and 128 in maps.
+// inputs, of the hidden units and of the output. What is not finite is NaN, and 128 in maps. Maps
+// that take long to compute are not computed for every frame.
 func (t *Session) Frame() []byte {
 	b := t.frame[:0]
-	put := func(v float64) { b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(v))) }
+	put := func(v float64) { b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v)) }
 	loss := func(d backprop.Data) float64 {
 		v, err := t.net.Loss(d.X, d.Y, nil)
 		if err != nil {
@@ -229,14 +231,22 @@ func (t *Session) Frame() []byte {
 	for _, v := range grad {
 		put(v)
 	}
-	t.frame = t.maps(b)
+	if begin := time.Now(); !begin.Before(t.resting) {
+		t.draw()
+		now := time.Now()
+		t.resting = now.Add(2*now.Sub(begin) - 20*time.Millisecond)
+	}
+	t.frame = append(b, t.maps...)
 	return t.frame
 }
 
-// maps appends the maps.
-func (t *Session) maps(b []byte) []byte {
+// Refresh makes the next frame have maps of its own.
+func (t *Session) Refresh() { t.resting = time.Time{} }
+
+// draw computes the maps.
+func (t *Session) draw() {
 	a := t.grid
-	b = appendMaps(b, a, 1/extent, 0, 2)
+	b := appendMaps(t.maps[:0], a, 1/extent, 0, 2)
 	for i := range t.Blocks {
 		block := &t.Blocks[i]
 		if err := block.part.PredictTo(&block.a, a); err != nil {
@@ -249,9 +259,10 @@ func (t *Session) maps(b []byte) []byte {
 		}
 	}
 	if t.Settings.regression() {
-		return appendMaps(b, a, 1, 0, 1)
+		t.maps = appendMaps(b, a, 1, 0, 1)
+	} else {
+		t.maps = appendMaps(b, a, 2, -1, 1) // a probability
 	}
-	return appendMaps(b, a, 2, -1, 1) // a probability
 }
 
 // appendMaps appends the columns of a times scale plus shift, at every stride-th point of the plane.

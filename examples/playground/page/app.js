@@ -91,8 +91,8 @@ const shownLines = () => document.querySelector("[name=lines]:checked").value;
 
 function writeAddress() {
   const address = new URLSearchParams();
-  for (const [name, value] of Object.entries(session.settings)) {
-    if (value !== defaults[name]) address.set(name, value);
+  for (const { name } of form.elements) { // in the order of the page
+    if (name && session.settings[name] !== defaults[name]) address.set(name, session.settings[name]);
   }
   if ($("speed").value !== "1") address.set("speed", $("speed").value);
   if (shownLines() !== "weights") address.set("lines", shownLines());
@@ -171,6 +171,13 @@ async function train() {
       spoken = now;
     }
   }
+  refresh();
+}
+
+// refresh draws the maps too, which may be older than the rest while a large network trains.
+async function refresh() {
+  const mine = training, result = await call("refresh");
+  if (mine === training && result.frame) frame = unpack(session, result.frame);
   draw();
 }
 
@@ -193,7 +200,7 @@ async function oneBatch() {
   if (mine !== training) return;
   alertOf("");
   take(result);
-  draw();
+  await refresh();
   announce(`Training loss ${number(frame.train, 4)}.`);
 }
 
@@ -231,7 +238,8 @@ function draw() {
   $("unit").textContent = sayUnit();
   const inside = selected && selected.column < session.blocks.length;
   $("output-title").textContent = inside ? unitName(selected) : "Output";
-  $("least").textContent = inside || session.regression ? "−1" : "0";
+  $("most").textContent = inside && selected.column === 0 ? "6" : "1";
+  $("least").textContent = inside || session.regression ? "−" + $("most").textContent : "0";
 }
 
 // sayFlow says how the gradient comes through.
@@ -353,10 +361,8 @@ function route() {
     if (current) $(id).setAttribute("aria-current", "page");
     else $(id).removeAttribute("aria-current");
   }
-  if (steps) {
-    pause();
-    return showSteps($("steps"), call, announce);
-  }
+  pause();
+  if (steps) return showSteps($("steps"), call, announce);
   readDisplay(address);
   begin(address);
 }

@@ -47,9 +47,9 @@ function open(canvas) {
 // unpack cuts a frame into its parts.
 export function unpack(session, bytes) {
   const layers = session.blocks.length, count = session.blocks[layers - 1].end;
-  const floats = new Float32Array(bytes.buffer, 0, 3 + layers + 2 * count);
+  const floats = new Float64Array(bytes.buffer, 0, 3 + layers + 2 * count);
   const hidden = session.blocks.slice(0, -1).reduce((sum, block) => sum + block.units, session.blocks[0].inputs);
-  const small = (session.side / 2) ** 2, maps = 4 * floats.length;
+  const small = (session.side / 2) ** 2, maps = 8 * floats.length;
   return {
     epoch: floats[0], train: floats[1], test: floats[2],
     norms: floats.subarray(3, 3 + layers),

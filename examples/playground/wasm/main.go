@@ -24,6 +24,7 @@ func main() {
 	js.Global().Set("lab", object{
 		"begin":     function(begin),
 		"advance":   function(advance),
+		"refresh":   function(refresh),
 		"check":     function(check),
 		"takeSteps": function(takeSteps),
 	})
@@ -78,6 +79,11 @@ func advance(args []js.Value) (object, error) {
 	until := time.Now().Add(time.Duration(args[1].Float() * float64(time.Millisecond)))
 	err := session.Advance(args[0].Int(), until)
 	return object{"frame": frame()}, err
+}
+
+func refresh([]js.Value) (object, error) {
+	session.Refresh()
+	return object{"frame": frame()}, nil
 }
 
 func frame() js.Value {
