@@ -414,14 +414,35 @@ func TestNumbersOfAStepFollowTheEquations(t *testing.T) {
 }
 
 func TestCheckFindsTheGradientRight(t *testing.T) {
-	s := begin(t, "layers=5&norm=batch")
-	says, err := s.Check()
-	found := regexp.MustCompile(`difference is (\S+),`).FindStringSubmatch(says)
-	if err != nil || found == nil {
-		t.Fatal(says, err)
+	for address, rows := range map[string]string{"layers=5&norm=batch": " 250 ", "layers=20x8&init=orthogonal": " 11 "} {
+		s := begin(t, address)
+		says, err := s.Check()
+		found := regexp.MustCompile(`difference is (\S+),`).FindStringSubmatch(says)
+		if err != nil || found == nil || !strings.Contains(says, rows) {
+			t.Fatal(says, err)
+		}
+		var v float64
+		if _, err := fmt.Sscan(found[1], &v); err != nil || v > 1e-6 {
+			t.Errorf("%s: %s, %v", address, says, err)
+		}
 	}
-	var v float64
-	if _, err := fmt.Sscan(found[1], &v); err != nil || v > 1e-6 {
-		t.Errorf("%s, %v", says, err)
+}
+
+func TestMapsRestWhileTheyWouldTakeTooLong(t *testing.T) {
+	s := begin(t, "layers=2")
+	maps := func() string {
+		b := s.Frame()
+		return string(b[len(b)-len(s.maps):])
+	}
+	before := maps()
+	if err := advance(s, 20); err != nil {
+		t.Fatal(err)
+	}
+	s.resting = time.Now().Add(time.Hour)
+	if maps() != before {
+		t.Error("the maps were drawn")
+	}
+	if s.Refresh(); maps() == before {
+		t.Error("the maps were not drawn")
 	}
 }

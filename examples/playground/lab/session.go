@@ -99,13 +99,16 @@ func (t *Session) divide(ends []int) error {
 	return nil
 }
 
+func (t *Session) units() (n int) {
+	for _, b := range t.Blocks {
+		n += b.Units
+	}
+	return n
+}
+
 // plane is the points of the output's map, of fewer the more units there are to compute for each.
 func (t *Session) plane() *mat.Dense {
-	units := 0
-	for _, b := range t.Blocks {
-		units += b.Units
-	}
-	if t.Side = 50; units > 64 {
+	if t.Side = 50; t.units() > 64 {
 		t.Side = 40
 	}
 	points := mat.NewDense(t.Side*t.Side, 2, nil)
@@ -288,15 +291,19 @@ func appendMaps(b []byte, a *mat.Dense, scale, shift float64, stride int) []byte
 	return b
 }
 
-// Check compares the gradient with central differences.
+// Check compares the gradient with central differences, over as many samples as are soon computed.
 func (t *Session) Check() (string, error) {
-	e, err := t.net.CheckGradient(t.train.X, t.train.Y, nil)
+	n := len(t.grad)
+	cost := 4 * n * (n + 40*t.units()) // of a sample: four losses a parameter, an activation as much as 40 weights
+	rows := min(t.Training, max(2, 500_000_000/cost))
+	x := t.train.X.(*mat.Dense).Slice(0, rows, 0, t.net.Inputs())
+	e, err := t.net.CheckGradient(x, t.train.Y.(*mat.Dense).Slice(0, rows, 0, 1), nil)
 	if err != nil {
 		return "", err
 	}
 	layer := 1 + slices.IndexFunc(t.Blocks, func(b Block) bool { return e.Index < b.End })
-	return fmt.Sprintf("%d derivatives compared with central differences: the largest relative difference is %.1e, "+
-		"in layer %d, by backpropagation %.10g, by differences %.10g.", len(t.grad), e.MaxRelative, layer, e.Analytic, e.Numeric), nil
+	return fmt.Sprintf("%d derivatives over %d samples, compared with central differences: the largest relative difference is %.1e, "+
+		"in layer %d, by backpropagation %.10g, by differences %.10g.", n, rows, e.MaxRelative, layer, e.Analytic, e.Numeric), nil
 }
 
 // Explain is an error in plain words, with the remedy.

@@ -13,7 +13,7 @@ let defaults; // the settings of an address without any
 let history = []; // epoch, training loss, test loss
 let start, range; // the gradient's norms at the beginning, and the powers of ten seen
 let selected = null; // a unit: its column, its number there, and that of its map
-let running = false;
+let running = null; // the loop that trains
 let training = 0; // counts beginnings, so that what belongs to an earlier one is not shown
 
 // The calls of the Go program, which answers from its worker in their order.
@@ -103,8 +103,7 @@ function writeAddress() {
   for (const link of document.querySelectorAll(".presets a")) {
     const preset = Object.fromEntries(new URLSearchParams(link.hash.slice(1)));
     const same = Object.entries({ ...defaults, ...preset }).every(([name, value]) => session.settings[name] === value);
-    link.toggleAttribute("aria-current", same);
-    if (same) link.setAttribute("aria-current", "true");
+    link.ariaCurrent = same ? "true" : null;
   }
   $("says").textContent = document.querySelector(".presets [aria-current]")?.dataset.says || "";
 }
@@ -130,7 +129,7 @@ async function begin(settings, trouble = "") {
   performance.mark("first-frame");
   for (const id of ["run", "step", "restart", "check"]) $(id).disabled = false;
   const units = session.blocks.map((block) => block.units);
-  $("network").setAttribute("aria-label", `Network ${[session.blocks[0].inputs, ...units].join("-")}. Arrow keys move to a unit.`);
+  $("network").ariaLabel = `Network ${[session.blocks[0].inputs, ...units].join("-")}. Arrow keys move to a unit.`;
   announce(`New network with ${session.blocks.at(-1).end} parameters.`);
 }
 
@@ -150,15 +149,16 @@ function accept(bytes) {
 // The training loop. The next frame is computed while this one is drawn.
 
 async function train() {
-  running = true;
+  const loop = (running = {});
   $("run").textContent = "Pause";
   announce("Training.");
   let spoken = performance.now(), drawn = 0;
   const advance = () => ({ mine: training, result: call("advance", Number($("speed").value), 24) });
   let next = advance();
-  while (running) {
+  while (running === loop) {
     const { mine } = next, result = await next.result;
-    if (running) next = advance();
+    if (running !== loop) break;
+    next = advance();
     if (mine !== training) continue;
     take(result);
     const now = performance.now();
@@ -171,7 +171,7 @@ async function train() {
       spoken = now;
     }
   }
-  refresh();
+  if (!running) refresh();
 }
 
 // refresh draws the maps too, which may be older than the rest while a large network trains.
@@ -190,7 +190,7 @@ function take(result) {
 
 function pause() {
   if (running) announce(`Paused in epoch ${Math.floor(frame.epoch)}, training loss ${number(frame.train)}, test loss ${number(frame.test)}.`);
-  running = false;
+  running = null;
   $("run").textContent = "Train";
 }
 
@@ -280,7 +280,7 @@ function drawResizers() {
     const b = document.createElement("button");
     b.type = "button";
     b.textContent = sign;
-    b.setAttribute("aria-label", `${change > 0 ? "One unit more" : "One unit fewer"} in layer ${k + 1}, which has ${layers[k]}`);
+    b.ariaLabel = `${change > 0 ? "One unit more" : "One unit fewer"} in layer ${k + 1}, which has ${layers[k]}`;
     b.dataset.key = `${k}${sign}`;
     b.onclick = async () => {
       await begin({ ...session.settings, layers: layers.with(k, layers[k] + change).join(",") });
@@ -358,8 +358,7 @@ function route() {
   $("play").hidden = steps;
   $("steps").hidden = !steps;
   for (const [id, current] of [["to-play", !steps], ["to-steps", steps]]) {
-    if (current) $(id).setAttribute("aria-current", "page");
-    else $(id).removeAttribute("aria-current");
+    $(id).ariaCurrent = current ? "page" : null;
   }
   pause();
   if (steps) return showSteps($("steps"), call, announce);
