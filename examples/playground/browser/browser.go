@@ -54,7 +54,8 @@ func picture(file string) error {
 	}
 	defer stop()
 	err = chromedp.Do(ctx,
-		screen(1280, 880, "light"),
+		screen(1280, 870, "light"),
+		chromedp.EmulateViewport(1280, 870, chromedp.EmulateScale(1.6)), // legible at half its size
 		chromedp.Navigate(url+"#data=spiral"),
 		trainUntil(400))
 	if err != nil {
@@ -76,17 +77,22 @@ func picture(file string) error {
 	return os.WriteFile(file, small.Bytes(), 0o644)
 }
 
-// reduce is the picture in 256 colours, the most frequent ones when their last bits do not count, so
-// that the file is small.
+// reduce is the picture in 256 colours, so that the file is small: the most frequent ones when their
+// last bits do not count, each as it is first met.
 func reduce(full image.Image) image.Image {
-	area, count := full.Bounds(), map[color.RGBA]int{}
-	at := func(x, y int) color.RGBA {
+	area := full.Bounds()
+	count, first := map[color.RGBA]int{}, map[color.RGBA]color.RGBA{}
+	at := func(x, y int) (exact, rough color.RGBA) {
 		r, g, b, _ := full.At(x, y).RGBA()
-		return color.RGBA{uint8(r>>8) &^ 3, uint8(g>>8) &^ 3, uint8(b>>8) &^ 3, 255}
+		exact = color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 255}
+		return exact, color.RGBA{exact.R &^ 3, exact.G &^ 3, exact.B &^ 3, 255}
 	}
 	for y := range area.Dy() {
 		for x := range area.Dx() {
-			count[at(x, y)]++
+			exact, rough := at(x, y)
+			if count[rough]++; count[rough] == 1 {
+				first[rough] = exact
+			}
 		}
 	}
 	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int {
@@ -94,16 +100,17 @@ func reduce(full image.Image) image.Image {
 	})
 	var palette color.Palette
 	for _, c := range colours[:min(256, len(colours))] {
-		palette = append(palette, color.RGBA{c.R | c.R>>6, c.G | c.G>>6, c.B | c.B>>6, 255})
+		palette = append(palette, first[c])
 	}
 	index := map[color.RGBA]uint8{}
 	for _, c := range colours {
-		index[c] = uint8(palette.Index(c))
+		index[c] = uint8(palette.Index(first[c]))
 	}
 	small := image.NewPaletted(area, palette)
 	for y := range area.Dy() {
 		for x := range area.Dx() {
-			small.SetColorIndex(x, y, index[at(x, y)])
+			_, rough := at(x, y)
+			small.SetColorIndex(x, y, index[rough])
 		}
 	}
 	return small

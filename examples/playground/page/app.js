@@ -136,6 +136,7 @@ async function begin(settings, trouble = "") {
 // accept takes a frame.
 function accept(bytes) {
   frame = unpack(session, bytes);
+  if (history.at(-1)?.[0] === frame.epoch) history.pop();
   history.push([frame.epoch, frame.train, frame.test]);
   if (history.length > 800) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   const seen = [...frame.norms].filter((norm) => norm > 0 && norm < Infinity).map(Math.log10);
@@ -177,7 +178,7 @@ async function train() {
 // refresh draws the maps too, which may be older than the rest while a large network trains.
 async function refresh() {
   const mine = training, result = await call("refresh");
-  if (mine === training && result.frame) frame = unpack(session, result.frame);
+  if (mine === training && result.frame) accept(result.frame);
   draw();
 }
 
