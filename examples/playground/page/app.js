@@ -74,8 +74,8 @@ function fillForm(settings) {
   $("depth").value = session.blocks.length - 1;
 }
 
-function readAddress() {
-  return Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+function readAddress(hash) {
+  return Object.fromEntries(new URLSearchParams(hash.slice(1)));
 }
 
 function readDisplay(address) {
@@ -98,11 +98,10 @@ function writeAddress() {
   if (shownLines() !== "weights") address.set("lines", shownLines());
   for (const name of ["test", "bands"]) if ($(name).checked) address.set(name, "on");
   const text = address.toString().replaceAll("%2C", ",");
-  window.history.replaceState(null, "", text ? "#" + text : location.pathname + location.search);
+  if (!$("play").hidden) window.history.replaceState(null, "", text ? "#" + text : location.pathname + location.search);
   $("to-play").hash = text;
   for (const link of document.querySelectorAll(".presets a")) {
-    const preset = Object.fromEntries(new URLSearchParams(link.hash.slice(1)));
-    const same = Object.entries({ ...defaults, ...preset }).every(([name, value]) => session.settings[name] === value);
+    const same = Object.entries({ ...defaults, ...readAddress(link.hash) }).every(([name, value]) => session.settings[name] === value);
     link.ariaCurrent = same ? "true" : null;
   }
   $("says").textContent = document.querySelector(".presets [aria-current]")?.dataset.says || "";
@@ -353,9 +352,9 @@ function onKey(event) {
   if (button && !$("play").hidden) $(button).click();
 }
 
-// route shows the view of the address.
-function route() {
-  const address = readAddress(), steps = address.view === "steps";
+// route shows the view of an address.
+function route(hash) {
+  const address = readAddress(hash), steps = address.view === "steps";
   $("play").hidden = steps;
   $("steps").hidden = !steps;
   for (const [id, current] of [["to-play", !steps], ["to-steps", steps]]) {
@@ -390,10 +389,10 @@ $("network").addEventListener("keydown", onArrow);
 $("network").addEventListener("blur", deselect);
 $("skip").onclick = (event) => (event.preventDefault(), $("main").focus());
 addEventListener("keydown", onKey);
-addEventListener("hashchange", route);
+addEventListener("hashchange", (event) => route(new URL(event.newURL).hash)); // begin may have rewritten location's
 new ResizeObserver(() => session && (drawResizers(), draw())).observe($("network"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (readTheme(), draw()));
 
 readTheme();
 startWorker();
-route();
+route(location.hash);
