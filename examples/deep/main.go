@@ -3,13 +3,13 @@
 // for the beginning that makes it trainable, orthogonal weights, and for the ordinary ones, from
 // which the gradient vanishes or explodes.
 //
-//	go run ./examples/deep
+//	go run ./examples/deep -runs 3
 //	go run ./examples/deep -depth 10000
 //	go run ./examples/deep -depth 10000 -without
 //
-// The first reads 97 % of the test images after a quarter of a minute of one core, the second 96 %
-// after two minutes and with 2.2 GB of memory, and the last also trains without each part of what
-// it takes.
+// The first trains from three seeds and reads 97 % of the test images, after a quarter of a minute of
+// one core for each. The second reads 96 % after two minutes and with 2.2 GB of memory, and the last
+// also trains without each part of what it takes.
 package main
 
 import (

@@ -19,9 +19,7 @@ func main() {
 		backprop.Dense{Units: 8, Activation: backprop.Tanh},
 		backprop.Dense{Units: 1, Activation: backprop.Sigmoid},
 	)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	_, err = net.Train(context.Background(), x, y, backprop.TrainConfig{
 		LearningRate: 0.5,
 		Epochs:       5000,
@@ -32,17 +30,19 @@ func main() {
 			return nil
 		},
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	p, err := net.Predict(x)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	for i := range 4 {
 		fmt.Printf("%v xor %v = %.4f\n", x.At(i, 0), x.At(i, 1), p.At(i, 0))
 		if math.Round(p.At(i, 0)) != y.At(i, 0) {
 			log.Fatal("not learnt")
 		}
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
 	}
 }
