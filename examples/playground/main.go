@@ -1,6 +1,6 @@
 // Command playground shows backpropagation happen, in a page that trains the library itself,
-// compiled to WebAssembly: the boundary that a network draws, what every unit does, the weights, and
-// the gradient layer by layer, as it vanishes, explodes or does its work. It is modelled on
+// compiled to WebAssembly: the boundary that a network draws, what every unit does, the weights,
+// and the gradient layer by layer, as it vanishes, explodes or does its work. It is modelled on
 // TensorFlow's playground, which hides the gradient.
 //
 //	go run ./examples/playground

@@ -1,6 +1,6 @@
-// Command browser shows the playground to a real Chromium, and writes the picture of the README. Its
-// tests use the page as people do. It is a module of its own, so that the library does not depend on
-// github.com/chromedp/chromedp.
+// Command browser shows the playground to a real Chromium, and writes the picture of the README.
+// Its tests use the page as people do. It is a module of its own, so that the library does not
+// depend on github.com/chromedp/chromedp.
 //
 //	cd examples/playground/browser && go test ./... && go run . -out ../playground.png
 package main
@@ -77,8 +77,8 @@ func picture(file string) error {
 	return os.WriteFile(file, small.Bytes(), 0o644)
 }
 
-// reduce is the picture in 256 colours, so that the file is small: the most frequent ones when their
-// last bits do not count, each as it is first met.
+// reduce is the picture in 256 colours, so that the file is small: the most frequent ones when
+// their last bits do not count, each as it is first met.
 func reduce(full image.Image) image.Image {
 	area := full.Bounds()
 	count, first := map[color.RGBA]int{}, map[color.RGBA]color.RGBA{}

@@ -482,7 +482,8 @@ func TestEveryControlHasAName(t *testing.T) {
 	}
 }
 
-// TestStaticFilesAreEnough serves what -out writes from a folder of a server that knows no WebAssembly.
+// TestStaticFilesAreEnough serves what -out writes from a folder of a server that knows no
+// WebAssembly.
 func TestStaticFilesAreEnough(t *testing.T) {
 	dir := t.TempDir()
 	write := exec.Command("go", "run", "./examples/playground", "-out", filepath.Join(dir, "sub"))

@@ -268,7 +268,8 @@ func (t *Session) draw() {
 	}
 }
 
-// appendMaps appends the columns of a times scale plus shift, at every stride-th point of the plane.
+// appendMaps appends the columns of a times scale plus shift, at every stride-th point of the
+// plane.
 func appendMaps(b []byte, a *mat.Dense, scale, shift float64, stride int) []byte {
 	m := a.RawMatrix()
 	side := int(math.Sqrt(float64(m.Rows)))

@@ -1,5 +1,5 @@
-// Package lab is what the playground computes: the settings, the data, the training, and one step of
-// backpropagation by its numbers. It is plain Go; the folder wasm hands it to the page.
+// Package lab is what the playground computes: the settings, the data, the training, and one step
+// of backpropagation by its numbers. It is plain Go; the folder wasm hands it to the page.
 package lab
 
 import (
@@ -168,8 +168,8 @@ func mendLayers(text string) (mended, want string) {
 	return strings.Join(parts, ","), want
 }
 
-// parseLayers reads "8,8", "30x8" for 30 layers of 8 units, and "none". What is beyond the bounds is
-// brought within, and not fine.
+// parseLayers reads "8,8", "30x8" for 30 layers of 8 units, and "none". What is beyond the bounds
+// is brought within, and not fine.
 func parseLayers(text string) (layers []int, fine bool) {
 	if text == "none" {
 		return nil, true

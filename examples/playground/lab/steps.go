@@ -48,8 +48,8 @@ func (s *Steps) Take(n int) error {
 	return nil
 }
 
-// Numbers are the matrices of the next step by their names: X, Y, L; for the layers 1 and 2 W, b, Z,
-// A, their derivatives with a d before the name, and W and b after the step with a + behind it.
+// Numbers are the matrices of the next step by their names: X, Y, L; for the layers 1 and 2 W, b,
+// Z, A, their derivatives with a d before the name, and W and b after the step with a + behind it.
 func (s *Steps) Numbers() (map[string]mat.Matrix, error) {
 	loss, grad, err := s.net.Gradient(nil, s.x, s.y, nil)
 	if err != nil {

@@ -1,8 +1,8 @@
 //go:build js
 
 // Command wasm hands the package lab to the page. It runs in a web worker, built for GOOS=js and
-// GOARCH=wasm, and sets an object "lab" of functions. Each returns an object; what went wrong is its
-// field error.
+// GOARCH=wasm, and sets an object "lab" of functions. Each returns an object; what went wrong is
+// its field error.
 package main
 
 import (
