@@ -20,18 +20,19 @@ func distortions(images backprop.Data, seed uint64, at func(epoch int) warp) bac
 			rng, w := rand.New(rand.NewPCG(seed, uint64(epoch))), at(epoch)
 			rows, pixels := x.Dims()
 			order := rng.Perm(rows)
-			batchX, batchY := [2]*mat.Dense{}, [2]*mat.Dense{} // one is made while the other is used
+			var xs, ys [2]mat.Dense // one batch is made while the other is used
 			for b := 0; len(order) > 0; b = 1 - b {
 				n := min(batchSize, len(order))
-				if batchX[b] == nil || n < batchSize {
-					batchX[b], batchY[b] = mat.NewDense(n, pixels, nil), mat.NewDense(n, mnist.Classes, nil)
+				if len(order) == batchSize+1 { // batch norm cannot train on a single image
+					n++
 				}
+				batchX, batchY := backprop.Resize(&xs[b], n, pixels), backprop.Resize(&ys[b], n, mnist.Classes)
 				for row, image := range order[:n] {
-					w.apply(batchX[b].RawRowView(row), x.RawRowView(image), rng)
-					batchY[b].SetRow(row, y.RawRowView(image))
+					w.apply(batchX.RawRowView(row), x.RawRowView(image), rng)
+					batchY.SetRow(row, y.RawRowView(image))
 				}
 				order = order[n:]
-				if !yield(backprop.Data{X: batchX[b], Y: batchY[b]}) {
+				if !yield(backprop.Data{X: batchX, Y: batchY}) {
 					return
 				}
 			}
@@ -39,9 +40,10 @@ func distortions(images backprop.Data, seed uint64, at func(epoch int) warp) bac
 	}
 }
 
-const copies = 16 // in which an image is read that a network has learnt to read distorted
+const copies = 16 // of each image that are read
 
-// readCopies is the mean of what a network predicts for copies of each image, distorted by chance.
+// readCopies is the mean of what a network predicts for copies of an image, each distorted by
+// chance. The same images give the same mean.
 func readCopies(net *backprop.Network, images *mat.Dense, w warp) (*mat.Dense, error) {
 	rows, pixels := images.Dims()
 	mean, distorted := mat.NewDense(rows, mnist.Classes, nil), mat.NewDense(rows, pixels, nil)

@@ -30,6 +30,9 @@ func collect(t *testing.T, batches iter.Seq2[backprop.Data, error]) (x, y []floa
 		if err != nil {
 			t.Fatal(err)
 		}
+		if rows, _ := batch.X.Dims(); rows < 2 {
+			t.Errorf("a batch of %d images, on which batch norm cannot train", rows)
+		}
 		for range 100 {
 			runtime.Gosched() // to whoever might write to this batch
 		}
@@ -79,6 +82,32 @@ func TestDistortionsDependOnSeedAndEpochAlone(t *testing.T) {
 	}
 	if slices.Equal(draw(1, 2, 1), want) || slices.Equal(draw(1, 1, 0), want) {
 		t.Error("another seed or epoch gives the same bits")
+	}
+}
+
+func TestCopiesAreReadLikeTheirImage(t *testing.T) {
+	r, images := distorted(1), grey(20)
+	net, err := backprop.New(mnist.Side*mnist.Side, r.layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := net.Predict(images.X)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readCopies(net, images.X.(*mat.Dense), warp{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mat.EqualApprox(got, want, 1e-12) {
+		t.Error("the mean over copies without distortion is another than of the images")
+	}
+	distortedCopies, err := readCopies(net, images.X.(*mat.Dense), r.warp(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mat.EqualApprox(distortedCopies, want, 1e-12) {
+		t.Error("the copies are not distorted")
 	}
 }
 

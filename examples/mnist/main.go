@@ -33,11 +33,11 @@ import (
 func main() {
 	log.SetFlags(0)
 	dir := flag.String("data", "", "the `folder` that holds the four files of MNIST, plain or gzipped")
-	best := flag.Bool("best", false, "train the best configuration for images as they are")
-	distort := flag.Bool("distort", false, "train the best configuration for distorted images")
-	epochs := flag.Int("epochs", 0, "passes over the training images; 0 means as many as the configuration says")
+	best := flag.Bool("best", false, "train by the best recipe for images as they are")
+	distort := flag.Bool("distort", false, "train on images that are distorted anew in every epoch")
+	epochs := flag.Int("epochs", 0, "passes over the training images; 0 means as many as the recipe has")
 	seeds := flag.Int("seeds", 1, "how many networks to train, each from the next seed")
-	validate := flag.Bool("validate", false, "test on the last sixth of the training images, and train on the others")
+	validate := flag.Bool("validate", false, "test on the last sixth of the training images, train on the others")
 	flag.Parse()
 	recipe := plain
 	switch {
@@ -61,7 +61,7 @@ func main() {
 type recipe struct {
 	layers []backprop.Layer
 	config backprop.TrainConfig
-	warp   func(epoch int) warp // how images are distorted then; nil means that they stay as they are
+	warp   func(epoch int) warp // how images are distorted, epoch by epoch; nil means not at all
 }
 
 // plain is one hidden layer of 128 units.
@@ -105,8 +105,8 @@ func bestKnown(epochs int) recipe {
 	}
 }
 
-// distorted needs no dropout, for no image comes twice. What is learnt last is much like the images
-// as they are.
+// distorted needs no dropout, for no image comes twice. The distortions become weaker from epoch to
+// epoch, so that what is learnt last is much like the images as they are.
 func distorted(epochs int) recipe {
 	epochs = cmp.Or(epochs, 30)
 	return recipe{
@@ -124,8 +124,8 @@ func distorted(epochs int) recipe {
 			Epochs:       epochs,
 		},
 		warp: func(epoch int) warp {
-			strongest := warp{Scale: 0.15, Shear: 0.15, Angle: 15, Shift: 1, Elastic: 34}
-			return strongest.scaled(1 - 0.8*float64(epoch)/float64(max(1, epochs-1)))
+			s := 1 - 0.8*float64(epoch)/float64(max(1, epochs-1))
+			return warp{Scale: s * 0.15, Shear: s * 0.15, Angle: s * 15, Shift: s, Elastic: s * 34}
 		},
 	}
 }
@@ -146,14 +146,15 @@ func load(dir string, validate bool) (training, test backprop.Data, err error) {
 	return part(0, rows*5/6), part(rows*5/6, rows), nil
 }
 
-// run trains networks, each by a new recipe, and returns the share of the test images that they misread in the mean.
+// run trains networks, each by a recipe of its own, whose optimizer remembers nothing of the last
+// one, and returns the share of the test images that they misread in the mean.
 func run(w, progress io.Writer, training, test backprop.Data, recipe func(epochs int) recipe, epochs, seeds int) (misread float64, err error) {
 	if seeds < 1 {
 		return 0, fmt.Errorf("-seeds is %d, want 1 or more", seeds)
 	}
 	all := make([]float64, seeds)
 	for seed := range all {
-		r, start := recipe(epochs), time.Now() // with an optimizer that remembers nothing
+		r, start := recipe(epochs), time.Now()
 		net, err := r.train(training, uint64(seed), progress)
 		if err != nil {
 			return 0, err
@@ -195,7 +196,7 @@ func (r recipe) train(images backprop.Data, seed uint64, progress io.Writer) (*b
 	return net, err
 }
 
-// read predicts which digits are shown. Images of which a network has learnt distorted ones are
+// read predicts which digits are shown. A network that has learnt from distorted images reads them
 // distorted as in its last epoch.
 func (r recipe) read(net *backprop.Network, images mat.Matrix) (*mat.Dense, error) {
 	if r.warp == nil {

@@ -18,14 +18,6 @@ type warp struct {
 	Elastic float64 // Simard's α: noise of ±α in every pixel, smoothed over sigma pixels, moves it
 }
 
-// scaled is the warp made weaker, to a share of it.
-func (w warp) scaled(share float64) warp {
-	return warp{
-		Scale: share * w.Scale, Shear: share * w.Shear, Angle: share * w.Angle,
-		Shift: share * w.Shift, Elastic: share * w.Elastic,
-	}
-}
-
 // A Gaussian leaves nothing of noise much finer than sigma. So one value in every sixth pixel across
 // and down, six times as strong, does for one in each, at a tenth of the work.
 const (

@@ -102,7 +102,7 @@ func TestShiftsMoveEveryPixelAlikeAndBringBlackIn(t *testing.T) {
 // Noise uniform in ±α in every pixel, smoothed by a Gaussian of σ pixels, has the deviation
 // α/√3/(2σ√π), and over a distance d the correlation exp(−d²/4σ²).
 func TestElasticNoiseIsThatOfSimard(t *testing.T) {
-	const alpha, p, d, seeds = 34, 11*mnist.Side + 12, 4, 4000
+	const alpha, p, d, seeds = 34, 11*mnist.Side + 12, 4, 2000
 	x0, y0 := ramps()
 	moves := make([][]float64, 4) // of a pixel across and down, of its neighbours d to the right and below
 	for seed := range uint64(seeds) {
