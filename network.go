@@ -52,7 +52,9 @@
 //   - A zero field of a struct means the default that its comment names.
 //   - Layers are counted from 0, as given to [New], and epochs and batches from 0.
 //   - Everything random comes from a seed, 0 by default, and never from a clock: the same program
-//     gives the same bits, on any number of processors of the same kind.
+//     gives the same bits, on any number of processors of any kind that has assembly: AVX-512, AVX2
+//     or NEON. Elsewhere the last digits may differ, as may those that functions of the caller's own
+//     take from package math.
 //   - What a caller hands in is never changed; [Network.Params], [Network.Weights],
 //     [Network.Biases] and [Network.Statistics] are views to be written to.
 //   - What depends on data fails with an error, not a panic: a [*ShapeError] for a matrix of the
@@ -63,8 +65,8 @@
 //
 // With [TrainConfig].Checkpoint a training keeps all that it is in a file: at its beginning, at the
 // end of epochs as often as takes no more than a few per cent of the time, and when it ends. Where
-// the file exists, the training goes on from it, and (on the same kind of processor) ends with the
-// same bits as if it had not been interrupted. Epochs done before are not shown to OnEpoch again.
+// the file exists, the training goes on from it and ends with the same bits as if it had not been
+// interrupted. Epochs done before are not shown to OnEpoch again.
 //
 // A training that had ended returns at once. One that had done all its Epochs goes on where Epochs
 // has been raised; one that had reached its TargetLoss, lost its Patience or was stopped by OnEpoch

@@ -93,8 +93,8 @@ const (
 // that change from epoch to epoch are for [Network.TrainBatches]. The last, short batch of an epoch
 // is used; where the network has batch norm, a single left-over sample joins the batch before it.
 // Gradients are means, so η does not depend on the batch size. The same network, data,
-// configuration and seed give the same bits on the same kind of processor, whatever GOMAXPROCS is;
-// without shuffling and with a single batch the seed matters to dropout only.
+// configuration and seed give the same bits, whatever GOMAXPROCS is; without shuffling and with a
+// single batch the seed matters to dropout only.
 //
 // A first training lets a [Standardize] learn its statistics from x, and an [Unstandardize] from y;
 // another one goes on from there, with the parameters that the first has left. With Patience,
