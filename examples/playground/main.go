@@ -116,7 +116,7 @@ func write(dir string, files map[string][]byte) error {
 			return err
 		}
 	}
-	fmt.Printf("%d files are in %s; any server of static files can serve them.\n", len(files), dir)
+	fmt.Printf("%d files are in %s, for any server of static files; opened without one, the page stays empty.\n", len(files), dir)
 	return nil
 }
 

@@ -74,6 +74,8 @@ def load(path, logits=False):
     what nn.CrossEntropyLoss and nn.BCEWithLogitsLoss take; save writes the Softmax or Sigmoid all the same.
     """
     metadata, tensors = read(path)
+    if "backprop.network" not in metadata:
+        raise ValueError(f"{path} does not say what its layers are; want a file from Go's Save or from save")
     network = json.loads(metadata["backprop.network"])
     model, _ = sequential(network["layers"], network["inputs"])
     model.double().load_state_dict({k: v for k, v in tensors.items() if not k.startswith("checkpoint.")}, strict=True)
@@ -92,13 +94,18 @@ def load(path, logits=False):
 def read(path):
     """The metadata and the tensors of a safetensors file; the package safetensors does it as well."""
     with open(path, "rb") as f:
-        (length,) = struct.unpack("<Q", f.read(8))
-        header = json.loads(f.read(length))
+        start = f.read(9)
+        length = int.from_bytes(start[:8], "little")
+        if start[8:] != b"{" or length > 100_000_000:  # the format's limit
+            raise ValueError(f"{path} is no safetensors file")
+        header = json.loads(start[8:] + f.read(length - 1))
         data = bytearray(f.read())
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, t in header.items():
         begin, end = t["data_offsets"]
+        if end > len(data):
+            raise ValueError(f"{path} is cut short within tensor {name}")
         if t["dtype"] not in DTYPES:
             raise ValueError(f"tensor {name} is of type {t['dtype']}, want one of {', '.join(DTYPES)}")
         flat = torch.frombuffer(data[begin:end], dtype=DTYPES[t["dtype"]]) if end > begin else torch.empty(0)

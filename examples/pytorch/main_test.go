@@ -326,6 +326,19 @@ try:
     assert False, "half precision"
 except ValueError as e:
     assert "tensor 0.bias is of type F16, want one of F64, F32, I64" in str(e), e
+
+backprop.save(S(linear), sys.argv[1] + "/broken")
+whole = open(sys.argv[1] + "/broken", "rb").read()
+foreign = b'{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}'
+foreign = len(foreign).to_bytes(8, "little") + foreign + bytes(8)
+for content, word in ((b"a,b,c\n1,2,3\n", "is no safetensors file"), (b"", "is no safetensors file"), (whole[:-1], "is cut short within tensor"),
+                      (whole[:9], "Expecting property name"), (foreign, "does not say what its layers are")):
+    open(sys.argv[1] + "/broken", "wb").write(content)
+    try:
+        backprop.load(sys.argv[1] + "/broken")
+        assert False, content
+    except ValueError as e:
+        assert word in str(e), e
 `, folder)
 	const refused = `tensor "0.weight" is of type F16, want F64 or F32; save it after model.double() in PyTorch`
 	if _, err := backprop.Load(filepath.Join(folder, "half")); err == nil || !strings.Contains(err.Error(), refused) {

@@ -43,6 +43,9 @@ func main() {
 	path := flag.String("model", "", "the `file` with the network")
 	address := flag.String("address", "localhost:8080", "the `host:port` to listen on")
 	flag.Parse()
+	if *path == "" || flag.NArg() > 0 {
+		log.Fatal("usage: serve -model net.safetensors [-address host:port]")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, *path, *address); err != nil {

@@ -141,6 +141,9 @@ func (s sample) named() bool { return bytes.HasPrefix(s.Inputs, []byte("{")) }
 
 // encode stores a sample's inputs in x, a row of zeros.
 func (m *model) encode(x []float64, s sample) error {
+	if s.Inputs == nil {
+		return errors.New(`it has no "inputs"`)
+	}
 	if !s.named() {
 		return encodeNumbers(x, s)
 	}
@@ -165,7 +168,7 @@ func (m *model) encode(x []float64, s sample) error {
 func encodeNumbers(x []float64, s sample) error {
 	var numbers []*float64
 	if err := json.Unmarshal(s.Inputs, &numbers); err != nil {
-		return fmt.Errorf(`want {"inputs":[…]} of %d numbers: %w`, len(x), err)
+		return fmt.Errorf(`want {"inputs":[…]} of %d numbers, or of several samples [{"inputs":[…]},…]: %w`, len(x), err)
 	}
 	if got := len(numbers); got != len(x) {
 		return fmt.Errorf("it has %d inputs, want %d", got, len(x))

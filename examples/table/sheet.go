@@ -37,6 +37,9 @@ func readSheet(path string) (*sheet, error) {
 }
 
 func parse(text []byte) (*sheet, error) {
+	if !bytes.Contains(text, []byte("\n")) {
+		text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n")) // a spreadsheet's "CSV (Macintosh)"
+	}
 	s := &sheet{}
 	r := csv.NewReader(bytes.NewReader(text))
 	r.Comma = separator(text)
