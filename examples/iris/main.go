@@ -43,7 +43,7 @@ func main() {
 	check(err)
 	accuracy, err := backprop.Accuracy(p, test.Y)
 	check(err)
-	fmt.Printf("%.1f %% of the flowers held out are told right\n", 100*accuracy)
+	fmt.Printf("%.1f %% of the flowers held out are classified correctly\n", 100*accuracy)
 	check(net.Save("iris.safetensors"))
 
 	net, err = backprop.Load("iris.safetensors") // in another program, say
