@@ -445,7 +445,7 @@ func checkClasses(where door, predicted, actual mat.Matrix) (p, y matrix, err er
 
 // checkClass returns an error if a row of y is no class.
 func checkClass(where door, name string, y matrix) error {
-	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time"
+	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time; R2 judges numbers"
 	if y.Cols > 1 {
 		return checkDistributions(where, name, y, want)
 	}
