@@ -6,13 +6,13 @@
 //
 // DIR holds the four files of MNIST, plain or gzipped. The first is a hidden layer of 128 units and
 // misreads 2.5 % of the test images after five epochs. The second is two of 512, and misreads
-// 1.26 %. The third learns from images that are distorted anew in every epoch, reads each test image
-// in 16 distorted copies, and misreads 0.54 %. (The last two are means of the seeds 0 to 2.) The
-// pixels take 0.5 GB of memory.
+// 1.26 %. The third learns from images that are distorted anew in every epoch, reads each test
+// image in 16 distorted copies, and misreads 0.54 %. (The last two are means of the seeds 0 to 2.)
+// The pixels take 0.5 GB of memory.
 //
-// -seeds 3 trains three networks and tells the mean. With -validate they learn from the first 50,000
-// training images and are tested on the last 10,000, so that something can be chosen without a look
-// at the test images.
+// -seeds 3 trains three networks and tells the mean. With -validate they learn from the first
+// 50,000 training images and are tested on the last 10,000, so that something can be chosen without
+// a look at the test images.
 package main
 
 import (
