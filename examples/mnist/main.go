@@ -5,13 +5,14 @@
 //	go run ./examples/mnist -data DIR -distort
 //
 // DIR holds the four files of MNIST, plain or gzipped. The first is a hidden layer of 128 units and
-// misreads 2.5 % of the test images after five epochs, the second two of X and X %. The third
-// learns from images that are distorted anew in every epoch, and misreads X %. The pixels take
-// 0.5 GB of memory.
+// misreads 2.5 % of the test images after five epochs. The second is two of 512, and misreads
+// 1.26 %. The third learns from images that are distorted anew in every epoch, reads each test
+// image in 16 distorted copies, and misreads 0.54 %. (The last two are means of the seeds 0 to 2.)
+// The pixels take 0.5 GB of memory.
 //
-// With -seeds 3 it trains three networks and tells the mean. With -validate they learn from the
-// first 50,000 training images and are tested on the last 10,000: what is chosen here was chosen by
-// that.
+// -seeds 3 trains three networks and tells the mean. With -validate they learn from the first
+// 50,000 training images and are tested on the last 10,000, so that something can be chosen without
+// a look at the test images.
 package main
 
 import (

@@ -18,8 +18,8 @@ type warp struct {
 	Elastic float64 // Simard's α: noise of ±α in every pixel, smoothed over sigma pixels, moves it
 }
 
-// A Gaussian leaves nothing of noise much finer than sigma. So one value in every sixth pixel across
-// and down, six times as strong, does for one in each, at a tenth of the work.
+// A Gaussian leaves nothing of noise much finer than sigma. So one value in every sixth pixel
+// across and down, six times as strong, does for one in each, at a tenth of the work.
 const (
 	sigma = 4.0
 	step  = 6

@@ -41,8 +41,7 @@ func TestTheZeroWarpIsTheIdentity(t *testing.T) {
 	}
 }
 
-// A turn by φ and scales of sx and sy lead from each pixel to a place whose distance from the centre
-// is known, whatever φ is.
+// A turn leads from each pixel to a place as far from the centre, whatever the angle is.
 func TestTurnsAndScalesKeepTheCentre(t *testing.T) {
 	const centre, side = 13.5, mnist.Side
 	inner := []int{9*side + 9, 9*side + 18, 18*side + 9, 18*side + 18} // 4.5 across and down from it
