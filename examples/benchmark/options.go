@@ -81,13 +81,14 @@ func options() []*workload {
 // best is the best network of examples/mnist.
 func best(optimizer string) *workload {
 	w := &workload{
-		Name: "best", Title: "784-512-512-10, batch norm, dropout 0.3, AdamW", Data: "options", Inputs: 784, Rows: 6400, Batch: 128,
+		Name: "best", Title: "784-512-512-10, batch norm, dropout, AdamW", Data: "options", Inputs: 784, Rows: 6400, Batch: 128,
 		Epochs: 1, Rate: 1e-3, Draw: optionsData, Workers: true, Optimizer: optimizer,
 		Config: backprop.TrainConfig{Optimizer: &backprop.Adam{}, WeightDecay: 0.01},
 	}
+	w.Layers, w.Modules = []backprop.Layer{backprop.Dropout{Rate: 0.2}}, "nn.Dropout(0.2), "
 	for _, inputs := range []int{784, 512} {
-		w.Layers = append(w.Layers, backprop.Dense{Units: 512, NoBias: true}, backprop.BatchNorm{Activation: backprop.ReLU}, backprop.Dropout{Rate: 0.3})
-		w.Modules += fmt.Sprintf("nn.Linear(%d, 512, bias=False), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), ", inputs)
+		w.Layers = append(w.Layers, backprop.Dense{Units: 512, NoBias: true}, backprop.BatchNorm{Activation: backprop.ReLU}, backprop.Dropout{Rate: 0.5})
+		w.Modules += fmt.Sprintf("nn.Linear(%d, 512, bias=False), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.5), ", inputs)
 	}
 	w.Layers = append(w.Layers, backprop.Dense{Units: 10, Activation: backprop.Softmax})
 	w.Modules += "nn.Linear(512, 10)"

@@ -1,8 +1,8 @@
 // Command mnist learns to read the handwritten digits of MNIST (Y. LeCun, C. Cortes and C. Burges).
 //
 //	go run ./examples/mnist -data DIR
-//	go run ./examples/mnist -data DIR -best
-//	go run ./examples/mnist -data DIR -distort
+//	go run ./examples/mnist -data DIR -best -seeds 3
+//	go run ./examples/mnist -data DIR -distort -seeds 3
 //
 // DIR holds the four files of MNIST, plain or gzipped. The first is a hidden layer of 128 units and
 // misreads 2.5 % of the test images after five epochs. The second is two of 512, and misreads
