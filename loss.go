@@ -284,7 +284,7 @@ func Classes(p mat.Matrix) []int {
 func BalancedWeights(y mat.Matrix) ([]float64, error) {
 	const where = door("BalancedWeights")
 	var m matrix
-	if err := cmp.Or(where.viewFinite(&m, "y", y, -1, -1), checkClass(where, "y", m)); err != nil {
+	if err := cmp.Or(where.viewFinite(&m, "y", y, -1, -1), checkClass(where, "y", &m)); err != nil {
 		return nil, err
 	}
 	labels, counts := Classes(y), map[int]float64{}
@@ -440,16 +440,16 @@ func checkClasses(where door, predicted, actual mat.Matrix) (p, y matrix, err er
 	if p, y, err = checkMetric(where, predicted, actual); err != nil {
 		return p, y, err
 	}
-	return p, y, checkClass(where, "actual", y)
+	return p, y, checkClass(where, "actual", &y)
 }
 
 // checkClass returns an error if a row of y is no class.
-func checkClass(where door, name string, y matrix) error {
+func checkClass(where door, name string, y *matrix) error {
 	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time; R2 judges numbers"
 	if y.Cols > 1 {
-		return checkDistributions(where, name, y, want)
+		return checkDistributions(where, name, *y, want)
 	}
-	return checkProbabilities(where, name, y, want)
+	return checkProbabilities(where, name, *y, want)
 }
 
 // class is the class that a row of probabilities, or a one-hot row, stands for.

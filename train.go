@@ -455,7 +455,9 @@ func ClipNorm(grad []float64, c float64) (norm float64) {
 //
 // The formulas and defaults of the package's optimizers are PyTorch's. They are handed over as
 // pointers, as &Adam{}, a zero field meaning its default. Their Step panics if params and grad
-// differ in length, or have not the length of the steps before.
+// differ in length, or have not the length of the steps before. Beta1 and Beta2 of an [Adam] and
+// Alpha of an [RMSProp] must stay as they are while it remembers steps, here or in a State: the
+// means in it are without the factors 1−β₁, 1−β₂ and 1−α.
 type Optimizer interface {
 	Step(params, grad []float64, eta float64)
 }

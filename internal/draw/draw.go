@@ -37,14 +37,20 @@ func Orthogonal(m kernel.Matrix, rng *rand.Rand) {
 			q.Row(i)[j] = z.draw(rng)
 		}
 	}
-	for i := range q.Rows {
-		row := q.Row(i)
+	const block = 16 // rows that stay in cache while those before them go by
+	for lo := 0; lo < q.Rows; lo += block {
+		hi := min(lo+block, q.Rows)
 		for range 2 { // twice is enough (Giraud et al. 2005)
-			for k := range i {
-				kernel.Axpy(-kernel.Dot(q.Row(k), row), q.Row(k), row)
+			for k := range hi {
+				row := q.Row(k)
+				if k >= lo {
+					kernel.Scale(1/kernel.Norm2(row), row)
+				}
+				for i := max(lo, k+1); i < hi; i++ {
+					kernel.Axpy(-kernel.Dot(row, q.Row(i)), row, q.Row(i))
+				}
 			}
 		}
-		kernel.Scale(1/kernel.Norm2(row), row)
 	}
 	if m.Rows >= m.Cols {
 		for i := range q.Rows {

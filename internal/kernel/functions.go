@@ -56,7 +56,7 @@ var logPoly = [...]float64{
 	1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01,
 }
 
-// HalfCosine is (1 + cos πt)/2 for t from 0 to 1, within 4 ulp: the square of the sine of π(1−t)/2,
+// HalfCosine is (1 + cos πt)/2 for t from 0 to 1, within 5 ulp: the square of the sine of π(1−t)/2,
 // or 1 less that of πt/2, by the sine's series.
 func HalfCosine(t float64) float64 {
 	x := math.Pi / 2 * min(t, 1-t)

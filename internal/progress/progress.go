@@ -88,15 +88,17 @@ func (l *Line) Keep(n int, loss float64) {
 	}
 }
 
-// End leaves the last epoch to be read, and why training ended.
+// End leaves the last epoch to be read, and why training ended: nothing if not one was finished.
 func (l *Line) End(why string) {
-	if l == nil || l.last == "" {
+	if l == nil {
 		return
 	}
-	if l.live {
+	if !l.shown.IsZero() {
 		fmt.Fprint(l.w, "\r\x1b[K")
 	}
-	fmt.Fprintf(l.w, "%s%v in all: %s%s\n", l.last, rounded(time.Since(l.start)), why, l.kept)
+	if l.last != "" {
+		fmt.Fprintf(l.w, "%s%v in all: %s%s\n", l.last, rounded(time.Since(l.start)), why, l.kept)
+	}
 }
 
 // show writes over the live line.

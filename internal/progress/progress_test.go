@@ -107,6 +107,23 @@ func TestOnATerminalOneLineIsWrittenOverAndOver(t *testing.T) {
 		"\r\x1b[K", "1/2 epochs, loss 1, η 0.5, 2.4s in all: done\n\x1b[K")
 }
 
+// What is written next, an error perhaps, would stand behind the live line.
+func TestALiveLineDoesNotOutliveATrainingWithoutAnEpoch(t *testing.T) {
+	for _, batches := range []int{0, 1} {
+		got := shown(t, "\n", func(w io.Writer) {
+			l := New(w, 0, 2)
+			l.live = true
+			time.Sleep(time.Second)
+			for range batches {
+				l.Batch(0, 0, 4, 1)
+			}
+			l.End("diverged")
+			io.WriteString(w, "\n")
+		})
+		mustEqual(t, got, []string{"\n", "\r0/2 epochs █████░░░░░░░░░░░░░░░ loss 1, 7s left\x1b[K\r\x1b[K\n"}[batches])
+	}
+}
+
 func TestNilShowsNothing(t *testing.T) {
 	l := New(nil, 0, 1)
 	if l != nil {
