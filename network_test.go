@@ -733,6 +733,9 @@ func TestREADMEShowsCodeThatIsCompiled(t *testing.T) {
 			}
 		}
 	}
+	if !regexp.MustCompile(`(?m)^\| network \| ours .*\n\| --- .*\n\| .* ms \| [0-9]`).MatchString(read(t, "README.md")) {
+		t.Error("the table of speed has no rows")
+	}
 	if pieces < 20 {
 		t.Errorf("only %d pieces of code were found", pieces)
 	}
