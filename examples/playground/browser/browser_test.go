@@ -420,8 +420,9 @@ func TestStepsLearnAndAreSpeltOut(t *testing.T) {
 
 func TestWorksByTheKeyboardAlone(t *testing.T) {
 	page := open(t, site+"#layers=4", screen(1280, 900, "light"))
-	do(t, page, waitFor(ready), chromedp.KeyEvent("t"), waitFor(`document.getElementById("run").textContent === "Pause"`), chromedp.KeyEvent("t"),
-		waitFor(`document.getElementById("run").textContent === "Train"`), chromedp.KeyEvent("r"), waitFor(begun), chromedp.Focus("#network"),
+	do(t, page, waitFor(ready), chromedp.KeyEvent("t"), waitFor(`document.getElementById("run").textContent === "Pause"`),
+		waitFor("!("+begun+")"), // else nobody sees that it begins again
+		chromedp.KeyEvent("t"), waitFor(`document.getElementById("run").textContent === "Train"`), chromedp.KeyEvent("r"), waitFor(begun), chromedp.Focus("#network"),
 		chromedp.KeyEvent(kb.ArrowRight), waitFor(`document.getElementById("unit").textContent.startsWith("Layer 1, unit 1: its weights")`),
 		chromedp.KeyEvent(kb.ArrowDown), waitFor(`document.getElementById("output-title").textContent === "Layer 1, unit 2"`),
 		chromedp.KeyEvent(kb.Escape), waitFor(`document.getElementById("output-title").textContent === "Output"`))
