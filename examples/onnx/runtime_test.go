@@ -218,7 +218,9 @@ func compare[T float32 | float64](t *testing.T, net *backprop.Network, numbers n
 func largestOf(m mat.Matrix) float64 { return max(mat.Max(m), -mat.Min(m)) }
 
 // BenchmarkLatency has the fastest predictions of one sample, in ns, by this library and by ONNX
-// Runtime on one thread, which take turns.
+// Runtime on one thread, which take turns:
+//
+//	cd examples/onnx && go test -run XXX -bench .
 func BenchmarkLatency(b *testing.B) {
 	startRuntime(b)
 	for name, of := range map[string]struct {
