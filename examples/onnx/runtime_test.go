@@ -220,7 +220,7 @@ func largestOf(m mat.Matrix) float64 { return max(mat.Max(m), -mat.Min(m)) }
 // BenchmarkLatency has the fastest predictions of one sample, in ns, by this library and by ONNX
 // Runtime on one thread, which take turns:
 //
-//	cd examples/onnx && go test -run XXX -bench .
+//	cd examples/onnx && go test -run '^$' -bench .
 func BenchmarkLatency(b *testing.B) {
 	startRuntime(b)
 	for name, of := range map[string]struct {
