@@ -582,7 +582,8 @@ func (o *RMSProp) remembered() (*memory, int) { return &o.memory, 3 }
 func (o *RMSProp) Step(params, grad []float64, eta float64) { step(o, params, grad, eta) }
 
 func (o *RMSProp) part(params, grad []float64, eta float64, at int) {
-	n, alpha, root := len(o.values)/3, cmp.Or(o.Alpha, 0.99), math.Sqrt(1-cmp.Or(o.Alpha, 0.99))
+	n, alpha := len(o.values)/3, cmp.Or(o.Alpha, 0.99)
+	root := math.Sqrt(1 - alpha) // of the factor that v is kept without
 	slice := func(k int) []float64 { return o.values[k*n+at : k*n+at+len(grad)] }
 	var m, b []float64
 	if o.Centered {
