@@ -252,12 +252,13 @@ func activated(at Place, s Stage, z *buffer, f Activation) Stage {
 	if f != ReLU {
 		a = at.buffer(z.Cols)
 	}
-	return chain{s, &activationStage{f: f, elementwise: actsElementwise(f), a: a}}
+	return chain{s, &activationStage{Crew: at.crew, f: f, elementwise: actsElementwise(f), a: a}}
 }
 
 type activationStage struct {
+	*crew.Crew
 	f           Activation
-	elementwise bool // f can take a whole batch in one call
+	elementwise bool // f can take any part of a batch in one call
 	z           matrix
 	a           *buffer // N×out
 }
@@ -267,7 +268,7 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 	s.z = viewOf(z)
 	s.a.resize(s.z.Rows)
 	if s.elementwise {
-		s.f.Forward(s.a.Data, s.z.Data)
+		s.Activate(s.f, s.a.Data, s.z.Data)
 	} else if s.f == Softmax {
 		kernel.Softmax(s.a.Data, s.z.Data, s.z.Cols)
 	} else {
@@ -282,7 +283,7 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 func (s *activationStage) Backward(da *mat.Dense) *mat.Dense {
 	dz := viewOf(da)
 	if s.elementwise {
-		s.f.Backward(dz.Data, dz.Data, s.z.Data, s.a.Data)
+		s.Differentiate(s.f, dz.Data, s.z.Data, s.a.Data)
 		return da
 	}
 	for i := range dz.Rows {
@@ -345,6 +346,7 @@ func (b BatchNorm) Stage(at Place) Stage {
 	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.gain, &s.offset, &s.trend, &s.row, &s.dgamma, &s.dbeta} {
 		*of = make([]float64, at.Inputs)
 	}
+	s.forward, s.backward = s.columnsForward, s.columnsBackward
 	if at.Grads != nil {
 		s.dgamma, s.dbeta = dataOf(at.Grads[0]), dataOf(at.Grads[1])
 	}
@@ -358,57 +360,70 @@ type batchNormStage struct {
 	mean, variance             []float64 // out: the running ones
 	batchMean, batchVariance   []float64 // out
 	scale, gain                []float64 // out: 1/√(σ²+ε), and γ times that
-	x                          matrix    // N×out
-	mu                         []float64 // out: the mean in use
+	x, dz                      matrix    // N×out
+	mu, sigma2                 []float64 // out: the mean and the variance in use
 	z                          *buffer   // N×out
 	offset, trend, row, zero   []float64 // out: mean(dz), mean(dz ⊙ x̂)/√(σ²+ε), Backward's own, 0
+	forward, backward          crew.Func
 }
 
 func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
-	variance := s.variance
-	s.x, s.mu = viewOf(in), s.mean
+	s.x, s.mu, s.sigma2 = viewOf(in), s.mean, s.variance
 	s.z.resize(s.x.Rows)
 	if s.Training {
-		s.mu, variance = s.batchMean, s.batchVariance
-		kernel.ColumnMoments(s.mu, variance, &s.x)
+		s.mu, s.sigma2 = s.batchMean, s.batchVariance
 	}
-	for j, v := range variance {
-		s.scale[j] = 1 / math.Sqrt(v+s.epsilon)
-		s.gain[j] = s.gamma[j] * s.scale[j]
-	}
-	for i := range s.x.Rows {
-		kernel.Normalize(s.z.Row(i), s.x.Row(i), s.mu, s.gain, s.beta) // z = γ·x̂ + β with x̂ = (x−μ)/√(σ²+ε)
-	}
+	s.crew.Share(s.forward, s.Inputs, crew.PerElement*len(s.z.Data))
 	return &s.z.dense
 }
 
-func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
-	dz := viewOf(da)
-	clear(s.dgamma)
-	kernel.SumRows(s.dbeta, &dz) // dβ = dZᵀ·1
-	for i := range dz.Rows {
-		kernel.Correlate(s.dgamma, s.x.Row(i), s.mu, dz.Row(i), s.zero)
-	}
-	n := float64(dz.Rows)
+// columnsForward computes columns lo to hi of Z.
+func (s *batchNormStage) columnsForward(lo, hi int) {
+	x, z, mu, sigma2 := s.x.Columns(lo, hi), s.z.Columns(lo, hi), s.mu[lo:hi], s.sigma2[lo:hi]
 	if s.Training {
-		s.follow(n)
-	} else {
-		n = math.Inf(1) // the running ones are no functions of the batch
+		kernel.ColumnMoments(mu, sigma2, &x)
 	}
-	for j, scale := range s.scale {
-		s.dgamma[j] *= scale // dγ = (dZ ⊙ X̂)ᵀ·1
-		s.offset[j], s.trend[j] = s.dbeta[j]/n, s.dgamma[j]*scale/n
+	for j := lo; j < hi; j++ {
+		s.scale[j] = 1 / math.Sqrt(s.sigma2[j]+s.epsilon)
+		s.gain[j] = s.gamma[j] * s.scale[j]
 	}
+	kernel.NormalizeRows(&z, &x, mu, s.gain[lo:hi], s.beta[lo:hi]) // z = γ·x̂ + β with x̂ = (x−μ)/√(σ²+ε)
+}
+
+func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
+	s.dz = viewOf(da)
+	if s.Training {
+		s.follow(float64(s.dz.Rows))
+	}
+	s.crew.Share(s.backward, s.Inputs, crew.PerElement*len(s.z.Data))
 	if !s.NeedDX {
 		return nil
+	}
+	return da
+}
+
+// columnsBackward computes columns lo to hi of all derivatives.
+func (s *batchNormStage) columnsBackward(lo, hi int) {
+	x, dz, mu, zero := s.x.Columns(lo, hi), s.dz.Columns(lo, hi), s.mu[lo:hi], s.zero[lo:hi]
+	kernel.SumRows(s.dbeta[lo:hi], &dz) // dβ = dZᵀ·1
+	kernel.CorrelateRows(s.dgamma[lo:hi], &x, mu, &dz, zero)
+	n := math.Inf(1) // the running ones are no functions of the batch
+	if s.Training {
+		n = float64(dz.Rows)
+	}
+	for j := lo; j < hi; j++ {
+		s.dgamma[j] *= s.scale[j] // dγ = (dZ ⊙ X̂)ᵀ·1
+		s.offset[j], s.trend[j] = s.dbeta[j]/n, s.dgamma[j]*s.scale[j]/n
+	}
+	if !s.NeedDX {
+		return
 	}
 	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
 	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	for i := range dz.Rows {
-		kernel.Normalize(s.row, s.x.Row(i), s.mu, s.trend, s.offset)
-		kernel.Normalize(dz.Row(i), dz.Row(i), s.row, s.gain, s.zero)
+		kernel.Normalize(s.row[lo:hi], x.Row(i), mu, s.trend[lo:hi], s.offset[lo:hi])
+		kernel.Normalize(dz.Row(i), dz.Row(i), s.row[lo:hi], s.gain[lo:hi], zero)
 	}
-	return da
 }
 
 // follow moves the running statistics towards those of the last batch, n samples.
@@ -466,7 +481,7 @@ type dropoutStage struct {
 func (s *dropoutStage) Forward(x *mat.Dense) *mat.Dense {
 	s.a.resize(x.RawMatrix().Rows)
 	s.key = s.Rand.Uint64()
-	kernel.Dropout(s.a.Data, dataOf(x), s.rate, s.key) // a = x ⊙ mask
+	s.crew.Dropout(s.a.Data, dataOf(x), s.rate, s.key) // a = x ⊙ mask
 	return &s.a.dense
 }
 
@@ -474,7 +489,7 @@ func (s *dropoutStage) Backward(da *mat.Dense) *mat.Dense {
 	if !s.NeedDX {
 		return nil
 	}
-	kernel.Dropout(dataOf(da), dataOf(da), s.rate, s.key) // dx = da ⊙ mask, in place
+	s.crew.Dropout(dataOf(da), dataOf(da), s.rate, s.key) // dx = da ⊙ mask, in place
 	return da
 }
 
@@ -518,6 +533,7 @@ func (l Standardize) learn(at Place, s *dataset.Samples) error { return learnCol
 type columnStage struct {
 	Place
 	before, gain, behind []float64
+	zero                 []float64
 	gainOf               func(variance float64) float64
 	a                    *buffer // N×out
 }
@@ -525,7 +541,7 @@ type columnStage struct {
 // newColumnStage makes one that shifts nothing.
 func newColumnStage(at Place, gainOf func(variance float64) float64) *columnStage {
 	zero := make([]float64, at.Inputs)
-	return &columnStage{at, zero, make([]float64, at.Inputs), zero, gainOf, at.buffer(at.Inputs)}
+	return &columnStage{at, zero, make([]float64, at.Inputs), zero, zero, gainOf, at.buffer(at.Inputs)}
 }
 
 func (s *columnStage) Forward(in *mat.Dense) *mat.Dense {
@@ -534,9 +550,7 @@ func (s *columnStage) Forward(in *mat.Dense) *mat.Dense {
 	for j, v := range dataOf(s.Statistics[1]) {
 		s.gain[j] = s.gainOf(v)
 	}
-	for i := range x.Rows {
-		kernel.Normalize(s.a.Row(i), x.Row(i), s.before, s.gain, s.behind)
-	}
+	kernel.NormalizeRows(&s.a.matrix, &x, s.before, s.gain, s.behind)
 	return &s.a.dense
 }
 
@@ -546,11 +560,7 @@ func (s *columnStage) Backward(da *mat.Dense) *mat.Dense {
 		return nil
 	}
 	dx := viewOf(da)
-	for i := range dx.Rows {
-		for j, gain := range s.gain {
-			dx.Row(i)[j] *= gain
-		}
-	}
+	kernel.NormalizeRows(&dx, &dx, s.zero, s.gain, s.zero)
 	return da
 }
 
@@ -627,7 +637,7 @@ func (Activate) Reset(Place) {}
 // Stage computes A = f(X).
 func (l Activate) Stage(at Place) Stage {
 	f := cmp.Or(l.F, Identity)
-	return &activationStage{f: f, elementwise: actsElementwise(f), a: at.buffer(at.Inputs)}
+	return &activationStage{Crew: at.crew, f: f, elementwise: actsElementwise(f), a: at.buffer(at.Inputs)}
 }
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.
@@ -849,8 +859,8 @@ type learner interface {
 
 // learn lets the layers learn that do that.
 func (q Sequential) learn(at Place, s *dataset.Samples) error {
-	for _, slot := range q.slots(at) {
-		if l, ok := slot.Layer.(learner); ok {
+	for i, slot := range q.slots(at) {
+		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
 			if err := l.learn(slot.at, s); err != nil {
 				return err
 			}

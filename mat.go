@@ -322,11 +322,7 @@ func checkEpsilon(name string, v float64) error {
 	return check(isFinite(v) && v >= 0, name, v, "a finite number above 0")
 }
 
-func checkMin(name string, v float64) error {
-	return check(isFinite(v) && v >= 0, name, v, "a finite number, 0 or more")
-}
-
-func checkPenalty(name string, v float64) error {
+func checkNotNegative(name string, v float64) error {
 	return check(isFinite(v) && v >= 0, name, v, "a finite number, 0 (none) or more")
 }
 

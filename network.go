@@ -269,16 +269,13 @@ func (n *Network) Init(seed uint64) {
 // learn lets the layers that have learnt nothing of the data yet do so: all of them or, where that
 // is an error, none.
 func (n *Network) learn(s *dataset.Samples, frozen []int) error {
-	before := slices.Clone(n.statistics)
-	for i, slot := range n.slots {
-		if l, ok := slot.Layer.(learner); ok && !slices.Contains(frozen, i) {
-			if err := l.learn(slot.at, s); err != nil {
-				copy(n.statistics, before)
-				return err
-			}
-		}
+	before, at := slices.Clone(n.statistics), n.place
+	at.frozen = frozen
+	err := n.layers.learn(at, s)
+	if err != nil {
+		copy(n.statistics, before)
 	}
-	return nil
+	return err
 }
 
 // unlearn makes them forget it.

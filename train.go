@@ -731,7 +731,7 @@ type CosineDecay struct {
 }
 
 func (s CosineDecay) check() error {
-	return errors.Join(checkEpochs("CosineDecay Epochs", s.Epochs), checkMin("CosineDecay Min", s.Min))
+	return errors.Join(checkEpochs("CosineDecay Epochs", s.Epochs), checkNotNegative("CosineDecay Min", s.Min))
 }
 
 // Rate is Min + (base−Min)·(1 + cos(π·n/Epochs))/2 in epoch n.
@@ -783,7 +783,7 @@ type ReduceLROnPlateau struct {
 func (s ReduceLROnPlateau) check() error {
 	return errors.Join(
 		checkDecay("ReduceLROnPlateau Factor", s.Factor), checkDecay("ReduceLROnPlateau Threshold", s.Threshold),
-		checkMin("ReduceLROnPlateau Min", s.Min),
+		checkNotNegative("ReduceLROnPlateau Min", s.Min),
 		check(s.Patience >= 0, "ReduceLROnPlateau Patience", s.Patience, "0 or more"),
 		check(s.Cooldown >= 0, "ReduceLROnPlateau Cooldown", s.Cooldown, "0 or more"))
 }
@@ -1071,8 +1071,8 @@ func (t *trainer) checkConfig() error {
 		check(t.sequence == nil || t.BatchSize == 0, "BatchSize", t.BatchSize, "0, as the sequence has its own"),
 		check(t.sequence == nil || t.SampleWeights == nil, "SampleWeights", "given", "those of each batch's Data"),
 		check(len(t.Freeze) == 0 || len(t.net.moving(t.Freeze)) > 0, "Freeze", t.Freeze, "a layer with parameters left to train"),
-		checkPenalty("L2", t.L2), checkPenalty("WeightDecay", t.WeightDecay),
-		checkPenalty("ClipNorm", t.ClipNorm), checkPenalty("ClipValue", t.ClipValue), checkPenalty("TargetLoss", t.TargetLoss),
+		checkNotNegative("L2", t.L2), checkNotNegative("WeightDecay", t.WeightDecay),
+		checkNotNegative("ClipNorm", t.ClipNorm), checkNotNegative("ClipValue", t.ClipValue), checkNotNegative("TargetLoss", t.TargetLoss),
 		check(!(t.LearningRate*t.WeightDecay >= 1), "LearningRate·WeightDecay", t.LearningRate*t.WeightDecay, "less than 1"),
 		t.net.checkLoss(&t.Loss), checkFields(t.Optimizer), checkFields(t.Schedule),
 		check(t.Checkpoint == "" || stateful, "Optimizer", fmt.Sprintf("a %T", t.Optimizer), "one with State and SetState for a Checkpoint"),

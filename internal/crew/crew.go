@@ -22,15 +22,24 @@ type Crew struct {
 	running sync.WaitGroup
 
 	// The tasks of the methods, so that none is allocated.
-	affine affine
-	mulTN  mulTN
-	mulNN  mulNN
-	gather gather
+	affine        affine
+	mulTN         mulTN
+	mulNN         mulNN
+	gather        gather
+	dropout       dropout
+	activate      activate
+	differentiate differentiate
 }
 
 // A Task is an operation that can be cut: Part computes lo to hi of its result, hi not included.
 // Parts are computed by several goroutines at once.
 type Task interface{ Part(lo, hi int) }
+
+// A Func is a [Task] of a function.
+type Func func(lo, hi int)
+
+// Part calls it.
+func (f Func) Part(lo, hi int) { f(lo, hi) }
 
 // worthSharing is the number of multiplications from which an operation is shared: 10 to 20 µs of
 // them. Measured for two workers: as many take 0.80 of the time that one needs, twice as many 0.66,

@@ -82,6 +82,22 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 				t.Errorf("%d workers, %v: MulNN differs", workers, shape)
 			}
 		}
+		z, a, da := random(r, 1, 20001).Row(0), make([]float64, 20001), random(r, 1, 20001).Row(0)
+		for name, op := range map[string]struct{ alone, shared func(dst []float64) }{
+			"Dropout": {
+				func(dst []float64) { kernel.Dropout(dst, z, 0.3, 7, 0) },
+				func(dst []float64) { c.Dropout(dst, z, 0.3, 7) },
+			},
+			"Activate":      {func(dst []float64) { sine{}.Forward(dst, z) }, func(dst []float64) { c.Activate(sine{}, dst, z) }},
+			"Differentiate": {func(dst []float64) { sine{}.Backward(dst, dst, z, a) }, func(dst []float64) { c.Differentiate(sine{}, dst, z, a) }},
+		} {
+			want, got := slices.Clone(da), slices.Clone(da)
+			op.alone(want)
+			op.shared(got)
+			if !sameBits(got, want) || sameBits(got, da) {
+				t.Errorf("%d workers: %s differs", workers, name)
+			}
+		}
 		src, dst := random(r, 90, 130), random(r, 402, 130)
 		before := clone(dst)
 		c.Gather(dst, src, index)
@@ -94,6 +110,21 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 				t.Fatalf("%d workers: row %d is not the one gathered", workers, i)
 			}
 		}
+	}
+}
+
+// sine is an activation.
+type sine struct{}
+
+func (sine) Forward(a, z []float64) {
+	for i, z := range z {
+		a[i] = math.Sin(z)
+	}
+}
+
+func (sine) Backward(dz, da, z, a []float64) {
+	for i, z := range z {
+		dz[i] = da[i]*math.Cos(z) + a[i]
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 func TestEveryLargeOperationIsShared(t *testing.T) {
 	c, r := hire(t, 2), rand.New(rand.NewPCG(9, 10))
 	x, w, dz, index := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75), make([]int, 400)
+	z := make([]float64, worthSharing/PerElement)
 	for _, o := range []struct {
 		name string
 		task Task
@@ -17,6 +18,9 @@ func TestEveryLargeOperationIsShared(t *testing.T) {
 		{"Affine", &c.affine, func() { c.Affine(dz, x, w, nil) }},
 		{"MulTN", &c.mulTN, func() { c.MulTN(w, dz, x) }},
 		{"MulNN", &c.mulNN, func() { c.MulNN(x, dz, w) }},
+		{"Dropout", &c.dropout, func() { c.Dropout(z, z, 0.5, 1) }},
+		{"Activate", &c.activate, func() { c.Activate(sine{}, z, z) }},
+		{"Differentiate", &c.differentiate, func() { c.Differentiate(sine{}, z, z, z) }},
 		{"Gather", &c.gather, func() { c.Gather(random(r, 400, 110), x, index) }},
 	} {
 		c.task = nil

@@ -5,14 +5,21 @@ import "example.com/backprop/internal/kernel"
 // The operations of package kernel, shared if they are large. A task keeps copies of the matrices,
 // not pointers, lest a caller's escape to the heap.
 
-// Affine is [kernel.Affine], shared by units.
+// shareLonger computes a task whose result is a matrix, cut between its rows or between its columns,
+// whichever are more.
+func (c *Crew) shareLonger(t Task, result *kernel.Matrix) { c.share(t, max(result.Rows, result.Cols)) }
+
+// byRows reports where shareLonger cuts.
+func byRows(result *kernel.Matrix) bool { return result.Rows >= result.Cols }
+
+// Affine is [kernel.Affine], shared by samples or units.
 func (c *Crew) Affine(z, x, w *kernel.Matrix, b []float64) {
 	if c.alone(x.Rows * w.Rows * w.Cols) {
 		kernel.Affine(z, x, w, b)
 		return
 	}
 	c.affine = affine{*z, *x, *w, b}
-	c.share(&c.affine, w.Rows)
+	c.shareLonger(&c.affine, z)
 }
 
 type affine struct {
@@ -20,8 +27,13 @@ type affine struct {
 	b       []float64
 }
 
-// Part computes units lo to hi.
+// Part computes samples or units lo to hi.
 func (t *affine) Part(lo, hi int) {
+	if byRows(&t.z) {
+		z, x := t.z.Slice(lo, hi), t.x.Slice(lo, hi)
+		kernel.Affine(&z, &x, &t.w, t.b)
+		return
+	}
 	b := t.b
 	if b != nil {
 		b = b[lo:hi]
@@ -30,40 +42,50 @@ func (t *affine) Part(lo, hi int) {
 	kernel.Affine(&z, &t.x, &w, b)
 }
 
-// MulTN is [kernel.MulTN], shared by rows of dW.
+// MulTN is [kernel.MulTN], shared by rows or columns of dW.
 func (c *Crew) MulTN(dw, dz, x *kernel.Matrix) {
 	if c.alone(x.Rows * dw.Rows * dw.Cols) {
 		kernel.MulTN(dw, dz, x)
 		return
 	}
 	c.mulTN = mulTN{*dw, *dz, *x}
-	c.share(&c.mulTN, dw.Rows)
+	c.shareLonger(&c.mulTN, dw)
 }
 
 type mulTN struct{ dw, dz, x kernel.Matrix }
 
-// Part computes rows lo to hi of dW.
+// Part computes rows or columns lo to hi of dW.
 func (t *mulTN) Part(lo, hi int) {
-	dw, dz := t.dw.Slice(lo, hi), t.dz.Columns(lo, hi)
-	kernel.MulTN(&dw, &dz, &t.x)
+	if byRows(&t.dw) {
+		dw, dz := t.dw.Slice(lo, hi), t.dz.Columns(lo, hi)
+		kernel.MulTN(&dw, &dz, &t.x)
+		return
+	}
+	dw, x := t.dw.Columns(lo, hi), t.x.Columns(lo, hi)
+	kernel.MulTN(&dw, &t.dz, &x)
 }
 
-// MulNN is [kernel.MulNN], shared by rows of dX.
+// MulNN is [kernel.MulNN], shared by rows or columns of dX.
 func (c *Crew) MulNN(dx, dz, w *kernel.Matrix) {
 	if c.alone(dz.Rows * w.Rows * w.Cols) {
 		kernel.MulNN(dx, dz, w)
 		return
 	}
 	c.mulNN = mulNN{*dx, *dz, *w}
-	c.share(&c.mulNN, dx.Rows)
+	c.shareLonger(&c.mulNN, dx)
 }
 
 type mulNN struct{ dx, dz, w kernel.Matrix }
 
-// Part computes rows lo to hi of dX.
+// Part computes rows or columns lo to hi of dX.
 func (t *mulNN) Part(lo, hi int) {
-	dx, dz := t.dx.Slice(lo, hi), t.dz.Slice(lo, hi)
-	kernel.MulNN(&dx, &dz, &t.w)
+	if byRows(&t.dx) {
+		dx, dz := t.dx.Slice(lo, hi), t.dz.Slice(lo, hi)
+		kernel.MulNN(&dx, &dz, &t.w)
+		return
+	}
+	dx, w := t.dx.Columns(lo, hi), t.w.Columns(lo, hi)
+	kernel.MulNN(&dx, &t.dz, &w)
 }
 
 // costOfMove is what an element that is moved costs, in multiplications.
@@ -93,4 +115,71 @@ func (t *gather) Part(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		copy(t.dst.Row(i), t.src.Row(t.index[i]))
 	}
+}
+
+// PerElement is what an element costs that is computed from others at its place alone, in
+// multiplications.
+const PerElement = 32
+
+// Dropout is [kernel.Dropout], shared by elements.
+func (c *Crew) Dropout(dst, x []float64, rate float64, key uint64) {
+	if c.alone(PerElement * len(x)) {
+		kernel.Dropout(dst, x, rate, key, 0)
+		return
+	}
+	c.dropout = dropout{dst, x, rate, key}
+	c.share(&c.dropout, len(x))
+}
+
+type dropout struct {
+	dst, x []float64
+	rate   float64
+	key    uint64
+}
+
+// Part computes elements lo to hi.
+func (t *dropout) Part(lo, hi int) { kernel.Dropout(t.dst[lo:hi], t.x[lo:hi], t.rate, t.key, lo) }
+
+// A Function takes each element by itself, so that slices can be cut.
+type Function interface {
+	Forward(a, z []float64)
+	Backward(dz, da, z, a []float64)
+}
+
+// Activate is f.Forward, shared by elements.
+func (c *Crew) Activate(f Function, a, z []float64) {
+	if c.alone(PerElement * len(z)) {
+		f.Forward(a, z)
+		return
+	}
+	c.activate = activate{f, a, z}
+	c.share(&c.activate, len(z))
+}
+
+type activate struct {
+	f    Function
+	a, z []float64
+}
+
+// Part computes elements lo to hi.
+func (t *activate) Part(lo, hi int) { t.f.Forward(t.a[lo:hi], t.z[lo:hi]) }
+
+// Differentiate is f.Backward with da in dz, shared by elements.
+func (c *Crew) Differentiate(f Function, dz, z, a []float64) {
+	if c.alone(PerElement * len(z)) {
+		f.Backward(dz, dz, z, a)
+		return
+	}
+	c.differentiate = differentiate{f, dz, z, a}
+	c.share(&c.differentiate, len(z))
+}
+
+type differentiate struct {
+	f        Function
+	dz, z, a []float64
+}
+
+// Part computes elements lo to hi.
+func (t *differentiate) Part(lo, hi int) {
+	t.f.Backward(t.dz[lo:hi], t.dz[lo:hi], t.z[lo:hi], t.a[lo:hi])
 }

@@ -69,7 +69,7 @@ func BenchmarkElementwise(b *testing.B) {
 		run("GELU", func() { GELU(a, z) })
 		run("GELUBackward", func() { GELUBackward(x, y, z, a) })
 		run("Normalize", func() { Normalize(a, z, x, y, y) })
-		run("Dropout", func() { Dropout(a, z, 0.5, 1) })
+		run("Dropout", func() { Dropout(a, z, 0.5, 1, 0) })
 		run("Squared.Sum", func() { Squared.Sum(y, z) })
 		run("RMS", func() { RMS(x, z, y, nil, nil, RMSStep{Decay: 0.9, Eta: 0.001, Epsilon: 1e-8}) })
 		run("Axpy", func() { Axpy(0.1, x, y) })

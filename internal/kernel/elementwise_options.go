@@ -168,10 +168,11 @@ func mix(x uint64) uint64 {
 }
 
 // Dropout sets dst[i] = 0·x[i] with probability rate, from 0 to 1, exactly but for 2⁻⁶³, and else
-// x[i]/(1−rate). Which elements those are depends on the rate, the key and i alone. dst may be x.
-func Dropout(dst, x []float64, rate float64, key uint64) {
+// x[i]/(1−rate). Which elements those are depends on the rate, the key and from+i alone. dst may be
+// x.
+func Dropout(dst, x []float64, rate float64, key uint64, from int) {
 	checkLength(x, len(dst))
-	o := operands{dst: first(dst), n: len(dst), x: first(x), p: 1 / (1 - rate), key: key, threshold: uint64(rate * (1 << 63))}
+	o := operands{dst: first(dst), n: len(dst), x: first(x), p: 1 / (1 - rate), key: key + uint64(from)*weyl, threshold: uint64(rate * (1 << 63))}
 	o.run(dropout)
 }
 

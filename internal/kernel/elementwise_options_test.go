@@ -367,7 +367,9 @@ func TestDropoutDrawsSplitMix64(t *testing.T) {
 						want[i] = v * (1 / (1 - rate))
 					}
 				}
-				Dropout(x, x, rate, key)
+				cut := n / 3
+				Dropout(x[:cut], x[:cut], rate, key, 0)
+				Dropout(x[cut:], x[cut:], rate, key, cut)
 				for i, v := range x {
 					if !same(v, want[i]) {
 						t.Fatalf("rate %v: element %d of %d is %v, want %v", rate, i, n, v, want[i])
@@ -389,7 +391,7 @@ func TestDropoutsNumbersAreIndependent(t *testing.T) {
 	ones := slices.Repeat([]float64{1}, n)
 	kept := func(rate float64, key uint64) []float64 {
 		x := make([]float64, n)
-		Dropout(x, ones, rate, key)
+		Dropout(x, ones, rate, key, 0)
 		Scale(1-rate, x)
 		return x
 	}

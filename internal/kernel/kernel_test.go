@@ -510,7 +510,7 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"GELUBackward", 4, func(x [][]float64) { GELUBackward(x[0], x[1], x[2], x[3]) }},
 		{"Normalize", 5, func(x [][]float64) { Normalize(x[0], x[1], x[2], x[3], x[4]) }},
 		{"Correlate", 5, func(x [][]float64) { Correlate(x[0], x[1], x[2], x[3], x[4]) }},
-		{"Dropout", 2, func(x [][]float64) { Dropout(x[0], x[1], 0.5, 1) }},
+		{"Dropout", 2, func(x [][]float64) { Dropout(x[0], x[1], 0.5, 1, 0) }},
 		{"Residual.Gradient", 3, func(x [][]float64) { Squared.Gradient(x[0], x[1], x[2], 1) }},
 		{"Residual.Sum", 2, func(x [][]float64) { Squared.Sum(x[0], x[1]) }},
 		{"Momentum", 3, func(x [][]float64) { Momentum(x[0], x[1], x[2], MomentumStep{}) }},
@@ -636,7 +636,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			ELU(a[:], z[:], 1, 1)
 			GELUBackward(x[:], y[:], z[:], a[:])
 			Normalize(x[:], y[:], z[:], a[:], a[:])
-			Dropout(a[:], z[:], 0.5, 1)
+			Dropout(a[:], z[:], 0.5, 1, 0)
 			Absolute.Gradient(x[:], y[:], z[:], 1)
 			Absolute.Sum(x[:], y[:])
 			Momentum(x[:], y[:], z[:], MomentumStep{})

@@ -50,16 +50,28 @@ func Overlap(a, b []float64) bool {
 	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
 }
 
+// NormalizeRows is [Normalize] of each row of x.
+func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
+	for i := range x.Rows {
+		Normalize(dst.Row(i), x.Row(i), mean, scale, shift)
+	}
+}
+
+// CorrelateRows sums what [Correlate] adds for each row of x and y.
+func CorrelateRows(sum []float64, x *Matrix, xMean []float64, y *Matrix, yMean []float64) {
+	clear(sum)
+	for i := range x.Rows {
+		Correlate(sum, x.Row(i), xMean, y.Row(i), yMean)
+	}
+}
+
 // ColumnMoments computes the mean and the population variance of each column of x, in two passes.
 func ColumnMoments(mean, variance []float64, x *Matrix) {
 	SumRows(mean, x)
 	for j := range mean {
 		mean[j] /= float64(x.Rows)
 	}
-	clear(variance)
-	for i := range x.Rows {
-		Correlate(variance, x.Row(i), mean, x.Row(i), mean)
-	}
+	CorrelateRows(variance, x, mean, x, mean)
 	for j := range variance {
 		variance[j] /= float64(x.Rows)
 	}

@@ -327,7 +327,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: Train: StepDecay Factor is NaN, want a finite number above 0"},
 		{"CosineDecay of 0 epochs", train(func(c *TrainConfig) { c.Schedule = CosineDecay{Min: -1} }),
 			"backprop: Train: CosineDecay Epochs is 0, want 1 or more\n" +
-				"backprop: Train: CosineDecay Min is -1, want a finite number, 0 or more"},
+				"backprop: Train: CosineDecay Min is -1, want a finite number, 0 (none) or more"},
 		{"Warmup of 0 epochs", train(func(c *TrainConfig) { c.Schedule = Warmup{Start: 2} }),
 			"backprop: Train: Warmup Epochs is 0, want 1 or more\n" +
 				"backprop: Train: Warmup Start is 2, want 0 to 1"},
@@ -340,7 +340,7 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		}),
 			"backprop: Train: ReduceLROnPlateau Factor is 1, want 0 to 1, 1 not included\n" +
 				"backprop: Train: ReduceLROnPlateau Threshold is -1, want 0 to 1, 1 not included\n" +
-				"backprop: Train: ReduceLROnPlateau Min is -1, want a finite number, 0 or more\n" +
+				"backprop: Train: ReduceLROnPlateau Min is -1, want a finite number, 0 (none) or more\n" +
 				"backprop: Train: ReduceLROnPlateau Patience is -1, want 0 or more\n" +
 				"backprop: Train: ReduceLROnPlateau Cooldown is -2, want 0 or more"},
 		{"Huber in Train", train(func(c *TrainConfig) { c.Loss = Huber{Delta: nan} }),

@@ -92,7 +92,7 @@ func elementwise() (results []float64) {
 			func() { kernel.Softplus(u, z) },
 			func() { kernel.Normalize(u, da, z, t, e) },
 			func() { kernel.Correlate(u, da, z, t, e) },
-			func() { kernel.Dropout(u, da, 0.3, 7) },
+			func() { kernel.Dropout(u, da, 0.3, 7, 0) },
 			func() { kernel.Huber(1).Gradient(u, da, z, 0.1) },
 			func() { kernel.RMS(u, da, e, z, t, kernel.RMSStep{Decay: 0.9, Mean: 0.1, Mu: 0.5, Eta: 0.1}) },
 		} {
