@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
 	"example.com/backprop/internal/modelfile"
 )
@@ -86,14 +87,14 @@ type ELU struct{ Alpha float64 }
 // LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01 (Maas et al. 2013).
 type LeakyReLU struct{ Slope float64 }
 
-// actsElementwise reports whether an activation treats each element by itself, so that it can take
-// a whole batch in one call. A user's own is called row by row, even if it embeds one of these.
-func actsElementwise(f Activation) bool {
+// elementwise is an activation that treats each element by itself, so that it can take any part of
+// a batch in one call, or nil. A user's own is called row by row, even if it embeds one of these.
+func elementwise(f Activation) crew.Function {
 	switch f.(type) {
 	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU:
-		return true
+		return f
 	}
-	return false
+	return nil
 }
 
 type identity struct{}
@@ -170,9 +171,7 @@ func (e ELU) String() string { return parametric("ELU", e.alpha()) }
 
 func (e ELU) alpha() float64 { return cmp.Or(e.Alpha, 1) }
 
-func (e ELU) check() error {
-	return check(isFinite(e.Alpha) && e.Alpha >= 0, "ELU Alpha", e.Alpha, "a finite number above 0")
-}
+func (e ELU) check() error { return checkEpsilon("ELU Alpha", e.Alpha) }
 
 // Forward stores f(z) in a.
 func (e ELU) Forward(a, z []float64) { kernel.ELU(a, z, 1, e.alpha()) }

@@ -252,13 +252,13 @@ func activated(at Place, s Stage, z *buffer, f Activation) Stage {
 	if f != ReLU {
 		a = at.buffer(z.Cols)
 	}
-	return chain{s, &activationStage{Crew: at.crew, f: f, elementwise: actsElementwise(f), a: a}}
+	return chain{s, &activationStage{Crew: at.crew, f: f, elementwise: elementwise(f), a: a}}
 }
 
 type activationStage struct {
 	*crew.Crew
 	f           Activation
-	elementwise bool // f can take any part of a batch in one call
+	elementwise crew.Function // f, if it can take any part of a batch in one call
 	z           matrix
 	a           *buffer // N×out
 }
@@ -267,8 +267,8 @@ type activationStage struct {
 func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 	s.z = viewOf(z)
 	s.a.resize(s.z.Rows)
-	if s.elementwise {
-		s.Activate(s.f, s.a.Data, s.z.Data)
+	if s.elementwise != nil {
+		s.Activate(s.elementwise, s.a.Data, s.z.Data)
 	} else if s.f == Softmax {
 		kernel.Softmax(s.a.Data, s.z.Data, s.z.Cols)
 	} else {
@@ -282,8 +282,8 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 // Backward computes dZ = dA ⊙ f′(Z), in place.
 func (s *activationStage) Backward(da *mat.Dense) *mat.Dense {
 	dz := viewOf(da)
-	if s.elementwise {
-		s.Differentiate(s.f, dz.Data, s.z.Data, s.a.Data)
+	if s.elementwise != nil {
+		s.Differentiate(s.elementwise, dz.Data, s.z.Data, s.a.Data)
 		return da
 	}
 	for i := range dz.Rows {
@@ -637,7 +637,7 @@ func (Activate) Reset(Place) {}
 // Stage computes A = f(X).
 func (l Activate) Stage(at Place) Stage {
 	f := cmp.Or(l.F, Identity)
-	return &activationStage{Crew: at.crew, f: f, elementwise: actsElementwise(f), a: at.buffer(at.Inputs)}
+	return &activationStage{Crew: at.crew, f: f, elementwise: elementwise(f), a: at.buffer(at.Inputs)}
 }
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.

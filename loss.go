@@ -91,9 +91,7 @@ func (mae) Gradient(da, a, y []float64) { kernel.Absolute.Gradient(da, a, y, 1/f
 
 func (h Huber) delta() float64 { return cmp.Or(h.Delta, 1) }
 
-func (h Huber) check() error {
-	return checkEpsilon("Huber Delta", h.Delta)
-}
+func (h Huber) check() error { return checkEpsilon("Huber Delta", h.Delta) }
 
 // Value is the loss of one sample.
 func (h Huber) Value(a, y []float64) float64 {
@@ -145,11 +143,7 @@ func checkDistributions(where door, name string, y matrix, want string) error {
 		return err
 	}
 	for i := range y.Rows {
-		sum := 0.0
-		for _, v := range y.Row(i) {
-			sum += v
-		}
-		if math.Abs(sum-1) > 1e-6 {
+		if sum := floats.Sum(y.Row(i)); math.Abs(sum-1) > 1e-6 {
 			return &ValueError{string(where), name, i, -1, sum, "1 " + want}
 		}
 	}
@@ -251,13 +245,11 @@ func OneHot(labels []int, classes int) (*mat.Dense, error) {
 	if most := maxSize / len(labels); classes < 2 || classes > most {
 		return nil, where.errorf("classes is %d, want 2 to %d for %d labels", classes, most, len(labels))
 	}
+	m := mat.NewDense(len(labels), classes, nil)
 	for i, c := range labels {
 		if c < 0 || c >= classes {
 			return nil, where.errorf("label %d is %d, want 0 to %d", i, c, classes-1)
 		}
-	}
-	m := mat.NewDense(len(labels), classes, nil)
-	for i, c := range labels {
 		m.Set(i, c, 1)
 	}
 	return m, nil

@@ -223,17 +223,19 @@ func (d door) wrap(err error) error {
 // view makes v a view of m, without copying where its layout is known, and of a copy otherwise. Rows
 // or cols below zero accept any number.
 func (d door) view(v *matrix, name string, m mat.Matrix, rows, cols int) error {
+	if m, ok := m.(*mat.Dense); ok && m != nil {
+		if *v = viewOf(m); fits(v.Rows, v.Cols, rows, cols) {
+			return nil
+		}
+	}
 	if isNil(m) {
 		return d.errorf("%s is nil, want a matrix", name)
 	}
 	r, c := m.Dims()
-	if r <= 0 || c <= 0 || rows >= 0 && r != rows || cols >= 0 && c != cols {
+	if !fits(r, c, rows, cols) {
 		return &ShapeError{string(d), name, r, c, rows, cols}
 	}
 	switch m := m.(type) {
-	case *mat.Dense:
-		*v = viewOf(m)
-		return nil
 	case mat.RawMatrixer:
 		if *v = matrix(m.RawMatrix()); v.Rows == r && v.Cols == c { // not a type that embeds another matrix
 			return nil
@@ -251,6 +253,11 @@ func (d door) view(v *matrix, name string, m mat.Matrix, rows, cols int) error {
 		}
 	}
 	return nil
+}
+
+// fits reports whether a matrix has the shape that is wanted, of any number where that is below zero.
+func fits(r, c, rows, cols int) bool {
+	return r > 0 && c > 0 && (rows < 0 || r == rows) && (cols < 0 || c == cols)
 }
 
 // viewFinite is view of a matrix without NaN and infinities.

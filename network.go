@@ -145,6 +145,7 @@ type Network struct {
 	place      Place     // of all layers: where the parameters and statistics are
 	slots      []slot    // the layers in their places
 	width      int       // outputs of the widest layer
+	step       int       // samples predicted at a time: memory close to the processor, of wide layers below some 256 MB
 	params     []float64 // of all layers, one behind the other
 	statistics []float64
 
@@ -203,6 +204,7 @@ func (n *Network) bind(params, statistics []float64) {
 	for _, s := range n.slots {
 		n.width = max(n.width, s.shape.Outputs)
 	}
+	n.step = max(1, min(256, 1<<24/n.width))
 }
 
 // Slice is layers lo to hi, hi not included, as a network of its own: an encoder, a head, what a
@@ -318,9 +320,7 @@ func (n *Network) Params() []float64 { return n.orNone().params }
 // Weights is a live view of layer i's weights, i counting the layers as given to [New]: W of a
 // Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is nil where there is no such layer or it
 // has none, and the same matrix at every call.
-func (n *Network) Weights(i int) *mat.Dense {
-	return n.tensor(i, "weight")
-}
+func (n *Network) Weights(i int) *mat.Dense { return n.tensor(i, "weight") }
 
 // Biases is a live view of layer i's biases: b of a Dense, Units elements, or β of a BatchNorm. It
 // is nil where there is no such layer or it has none.
@@ -417,9 +417,10 @@ type pass struct {
 	chance     *chance   // what its Rand draws from, if it has one that can be exchanged
 	samples    batch
 	targets    batch
-	y          matrix    // N×outputs
+	outputs    int
+	y          []float64 // N×outputs
 	weights    []float64 // of the samples; nil means 1 each
-	z, a, out  matrix    // N×outputs: what goes into the head, what the loss sees, and what comes out in the end
+	z, a       []float64 // N×outputs: what goes into the head, and what the loss sees
 	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
 	loss        Loss
@@ -432,7 +433,7 @@ type chance struct{ *rand.Rand }
 
 // newPass makes a pass for inference or, in a place with Training, for training.
 func (n *Network) newPass(at Place) *pass {
-	p := &pass{rows: at.Rows}
+	p := &pass{rows: at.Rows, outputs: n.shape.Outputs}
 	if at.Training {
 		p.grad = make([]float64, len(n.params))
 		at.Grads = views(n.shape.Params, p.grad)
@@ -496,44 +497,46 @@ func (p *pass) use(l Loss) {
 
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
-func (p *pass) forward(x *matrix) (out *matrix) {
-	z := p.body.Forward(&p.samples.show(x).dense)
-	p.z = viewOf(z)
-	p.a, p.out = p.z, p.z
+func (p *pass) forward(x *matrix) (out *mat.Dense) {
+	out = p.body.Forward(&p.samples.show(x).dense)
+	p.z = dataOf(out)
+	p.a = p.z
 	if p.head != nil {
-		p.out = viewOf(p.head.Forward(z))
+		out = p.head.Forward(out)
 	}
 	if p.closed != nil {
-		p.a = p.out
+		p.a = dataOf(out)
 	}
-	return &p.out
+	return out
 }
 
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
 func (p *pass) value(s *dataset.Samples) float64 {
 	y := p.targets.show(&s.Y)
-	p.y, p.weights = y.matrix, s.Weights.Data
+	p.y, p.weights = y.Data, s.Weights.Data
 	if u, ok := p.head.(*unstandardizeStage); ok {
-		p.y = viewOf(u.targets.Forward(&y.dense))
+		p.y = dataOf(u.targets.Forward(&y.dense))
 	}
 	if p.weights == nil && (p.closed != nil || p.elementwise) {
-		return p.valueOf(p.z.Data, p.a.Data, p.y.Data)
+		return p.valueOf(p.z, p.a, p.y)
 	}
 	sum := 0.0
-	for i := range p.y.Rows {
-		value := p.valueOf(p.z.Row(i), p.a.Row(i), p.y.Row(i))
+	for i := range s.Y.Rows {
+		value := p.valueOf(p.row(p.z, i), p.row(p.a, i), p.row(p.y, i))
 		if p.weights != nil {
 			value *= p.weights[i]
 		}
 		sum += value
 	}
-	return sum / float64(p.y.Rows)
+	return sum / float64(s.Y.Rows)
 }
+
+func (p *pass) row(m []float64, i int) []float64 { return m[i*p.outputs : (i+1)*p.outputs] }
 
 // valueOf is the loss of a row, or of all where the loss can take them in one call.
 func (p *pass) valueOf(z, a, y []float64) float64 {
 	if p.closed != nil {
-		return p.closed.valueZ(z, a, y, p.y.Cols)
+		return p.closed.valueZ(z, a, y, p.outputs)
 	}
 	return p.loss.Value(a, y)
 }
@@ -549,16 +552,16 @@ func (p *pass) differentiate(s *dataset.Samples, l Loss) (value float64, dx *mat
 // backward computes the gradient of the mean loss of which the value was computed last, and its
 // derivative by the inputs where the pass needs that.
 func (p *pass) backward() (dx *mat.Dense) {
-	rows, cols := p.y.Rows, p.y.Cols
+	rows := len(p.y) / p.outputs
 	p.da.resize(rows)
 	switch {
 	case p.closed != nil:
-		kernel.Squared.Gradient(p.da.Data, p.a.Data, p.y.Data, 1/float64(p.closed.terms(rows, cols))) // dZ = (A − Y)/terms
+		kernel.Squared.Gradient(p.da.Data, p.a, p.y, 1/float64(p.closed.terms(rows, p.outputs))) // dZ = (A − Y)/terms
 	case p.elementwise:
-		p.loss.Gradient(p.da.Data, p.a.Data, p.y.Data)
+		p.loss.Gradient(p.da.Data, p.a, p.y)
 	default:
 		for i := range rows {
-			p.loss.Gradient(p.da.Row(i), p.a.Row(i), p.y.Row(i))
+			p.loss.Gradient(p.da.Row(i), p.row(p.a, i), p.row(p.y, i))
 		}
 		kernel.Scale(1/float64(rows), p.da.Data)
 	}
@@ -567,10 +570,6 @@ func (p *pass) backward() (dx *mat.Dense) {
 	}
 	return p.body.Backward(&p.da.dense)
 }
-
-// inferenceRows is how many of so many samples are predicted at a time, so that the memory of a
-// prediction stays small and close to the processor, and of wide layers below some 256 MB.
-func (n *Network) inferenceRows(rows int) int { return max(1, min(rows, 256, 1<<24/n.width)) }
 
 // Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
 // in memory of the caller's own. It is inference: dropout is inactive, batch norm uses its running
@@ -613,13 +612,19 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 		copyRows(&own.matrix, &xm)
 		xm = own.matrix
 	}
-	step := n.inferenceRows(xm.Rows)
+	step := min(xm.Rows, n.step)
 	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
+	part, some := &xm, matrix{}
 	for lo := 0; lo < xm.Rows; lo += step {
-		hi := min(lo+step, xm.Rows)
-		part, result := xm.Slice(lo, hi), out.Slice(lo, hi)
-		copyRows(&result, p.forward(&part))
+		if step < xm.Rows { // a copy of a matrix waits for what was stored in it
+			some = xm.Slice(lo, min(lo+step, xm.Rows))
+			part = &some
+		}
+		a := p.forward(part)
+		for i := range part.Rows {
+			copy(out.Row(lo+i), a.RawRowView(i))
+		}
 	}
 	return where.checkFinite("output", &out)
 }
@@ -736,7 +741,7 @@ func (n *Network) Loss(x, y mat.Matrix, l Loss) (float64, error) {
 // meanLoss is the loss in inference mode. It gives up when ctx is cancelled.
 func (n *Network) meanLoss(ctx context.Context, s *dataset.Samples, l Loss) (float64, error) {
 	rows, sum := s.X.Rows, 0.0
-	step := n.inferenceRows(rows)
+	step := min(rows, n.step)
 	p := take(&n.inference, step, n.newInference)
 	defer n.inference.Put(p)
 	p.use(l)

@@ -700,9 +700,7 @@ type Schedule interface {
 // ScheduleFunc makes a function a [Schedule].
 type ScheduleFunc func(base float64, history []Epoch) float64
 
-func (f ScheduleFunc) check() error {
-	return check(f != nil, "ScheduleFunc", "nil", "a function")
-}
+func (f ScheduleFunc) check() error { return check(f != nil, "ScheduleFunc", "nil", "a function") }
 
 // Rate calls f.
 func (f ScheduleFunc) Rate(base float64, history []Epoch) float64 { return f(base, history) }
@@ -907,7 +905,7 @@ func (t *trainer) diverged(b int) error {
 	if !t.net.shape.mustBeFirst {
 		remedies += ", Standardize"
 	}
-	largest := max(slices.Max(t.pass.y.Data), -slices.Min(t.pass.y.Data))
+	largest := max(slices.Max(t.pass.y), -slices.Min(t.pass.y))
 	if largest > 10 && !t.net.shape.mustBeLast {
 		remedies += fmt.Sprintf(", Unstandardize (targets reach %.3g)", largest)
 	}
