@@ -295,6 +295,7 @@ loop:
 //	R11, R14 W's stride in bytes and, while l runs, three times that
 //	R9, R10  where the last group begins; rows still to do
 //	SI, R13  x; what is left of k
+//	R8       rounds, where groups are apart
 
 // R14 = where group i begins.
 #define FIRST(i) \
@@ -345,6 +346,17 @@ loop:
 	VFMADD231PD Y11, Y7, acc;                \
 	ADDQ        $32, w
 
+// Four elements of x, o bytes on, in all lanes.
+#define ELEMENTS(o) \
+	VBROADCASTSD o(SI), Y4;    \
+	VBROADCASTSD 8+o(SI), Y5;  \
+	VBROADCASTSD 16+o(SI), Y6; \
+	VBROADCASTSD 24+o(SI), Y7
+
+// Where W's stride is a multiple of 2 kB, the lines of 16 rows at the same columns lie in one or two
+// sets of the first level of cache, of eight lines each. Two groups then go ahead by so many columns.
+#define LAG 64
+
 // acc += W·x over one column.
 #define COLUMN(w, acc) \
 	VMOVSD      (w), X8;             \
@@ -383,22 +395,25 @@ rows:
 	MOVQ    p+0(FP), SI
 	MOVQ    panel_k(SI), R13
 	MOVQ    panel_a(SI), SI
+	TESTQ   $2047, R11
+	JNE     together
+	CMPQ    R13, $(2*LAG)
+	JGE     apart
+
+together:
 	SUBQ    $4, R13
 	JLT     last
 	PCALIGN $32
 
 fours:
-	VBROADCASTSD (SI), Y4
-	VBROADCASTSD 8(SI), Y5
-	VBROADCASTSD 16(SI), Y6
-	VBROADCASTSD 24(SI), Y7
+	ELEMENTS(0)
 	BYHALVES(AX, Y0)
 	WHOLE(BX, Y1)
 	BYHALVES(CX, Y2)
 	WHOLE(DX, Y3)
-	ADDQ         $32, SI
-	SUBQ         $4, R13
-	JGE          fours
+	ADDQ $32, SI
+	SUBQ $4, R13
+	JGE  fours
 
 last:
 	ADDQ $4, R13
@@ -429,3 +444,38 @@ done:
 	JNZ   rows
 	VZEROUPPER
 	RET
+
+	// As above, but two groups are LAG columns ahead of the others.
+apart:
+	MOVQ $(LAG/4), R8
+
+ahead:
+	ELEMENTS(0)
+	BYHALVES(AX, Y0)
+	WHOLE(BX, Y1)
+	ADDQ $32, SI
+	DECQ R8
+	JNZ  ahead
+	SUBQ $(LAG+4), R13
+
+both:
+	ELEMENTS(0)
+	BYHALVES(AX, Y0)
+	WHOLE(BX, Y1)
+	ELEMENTS(-8*LAG)
+	BYHALVES(CX, Y2)
+	WHOLE(DX, Y3)
+	ADDQ $32, SI
+	SUBQ $4, R13
+	JGE  both
+	SUBQ $(8*LAG), SI
+	MOVQ $(LAG/4), R8
+
+behind:
+	ELEMENTS(0)
+	BYHALVES(CX, Y2)
+	WHOLE(DX, Y3)
+	ADDQ $32, SI
+	DECQ R8
+	JNZ  behind
+	JMP  last
