@@ -98,8 +98,8 @@ func TestColumnsAndClassesHaveTheirNames(t *testing.T) {
 func TestBadNamesAndCellsAreErrors(t *testing.T) {
 	url := start(t, newServer(newPredictor(tableModel(t))))
 	for _, c := range []struct{ inputs, want string }{
-		{`{}`, `sample 0: column "size" is not there`},
-		{`{"size":1}`, `column "colour" is not there`},
+		{`{}`, `sample 0: column "size": it is not there`},
+		{`{"size":1}`, `column "colour": it is not there`},
 		{`{"size":1,"colour":"blue"}`, `column "colour": "blue" was in no row of the training, which had ["3" "red"]`},
 		{`{"size":1,"colour":null}`, `column "colour": the cell is missing`},
 		{`{"size":"much","colour":"red"}`, `column "size": "much" is no number`},

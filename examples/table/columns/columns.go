@@ -4,6 +4,7 @@
 package columns
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -61,13 +62,23 @@ func (l List) Width() int {
 }
 
 // Encode stores a row in x, of Width zeros, given its cells by the names of their columns.
-func (l List) Encode(x []float64, cells map[string]string) error {
+func (l List) Encode(x []float64, cells map[string]string) (err error) {
 	for _, c := range l {
 		cell, ok := cells[c.Name]
-		if !ok {
-			return fmt.Errorf("column %.40q is not there", c.Name)
+		cell = cmp.Or(Clean(cell), c.Fill)
+		switch k := slices.Index(c.Categories, cell); {
+		case !ok:
+			err = errors.New("it is not there")
+		case k >= 0:
+			x[k] = 1
+		case cell == "":
+			err = errors.New("the cell is missing, and the network has not learnt what stands for one")
+		case len(c.Categories) > 0:
+			err = fmt.Errorf("%.40q was in no row of the training, which had %.40q", cell, c.Categories)
+		default:
+			x[0], err = Number(cell)
 		}
-		if err := c.encode(x[:c.Width()], cell); err != nil {
+		if err != nil {
 			return fmt.Errorf("column %.40q: %w", c.Name, err)
 		}
 		x = x[c.Width():]
@@ -78,23 +89,6 @@ func (l List) Encode(x []float64, cells map[string]string) error {
 // Width is how many elements a cell is.
 func (c Column) Width() int { return max(1, len(c.Categories)) }
 
-func (c Column) encode(x []float64, cell string) (err error) {
-	if Missing(cell) {
-		cell = c.Fill
-	}
-	switch k := slices.Index(c.Categories, cell); {
-	case k >= 0:
-		x[k] = 1
-	case cell == "":
-		err = errors.New("the cell is missing, and the network has not learnt what stands for one")
-	case len(c.Categories) > 0:
-		err = fmt.Errorf("%.40q was in no row of the training, which had %.40q", cell, c.Categories)
-	default:
-		x[0], err = Number(cell)
-	}
-	return err
-}
-
 // String is the column in a line of text.
 func (c Column) String() string {
 	if n := len(c.Categories); n > 0 {
@@ -103,9 +97,12 @@ func (c Column) String() string {
 	return fmt.Sprintf("%.40q (a number)", c.Name)
 }
 
-// Missing tells whether a cell is empty or one of the usual signs for that: NA, N/A, NaN, null, ?.
-func Missing(cell string) bool {
-	return slices.Contains([]string{"", "na", "n/a", "nan", "null", "?"}, strings.ToLower(cell))
+// Clean is a cell, or "" for one of the usual signs of a missing one: NA, N/A, NaN, null, ?.
+func Clean(cell string) string {
+	if slices.Contains([]string{"na", "n/a", "nan", "null", "?"}, strings.ToLower(cell)) {
+		return ""
+	}
+	return cell
 }
 
 // Number reads a decimal number of at most 1e100 in size: squares of a column can still be summed.

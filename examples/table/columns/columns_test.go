@@ -112,7 +112,7 @@ func TestCellsAreEncoded(t *testing.T) {
 		{[]string{"x", "blue", "1"}, `column "size": "x" is no number`},
 		{[]string{"1", "red", "1"}, `"red" was in no row of the training, which had ["" "blue" "réd"]`},
 		{[]string{"1", "blue", "NA"}, `column "age": the cell is missing`},
-		{[]string{"1", "blue"}, `column "age" is not there`},
+		{[]string{"1", "blue"}, `column "age": it is not there`},
 	} {
 		if _, err := encode(c.cells...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.cells, err, c.want)
