@@ -154,7 +154,7 @@ func TestOnlyAWholeNetworkIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		path: `the network has 2 outputs, but its column "b" is 1`,
+		path: `the network has 1 inputs and 2 outputs, but its columns are 1 and 1`,
 		"":   "the path is empty",
 		dir:  "it is a folder",
 	} {

@@ -39,12 +39,15 @@ func init() {
 	}
 }
 
-// Of returns the table of a network, or nil if it has none.
+// Of returns the table of a network, or nil if it has none. One that does not fit the network, as a
+// file may claim it, is an error.
 func Of(network *backprop.Network) (*Table, error) {
 	for _, l := range network.Layers() {
 		if t, ok := l.(Table); ok {
-			if got, want := network.Outputs(), t.Target.Width(); got != want {
-				return nil, fmt.Errorf("the network has %d outputs, but its column %.40q is %d", got, t.Target.Name, want)
+			in, out := t.Inputs.Width(), t.Target.Width()
+			if in != network.Inputs() || out != network.Outputs() || len(t.Target.Categories) == 1 {
+				return nil, fmt.Errorf("the network has %d inputs and %d outputs, but its columns are %d and %d, of which %.40q has %d categories",
+					network.Inputs(), network.Outputs(), in, out, t.Target.Name, len(t.Target.Categories))
 			}
 			return &t, nil
 		}
@@ -114,16 +117,8 @@ func Number(text string) (float64, error) {
 	return v, nil
 }
 
-// Shape is that of the inputs. A table that cannot be, as a file may claim one, is an error.
-func (t Table) Shape(inputs int) (backprop.Shape, error) {
-	if width := t.Inputs.Width(); width != inputs {
-		return backprop.Shape{}, fmt.Errorf("the columns are %d inputs, but there are %d", width, inputs)
-	}
-	if len(t.Target.Categories) == 1 {
-		return backprop.Shape{}, fmt.Errorf("column %.40q, the target, has a single category", t.Target.Name)
-	}
-	return backprop.Shape{Outputs: inputs}, nil
-}
+// Shape is that of the inputs.
+func (Table) Shape(inputs int) (backprop.Shape, error) { return backprop.Shape{Outputs: inputs}, nil }
 
 // Reset has nothing to do.
 func (Table) Reset(backprop.Place) {}

@@ -133,20 +133,17 @@ func TestOnlyFiniteDecimalNumbersAreNumbers(t *testing.T) {
 	}
 }
 
-func TestATableThatCannotBeIsRefused(t *testing.T) {
+func TestATableThatDoesNotFitItsNetworkIsRefused(t *testing.T) {
 	short, single := example(), example()
 	short.Inputs = short.Inputs[:2]
 	single.Target.Categories = []string{"a"}
-	for want, table := range map[string]Table{
-		"the columns are 4 inputs, but there are 5": short,
-		"the target, has a single category":         single,
+	for want, layers := range map[string][]backprop.Layer{
+		`the network has 5 inputs and 2 outputs, but its columns are 4 and 2, of which "<target>" has 2 categories`: {short, output},
+		`the network has 5 inputs and 1 outputs, but its columns are 5 and 1, of which "<target>" has 1 categories`: {single, backprop.Dense{Units: 1}},
+		`the network has 5 inputs and 3 outputs, but its columns are 5 and 2, of which "<target>" has 2 categories`: {example(), backprop.Dense{Units: 3}},
 	} {
-		if _, err := backprop.New(5, table, output); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Of(network(t, layers...)); err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
 		}
-	}
-	_, err := Of(network(t, example(), backprop.Dense{Units: 3}))
-	if want := `the network has 3 outputs, but its column "<target>" is 2`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %q", err, want)
 	}
 }
