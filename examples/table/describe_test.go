@@ -71,11 +71,11 @@ func TestWhatCannotBeLearntIsAnErrorWithItsPlace(t *testing.T) {
 		options
 		want string
 	}{
-		{"no target", tenRows, options{target: "prize"}, `there is no column "prize"; the columns are ["id" "size" "colour" "code" "price"]`},
-		{"drop", tenRows, options{drop: list{"Id"}}, `there is no column "Id"`},
-		{"categories", tenRows, options{categories: list{"x"}}, `there is no column "x"`},
-		{"drop all", tenRows, options{drop: list{"id", "size", "colour", "code"}}, "there are 10 rows of 0 columns"},
-		{"few rows", replace("b0,10,red,10,10\n", ""), options{}, "there are 9 rows of 4 columns"},
+		{"no target", tenRows, options{target: "prize"}, `line 1: there is no column "prize"; the columns are ["id" "size" "colour" "code" "price"]`},
+		{"drop", tenRows, options{drop: list{"Id"}}, `line 1: there is no column "Id"`},
+		{"categories", tenRows, options{categories: list{"x"}}, `line 1: there is no column "x"`},
+		{"drop all", tenRows, options{drop: list{"id", "size", "colour", "code"}}, "there are 10 rows and 0 columns"},
+		{"few rows", replace("b0,10,red,10,10\n", ""), options{}, "there are 9 rows and 4 columns"},
 		{"typing error", replace("a5,5", "a5,5o"), options{}, `line 6: column "size": "5o" is no number of at most 1e100 in size; mend the cell, or`},
 		{"typing error at first", replace("a1,1", "a1,l"), options{}, `line 2: column "size": "l" is no number of at most 1e100 in size`},
 		{"infinite", replace("a5,5", "a5,-Inf"), options{}, `line 6: column "size": "-Inf" is no number`},

@@ -116,7 +116,8 @@ func split(rows []row) (test, validation, training []row) {
 func describe(s *sheet, o options, training []row) (t columns.Table) {
 	for _, name := range slices.Concat([]string{o.target}, o.categories, o.drop) {
 		if !slices.Contains(s.names, name) {
-			log.Fatalf("%s: there is no column %.40q; the columns are %.40q", s.path, name, s.names)
+			log.Fatalf("%s: line 1: there is no column %.40q; the columns are %.40q, counted where a number in the line tells "+
+				"that it is no header", s.path, name, s.names)
 		}
 	}
 	for _, name := range s.names {
@@ -128,7 +129,8 @@ func describe(s *sheet, o options, training []row) (t columns.Table) {
 		}
 	}
 	if len(s.rows) < 10 || len(t.Inputs) == 0 {
-		log.Fatalf("%s: there are %d rows of %d columns to learn the target from, want 10 of 1 at least", s.path, len(s.rows), len(t.Inputs))
+		log.Fatalf("%s: there are %d rows and %d columns to learn the target from, want 10 and 1 at least",
+			s.path, len(s.rows), len(t.Inputs))
 	}
 	return t
 }
@@ -136,12 +138,11 @@ func describe(s *sheet, o options, training []row) (t columns.Table) {
 // train trains a network with these hidden layers; with none it is a linear model. The table is a
 // layer of it, so that the file of the network holds the columns.
 func train(t columns.Table, training, validation backprop.Data, progress io.Writer, hidden ...backprop.Layer) *backprop.Network {
-	layers := append([]backprop.Layer{backprop.Standardize{}, t}, hidden...)
+	output := []backprop.Layer{backprop.Dense{Units: 1}, backprop.Unstandardize{}}
 	if classes := len(t.Target.Categories); classes > 0 {
-		layers = append(layers, backprop.Dense{Units: classes, Activation: backprop.Softmax})
-	} else {
-		layers = append(layers, backprop.Dense{Units: 1}, backprop.Unstandardize{})
+		output = []backprop.Layer{backprop.Dense{Units: classes, Activation: backprop.Softmax}}
 	}
+	layers := slices.Concat([]backprop.Layer{backprop.Standardize{}, t}, hidden, output)
 	network := must(backprop.New(t.Inputs.Width(), layers...))
 	must(network.Train(context.Background(), training.X, training.Y, backprop.TrainConfig{
 		LearningRate: 3e-3,
@@ -156,7 +157,8 @@ func train(t columns.Table, training, validation backprop.Data, progress io.Writ
 	return network
 }
 
-// report shows how well the rows for testing are predicted.
+// report shows how well the rows for testing are predicted. Recall is the share of the rows of a class
+// that are found, precision the share of those taken for it that are of it.
 func report(w io.Writer, classes []string, test backprop.Data, linear, network *backprop.Network) {
 	measure, meaning := backprop.R2, "R² (1 is perfect, 0 no better than the mean)"
 	if len(classes) > 0 {

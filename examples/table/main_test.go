@@ -242,7 +242,7 @@ func TestFlagsThatDoNotBelongTogetherAreErrors(t *testing.T) {
 	fails(t, usage, "-data", "../iris/iris.csv", "-target", "species", "-predict", "../iris/iris.csv")
 	fails(t, usage, "-model", "m")
 	fails(t, `"x" is not used; only flags are`, "-data", "../iris/iris.csv", "x")
-	fails(t, `iris.csv: there is no column "b, c"`, "-data", "../iris/iris.csv", "-target", "species", "-drop", "petal_width", "-drop", "b, c")
+	fails(t, `iris.csv: line 1: there is no column "b, c"`, "-data", "../iris/iris.csv", "-target", "species", "-drop", "petal_width", "-drop", "b, c")
 }
 
 func TestAFolderThatIsNotThereIsAnErrorBeforeTheTraining(t *testing.T) {

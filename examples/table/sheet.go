@@ -102,7 +102,8 @@ func (s *sheet) add(line int, cells []string, comma rune) error {
 		return nil
 	}
 	if got, want := len(cells), len(s.names); got != want {
-		return s.errorf(line, "column %d: the row has %d cells, but the first line %d", min(got, want)+1, got, want)
+		return s.errorf(line, "column %d: the row has %d cells, but the first line %d; quote a cell that has a %q in it",
+			min(got, want)+1, got, want, comma)
 	}
 	s.rows = append(s.rows, row{line, cells})
 	return nil

@@ -46,7 +46,8 @@ func Of(network *backprop.Network) (*Table, error) {
 		if t, ok := l.(Table); ok {
 			in, out := t.Inputs.Width(), t.Target.Width()
 			if in != network.Inputs() || out != network.Outputs() || len(t.Target.Categories) == 1 {
-				return nil, fmt.Errorf("the network has %d inputs and %d outputs, but its columns are %d and %d, of which %.40q has %d categories",
+				return nil, fmt.Errorf("the network has %d inputs and %d outputs, but its columns are %d and %d, "+
+					"of which %.40q has %d categories",
 					network.Inputs(), network.Outputs(), in, out, t.Target.Name, len(t.Target.Categories))
 			}
 			return &t, nil
@@ -94,10 +95,14 @@ func (c Column) Width() int { return max(1, len(c.Categories)) }
 
 // String is the column in a line of text.
 func (c Column) String() string {
+	kind := "a number"
 	if n := len(c.Categories); n > 0 {
-		return fmt.Sprintf("%.40q (%d categories)", c.Name, n)
+		kind = fmt.Sprintf("%d categories", n)
 	}
-	return fmt.Sprintf("%.40q (a number)", c.Name)
+	if c.Fill != "" || slices.Contains(c.Categories, "") {
+		kind += ", some missing"
+	}
+	return fmt.Sprintf("%.40q (%s)", c.Name, kind)
 }
 
 // Clean is a cell, or "" for one of the usual signs of a missing one: NA, N/A, NaN, null, ?.

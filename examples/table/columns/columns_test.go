@@ -3,6 +3,7 @@ package columns
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -117,6 +118,13 @@ func TestCellsAreEncoded(t *testing.T) {
 		if _, err := encode(c.cells...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.cells, err, c.want)
 		}
+	}
+}
+
+func TestAColumnInALineOfTextSaysWhereCellsAreMissing(t *testing.T) {
+	want := `["size" (a number, some missing) "a \"name\", of\n two lines\x00 \u2028" (3 categories, some missing) "age" (a number)]`
+	if got := fmt.Sprint(example().Inputs); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
