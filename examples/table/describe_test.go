@@ -27,7 +27,7 @@ b0,10,red,10,10
 
 func described(t *testing.T, text string, o options) (columns.Table, *sheet) {
 	t.Helper()
-	s, err := readSheet(temporary(t, text))
+	s, err := readSheet(temporary(t, text), options{})
 	if err != nil {
 		t.Fatal(err)
 	}

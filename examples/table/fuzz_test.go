@@ -21,7 +21,7 @@ func FuzzATableIsAnErrorOrFiniteNumbers(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, err := readSheet(path)
+		s, err := readSheet(path, options{})
 		if err != nil {
 			return
 		}

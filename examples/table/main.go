@@ -9,10 +9,9 @@
 // testing, and a fifth for stopping early. The columns are kept in the network's file, so the
 // second command, and examples/serve, know their names.
 //
-// The file's first line is a header, and its separator a comma, a semicolon, a tab or a bar. A
-// first line with a number in it is a row already, and the columns are then called 1, 2, and so on.
-// A cell that is empty, or NA, N/A, NaN, null or ?, is missing. For a missing number stands the mean
-// of the rows for training, and a missing category is one of its own.
+// The file's first line is a header, unless there is -noheader, and its separator a comma, a
+// semicolon, a tab or a bar. A cell that is empty, or NA, N/A, NaN, null or ?, is missing. For a
+// missing number stands the mean of the rows for training, and a missing category is one of its own.
 package main
 
 import (
@@ -39,6 +38,7 @@ type options struct {
 	data, target, save string
 	categories, drop   list
 	model, predict     string
+	noHeader           bool
 }
 
 // A list is what a flag has that may be given several times.
@@ -60,6 +60,7 @@ func main() {
 	flag.Func("drop", "a `column` to leave out; more of them by more such flags", o.drop.add)
 	flag.StringVar(&o.model, "model", "", "the `file` of the network to predict with")
 	flag.StringVar(&o.predict, "predict", "", "the CSV `file` to predict, to the standard output")
+	flag.BoolVar(&o.noHeader, "noheader", false, "the files have no header; their columns are called 1, 2, 3, …")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:
@@ -88,7 +89,7 @@ func must[T any](v T, err error) T {
 // learn trains a network on a table, shows what it reaches beside a linear model, and saves it.
 func learn(w, progress io.Writer, o options) {
 	must(os.Stat(filepath.Dir(o.save))) // a folder that is not there is an error before the training
-	s := must(readSheet(o.data))
+	s := must(readSheet(o.data, o))
 	forTest, forValidation, forTraining := split(s.rows)
 	t := describe(s, o, forTraining)
 	encode := func(rows []row) backprop.Data {
@@ -116,8 +117,8 @@ func split(rows []row) (test, validation, training []row) {
 func describe(s *sheet, o options, training []row) (t columns.Table) {
 	for _, name := range slices.Concat([]string{o.target}, o.categories, o.drop) {
 		if !slices.Contains(s.names, name) {
-			log.Fatalf("%s: line 1: there is no column %.40q; the columns are %.40q, counted where a number in the line tells "+
-				"that it is no header", s.path, name, s.names)
+			log.Fatalf("%s: line 1: there is no column %.40q; the columns are %.40q, which -noheader counts from 1",
+				s.path, name, s.names)
 		}
 	}
 	for _, name := range s.names {
@@ -188,7 +189,7 @@ func predict(w io.Writer, o options) {
 	if t == nil {
 		log.Fatalf("%s: the network knows no columns, want one that examples/table has saved", o.model)
 	}
-	s := must(readSheet(o.predict))
+	s := must(readSheet(o.predict, o))
 	p := must(network.Predict(must(s.encode(t.Inputs, s.rows))))
 	header := []string{t.Target.Name}
 	for _, class := range t.Target.Categories {

@@ -96,7 +96,7 @@ func TestIrisesAreLearntSavedAndPredicted(t *testing.T) {
 	if math.Abs(found/30-network) > 1e-3 {
 		t.Errorf("by class %v of 30 are recognized, of all %v:\n%s", found, network, &report)
 	}
-	s, err := readSheet("../iris/iris.csv")
+	s, err := readSheet("../iris/iris.csv", options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +210,19 @@ func TestWhatStandsForAMissingNumberIsLearntFromTheRowsForTraining(t *testing.T)
 	}
 }
 
+func TestAFileWithoutAHeaderIsLearntAndPredicted(t *testing.T) {
+	model := filepath.Join(t.TempDir(), "model.safetensors")
+	_, rows, _ := strings.Cut(tenRows, "\n")
+	o := options{data: temporary(t, rows), target: "3", drop: list{"1"}, noHeader: true, save: model}
+	learn(io.Discard, io.Discard, o)
+	var out bytes.Buffer
+	predict(&out, options{model: model, predict: o.data, noHeader: true})
+	if lines := strings.Split(out.String(), "\n"); len(lines) != 12 || lines[0] != "3,probability of blue,probability of red" {
+		t.Errorf("got %s", &out)
+	}
+	fails(t, `there is no column "colour"; the columns are ["1" "2" "3" "4" "5"]`, "-noheader", "-data", o.data, "-target", "colour")
+}
+
 func TestPredictionsNeedTheColumnsOfTheTraining(t *testing.T) {
 	dir := t.TempDir()
 	model := filepath.Join(dir, "model.safetensors")
@@ -262,7 +275,7 @@ func TestNamesDoNotBreakTheReport(t *testing.T) {
 
 // Fisher's article gives the means of the species, by which the file is known.
 func TestIrisFileHoldsThePublishedSamples(t *testing.T) {
-	s, err := readSheet("../iris/iris.csv")
+	s, err := readSheet("../iris/iris.csv", options{})
 	if err != nil {
 		t.Fatal(err)
 	}

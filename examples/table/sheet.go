@@ -36,7 +36,7 @@ func (s *sheet) errorf(line int, format string, args ...any) error {
 }
 
 // readSheet reads a CSV file (RFC 4180) in UTF-8.
-func readSheet(path string) (*sheet, error) {
+func readSheet(path string, o options) (*sheet, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -51,6 +51,11 @@ func readSheet(path string) (*sheet, error) {
 	r.FieldsPerRecord = -1 // counted in add
 	s := &sheet{path: path}
 	cells, err := r.Read()
+	if o.noHeader {
+		for j := range cells {
+			s.names = append(s.names, strconv.Itoa(j+1))
+		}
+	}
 	for ; err == nil; cells, err = r.Read() {
 		line, _ := r.FieldPos(0)
 		if err := s.add(line, cells, r.Comma); err != nil {
@@ -75,8 +80,8 @@ func separator(text []byte) rune {
 	})
 }
 
-// add takes a row, or the header, which a first line with a number in it is not. Where a comma
-// separates no cells, one in a number is its decimal point.
+// add takes the header, or a row. Where a comma separates no cells, one in a number is its decimal
+// point.
 func (s *sheet) add(line int, cells []string, comma rune) error {
 	for j, cell := range cells {
 		if !utf8.ValidString(cell) {
@@ -87,16 +92,11 @@ func (s *sheet) add(line int, cells []string, comma rune) error {
 			cells[j] = point
 		}
 	}
-	if s.names == nil && slices.ContainsFunc(cells, isNumber) {
-		for j := range cells {
-			s.names = append(s.names, strconv.Itoa(j+1))
-		}
-	}
 	if s.names == nil {
 		s.names = cells
 		for j, name := range cells {
 			if k := slices.Index(cells, name); k < j {
-				return s.errorf(line, "column %d: the name %.40q is that of column %d too; rename one, or add a header", j+1, name, k+1)
+				return s.errorf(line, "column %d: the name %.40q is that of column %d too; rename one, or -noheader counts them", j+1, name, k+1)
 			}
 		}
 		return nil

@@ -33,7 +33,7 @@ func TestTheUsualWaysToWriteATableGiveTheSameCells(t *testing.T) {
 		"tabs":         "a\tb\tc\n1.5\tred, and blue\tx\n-2.5\t\"a \"\"b\"\"\"\t\n",
 		"bars":         "a|b|c\n1.5|red, and blue|x\n-2.5|\"a \"\"b\"\"\"|\n",
 	} {
-		s, err := readSheet(temporary(t, text))
+		s, err := readSheet(temporary(t, text), options{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -50,12 +50,12 @@ func TestTheUsualWaysToWriteATableGiveTheSameCells(t *testing.T) {
 		"commas":         "1.5,x\n2,y\n",
 		"decimal commas": "1,5;x\n2;y\n",
 	} {
-		s, err := readSheet(temporary(t, text))
+		s, err := readSheet(temporary(t, text), options{noHeader: true})
 		if err != nil || !slices.Equal(s.names, []string{"1", "2"}) || !reflect.DeepEqual(s.rows, []row{{1, []string{"1.5", "x"}}, {2, []string{"2", "y"}}}) {
 			t.Errorf("no header, %s: %+v, %v", name, s, err)
 		}
 	}
-	s, err := readSheet(temporary(t, "\"a;b;c;d\",e\n1,2\n"))
+	s, err := readSheet(temporary(t, "\"a;b;c;d\",e\n1,2\n"), options{})
 	if err != nil || !slices.Equal(s.names, []string{"a;b;c;d", "e"}) {
 		t.Errorf("quoted semicolons: %v, %v", s, err)
 	}
@@ -79,11 +79,11 @@ func TestAFileThatIsNoTableIsAnErrorWithItsPlace(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00,\x00b\x00", `line 1: column 1: "\xff\xfea\x00" is not UTF-8; save the file as UTF-8`},
 	} {
 		path := temporary(t, c.text)
-		if _, err := readSheet(path); err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), c.want) {
+		if _, err := readSheet(path, options{}); err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want the path and %q", c.name, err, c.want)
 		}
 	}
-	if _, err := readSheet(t.TempDir()); err == nil {
+	if _, err := readSheet(t.TempDir(), options{}); err == nil {
 		t.Error("a folder: no error")
 	}
 }
