@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,13 +106,10 @@ func (c Column) String() string {
 	return fmt.Sprintf("%.40q (%s)", c.Name, kind)
 }
 
+var missing = regexp.MustCompile(`^(?i:na|n/a|nan|null|\?)$`)
+
 // Clean is a cell, or "" for one of the usual signs of a missing one: NA, N/A, NaN, null, ?.
-func Clean(cell string) string {
-	if slices.Contains([]string{"na", "n/a", "nan", "null", "?"}, strings.ToLower(cell)) {
-		return ""
-	}
-	return cell
-}
+func Clean(cell string) string { return missing.ReplaceAllString(cell, "") }
 
 // Number reads a decimal number of at most 1e100 in size: squares of a column can still be summed.
 func Number(text string) (float64, error) {
