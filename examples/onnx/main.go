@@ -29,7 +29,10 @@ func main() {
 	out := flag.String("out", "", "the ONNX `file` to write")
 	asFloat := flag.Bool("float", false, "write numbers of type float, not double")
 	flag.Parse()
-	if *model == "" || *out == "" || flag.NArg() > 0 {
+	if flag.NArg() > 0 {
+		log.Fatalf("onnx: %q is not used; only flags are", flag.Arg(0))
+	}
+	if *model == "" || *out == "" {
 		log.Fatal("usage: onnx -model net.safetensors -out net.onnx [-float]")
 	}
 	numbers := double
@@ -61,12 +64,9 @@ func convert(w io.Writer, model, out string, numbers numberType) error {
 // replace makes data the content of a file, which until then has what it had before.
 func replace(path string, data []byte) error {
 	part := path + ".part"
-	err := os.WriteFile(part, data, 0o666)
-	if err == nil {
-		err = os.Rename(part, path)
+	defer os.Remove(part) // which is no longer there where all goes well
+	if err := os.WriteFile(part, data, 0o666); err != nil {
+		return err
 	}
-	if err != nil {
-		os.Remove(part)
-	}
-	return err
+	return os.Rename(part, path)
 }

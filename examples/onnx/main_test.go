@@ -215,6 +215,9 @@ func TestTheMetadataAreThoseOfTheNetworksFile(t *testing.T) {
 			t.Errorf("no %s in %q", want, metadata)
 		}
 	}
+	if metadata["backprop.version"] != "1" {
+		t.Errorf("the version is %q", metadata["backprop.version"])
+	}
 }
 
 // A network of every kind passes the checker of ONNX's own package, with its inference of shapes.

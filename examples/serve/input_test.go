@@ -98,8 +98,8 @@ func TestColumnsAndClassesHaveTheirNames(t *testing.T) {
 func TestBadNamesAndCellsAreErrors(t *testing.T) {
 	url := start(t, newServer(newPredictor(tableModel(t))))
 	for _, c := range []struct{ inputs, want string }{
-		{`{}`, `sample 0: column "size" is not there`},
-		{`{"size":1}`, `column "colour" is not there`},
+		{`{}`, `sample 0: column "size": it is not there`},
+		{`{"size":1}`, `column "colour": it is not there`},
 		{`{"size":1,"colour":"blue"}`, `column "colour": "blue" was in no row of the training, which had ["3" "red"]`},
 		{`{"size":1,"colour":null}`, `column "colour": the cell is missing`},
 		{`{"size":"much","colour":"red"}`, `column "size": "much" is no number`},
@@ -154,7 +154,7 @@ func TestOnlyAWholeNetworkIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		path: `the network has 2 outputs, but its column "b" is 1`,
+		path: `the network has 1 inputs and 2 outputs, but its columns are 1 and 1`,
 		"":   "the path is empty",
 		dir:  "it is a folder",
 	} {

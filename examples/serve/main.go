@@ -41,14 +41,17 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("serve: ")
 	path := flag.String("model", "", "the `file` with the network")
-	address := flag.String("address", "localhost:8080", "the `host:port` to listen on")
+	addr := flag.String("addr", "localhost:8080", "the `address` to listen on, host:port")
 	flag.Parse()
-	if *path == "" || flag.NArg() > 0 {
-		log.Fatal("usage: serve -model net.safetensors [-address host:port]")
+	if flag.NArg() > 0 {
+		log.Fatalf("%q is not used; only flags are", flag.Arg(0))
+	}
+	if *path == "" {
+		log.Fatal("usage: serve -model net.safetensors [-addr host:port]")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *path, *address); err != nil {
+	if err := run(ctx, *path, *addr); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -57,7 +57,7 @@ func TestAHangupLoadsTheFileAnew(t *testing.T) {
 // startProgram starts the server as a process, and waits until it listens.
 func startProgram(t *testing.T, path string) (program *exec.Cmd, url string, lines *bufio.Scanner) {
 	t.Helper()
-	program = exec.CommandContext(t.Context(), os.Args[0], "-model", path, "-address", "127.0.0.1:0")
+	program = exec.CommandContext(t.Context(), os.Args[0], "-model", path, "-addr", "127.0.0.1:0")
 	program.Env = append(os.Environ(), "SERVE=1")
 	stderr, err := program.StderrPipe()
 	if err != nil {

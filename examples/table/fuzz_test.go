@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,32 +16,33 @@ func FuzzATableIsAnErrorOrFiniteNumbers(f *testing.F) {
 	f.Add(strings.ReplaceAll(tenRows, ",", ";"), uint8(4))
 	f.Add("\ufeffa|b\r\n"+strings.Repeat("\"x\"\"\"|NA\n7|-1e99\n?|inf\n", 5), uint8(0))
 	f.Add("a;b\n"+strings.Repeat("1,5;2\n-1e100;4\n", 5), uint8(1))
+	path := filepath.Join(f.TempDir(), "data.csv")
 	f.Fuzz(func(t *testing.T, text string, target uint8) {
-		s, err := parse([]byte(text))
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := readSheet(path, options{})
 		if err != nil {
 			return
 		}
 		for i, r := range s.rows {
-			if len(r.cells) != len(s.names) || r.line < 2 {
+			if len(r.cells) != len(s.names) || r.line < 1 {
 				t.Fatalf("row %d, line %d: %q below %q", i, r.line, r.cells, s.names)
 			}
 		}
-		table, err := s.describe(options{target: s.names[int(target)%len(s.names)], missing: "fill"})
-		if err != nil {
-			return
-		}
-		if _, err := table.Shape(table.Inputs.Width()); err != nil && len(table.Target.Categories) != 1 {
-			t.Error(err)
-		}
-		s.learnFills(table.Inputs, s.rows[len(s.rows)/2:])
-		for _, l := range []columns.List{table.Inputs, {table.Target}} {
-			x, err := s.encode(l)
+		o := options{target: s.names[int(target)%len(s.names)]}
+		for _, name := range s.names {
+			c, err := s.column(name, o, s.rows[len(s.rows)/2:])
 			if err != nil {
-				t.Fatal(err)
+				continue
+			}
+			x, err := s.encode(columns.List{c}, s.rows)
+			if err != nil {
+				continue
 			}
 			for i, v := range x.RawMatrix().Data {
 				if math.IsNaN(v) || math.Abs(v) > 1e100 {
-					t.Errorf("element %d is %v", i, v)
+					t.Errorf("%q: element %d is %v", name, i, v)
 				}
 			}
 		}

@@ -4,9 +4,11 @@
 package columns
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,12 +40,16 @@ func init() {
 	}
 }
 
-// Of returns the table of a network, or nil if it has none.
+// Of returns the table of a network, or nil if it has none. One that does not fit the network, as a
+// file may claim it, is an error.
 func Of(network *backprop.Network) (*Table, error) {
 	for _, l := range network.Layers() {
 		if t, ok := l.(Table); ok {
-			if got, want := network.Outputs(), t.Target.Width(); got != want {
-				return nil, fmt.Errorf("the network has %d outputs, but its column %.40q is %d", got, t.Target.Name, want)
+			in, out := t.Inputs.Width(), t.Target.Width()
+			if in != network.Inputs() || out != network.Outputs() || len(t.Target.Categories) == 1 {
+				return nil, fmt.Errorf("the network has %d inputs and %d outputs, but its columns are %d and %d, "+
+					"of which %.40q has %d categories",
+					network.Inputs(), network.Outputs(), in, out, t.Target.Name, len(t.Target.Categories))
 			}
 			return &t, nil
 		}
@@ -61,13 +67,23 @@ func (l List) Width() int {
 }
 
 // Encode stores a row in x, of Width zeros, given its cells by the names of their columns.
-func (l List) Encode(x []float64, cells map[string]string) error {
+func (l List) Encode(x []float64, cells map[string]string) (err error) {
 	for _, c := range l {
 		cell, ok := cells[c.Name]
-		if !ok {
-			return fmt.Errorf("column %.40q is not there", c.Name)
+		cell = cmp.Or(Clean(cell), c.Fill)
+		switch k := slices.Index(c.Categories, cell); {
+		case !ok:
+			err = errors.New("it is not there")
+		case k >= 0:
+			x[k] = 1
+		case cell == "":
+			err = errors.New("the cell is missing, and the network has not learnt what stands for one")
+		case len(c.Categories) > 0:
+			err = fmt.Errorf("%.40q was in no row of the training, which had %.40q", cell, c.Categories)
+		default:
+			x[0], err = Number(cell)
 		}
-		if err := c.encode(x[:c.Width()], cell); err != nil {
+		if err != nil {
 			return fmt.Errorf("column %.40q: %w", c.Name, err)
 		}
 		x = x[c.Width():]
@@ -78,35 +94,22 @@ func (l List) Encode(x []float64, cells map[string]string) error {
 // Width is how many elements a cell is.
 func (c Column) Width() int { return max(1, len(c.Categories)) }
 
-func (c Column) encode(x []float64, cell string) (err error) {
-	if Missing(cell) {
-		cell = c.Fill
-	}
-	switch k := slices.Index(c.Categories, cell); {
-	case k >= 0:
-		x[k] = 1
-	case cell == "":
-		err = errors.New("the cell is missing, and the network has not learnt what stands for one")
-	case len(c.Categories) > 0:
-		err = fmt.Errorf("%.40q was in no row of the training, which had %.40q", cell, c.Categories)
-	default:
-		x[0], err = Number(cell)
-	}
-	return err
-}
-
 // String is the column in a line of text.
 func (c Column) String() string {
+	kind := "a number"
 	if n := len(c.Categories); n > 0 {
-		return fmt.Sprintf("%.40q (%d categories)", c.Name, n)
+		kind = fmt.Sprintf("%d categories", n)
 	}
-	return fmt.Sprintf("%.40q (a number)", c.Name)
+	if c.Fill != "" || slices.Contains(c.Categories, "") {
+		kind += ", some missing"
+	}
+	return fmt.Sprintf("%.40q (%s)", c.Name, kind)
 }
 
-// Missing tells whether a cell is empty or one of the usual signs for that: NA, N/A, NaN, null, ?.
-func Missing(cell string) bool {
-	return slices.Contains([]string{"", "na", "n/a", "nan", "null", "?"}, strings.ToLower(cell))
-}
+var missing = regexp.MustCompile(`^(?i:na|n/a|nan|null|\?)$`)
+
+// Clean is a cell, or "" for one of the usual signs of a missing one: NA, N/A, NaN, null, ?.
+func Clean(cell string) string { return missing.ReplaceAllString(cell, "") }
 
 // Number reads a decimal number of at most 1e100 in size: squares of a column can still be summed.
 func Number(text string) (float64, error) {
@@ -117,16 +120,8 @@ func Number(text string) (float64, error) {
 	return v, nil
 }
 
-// Shape is that of the inputs. A table that cannot be, as a file may claim one, is an error.
-func (t Table) Shape(inputs int) (backprop.Shape, error) {
-	if width := t.Inputs.Width(); width != inputs {
-		return backprop.Shape{}, fmt.Errorf("the columns are %d inputs, but there are %d", width, inputs)
-	}
-	if len(t.Target.Categories) == 1 {
-		return backprop.Shape{}, fmt.Errorf("column %.40q, the target, has a single category", t.Target.Name)
-	}
-	return backprop.Shape{Outputs: inputs}, nil
-}
+// Shape is that of the inputs.
+func (Table) Shape(inputs int) (backprop.Shape, error) { return backprop.Shape{Outputs: inputs}, nil }
 
 // Reset has nothing to do.
 func (Table) Reset(backprop.Place) {}

@@ -3,6 +3,7 @@ package columns
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -112,11 +113,18 @@ func TestCellsAreEncoded(t *testing.T) {
 		{[]string{"x", "blue", "1"}, `column "size": "x" is no number`},
 		{[]string{"1", "red", "1"}, `"red" was in no row of the training, which had ["" "blue" "réd"]`},
 		{[]string{"1", "blue", "NA"}, `column "age": the cell is missing`},
-		{[]string{"1", "blue"}, `column "age" is not there`},
+		{[]string{"1", "blue"}, `column "age": it is not there`},
 	} {
 		if _, err := encode(c.cells...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.cells, err, c.want)
 		}
+	}
+}
+
+func TestAColumnInALineOfTextSaysWhereCellsAreMissing(t *testing.T) {
+	want := `["size" (a number, some missing) "a \"name\", of\n two lines\x00 \u2028" (3 categories, some missing) "age" (a number)]`
+	if got := fmt.Sprint(example().Inputs); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -133,20 +141,17 @@ func TestOnlyFiniteDecimalNumbersAreNumbers(t *testing.T) {
 	}
 }
 
-func TestATableThatCannotBeIsRefused(t *testing.T) {
+func TestATableThatDoesNotFitItsNetworkIsRefused(t *testing.T) {
 	short, single := example(), example()
 	short.Inputs = short.Inputs[:2]
 	single.Target.Categories = []string{"a"}
-	for want, table := range map[string]Table{
-		"the columns are 4 inputs, but there are 5": short,
-		"the target, has a single category":         single,
+	for want, layers := range map[string][]backprop.Layer{
+		`the network has 5 inputs and 2 outputs, but its columns are 4 and 2, of which "<target>" has 2 categories`: {short, output},
+		`the network has 5 inputs and 1 outputs, but its columns are 5 and 1, of which "<target>" has 1 categories`: {single, backprop.Dense{Units: 1}},
+		`the network has 5 inputs and 3 outputs, but its columns are 5 and 2, of which "<target>" has 2 categories`: {example(), backprop.Dense{Units: 3}},
 	} {
-		if _, err := backprop.New(5, table, output); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Of(network(t, layers...)); err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
 		}
-	}
-	_, err := Of(network(t, example(), backprop.Dense{Units: 3}))
-	if want := `the network has 3 outputs, but its column "<target>" is 2`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %q", err, want)
 	}
 }
