@@ -221,7 +221,8 @@ class NumPy:
 
     def takes(self, w):
         return (
-            all(layer["type"] == "Dense" and "no_bias" not in layer and layer.get("activation") in FORWARD for layer in w.layers)
+            all(layer["type"] == "Dense" and "no_bias" not in layer for layer in w.layers)
+            and all(layer.get("activation") in FORWARD for layer in w.layers)
             and w.optimizer in ("SGD", "Adam")
             and w.loss in ("mse", "crossEntropy")
             and not (w.settings or w.l2 or w.weight_decay or w.clip_norm or w.clip_value)
