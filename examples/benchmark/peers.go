@@ -1,120 +1,93 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	_ "embed"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 )
 
 //go:embed peers.py
-var peersScript []byte
+var script string
 
-// A peer is a Python process that runs the same workloads. It waits for commands, so that starting
-// it and loading data count in no measurement.
+// A peer is a Python process that runs the same workloads. It ends with its standard input, when
+// this process does.
 type peer struct {
-	Name, Version string
-	module        string
-	process       *exec.Cmd
-	commands      io.WriteCloser
-	answers       *bufio.Reader
-	stderr        bytes.Buffer
+	Name    string // with its version, as it introduces itself
+	process *exec.Cmd
+	in      io.WriteCloser
+	out     *json.Decoder
+	stderr  bytes.Buffer
 }
 
-// startPeer starts the script for numpy, torch or float32, with one thread. Its error says why
+// startPeer starts the script, with one thread, and sends it the workloads. Its error says why
 // there is no such peer.
-func startPeer(python, dir, name, module string) (*peer, error) {
-	script := filepath.Join(dir, "peers.py")
-	if err := os.WriteFile(script, peersScript, 0o600); err != nil {
-		return nil, err
-	}
-	p := &peer{Name: name, module: module, process: exec.Command(python, script, module)}
+func startPeer(python, name string, list []*workload) (*peer, error) {
+	p := &peer{process: exec.Command(python, "-c", script, name)}
 	p.process.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1")
 	p.process.Stderr = &p.stderr
-	var err error
-	if p.commands, err = p.process.StdinPipe(); err != nil {
+	in, errIn := p.process.StdinPipe()
+	out, errOut := p.process.StdoutPipe()
+	if err := errors.Join(errIn, errOut, p.process.Start()); err != nil {
 		return nil, err
 	}
-	out, err := p.process.StdoutPipe()
-	if err != nil {
-		return nil, err
+	p.in, p.out = in, json.NewDecoder(out)
+	if err := p.out.Decode(p); err != nil {
+		return nil, p.failed(err)
 	}
-	p.answers = bufio.NewReader(out)
-	if err := p.process.Start(); err != nil {
-		return nil, err
+	for i, w := range list {
+		fresh := i == 0 || w.data != list[i-1].data
+		if err := p.load(w, fresh); err != nil {
+			return nil, p.failed(err)
+		}
 	}
-	var hello struct{ Version, Error string }
-	err = p.answer(&hello)
-	if err == nil && hello.Error != "" {
-		err = errors.New(hello.Error)
-	}
-	if err != nil {
-		p.stop()
-		return nil, err
-	}
-	p.Version = hello.Version
 	return p, nil
 }
 
-// takes reports whether the peer takes part in a workload: options are PyTorch's alone.
-func (p *peer) takes(w *workload) bool { return w.Modules == "" || p.module != "numpy" }
-
-// tolerance is by how much its losses may differ, relatively. Dropout draws other numbers there,
-// and clipping adds 1e-6 to the norm.
-func (p *peer) tolerance(w *workload) float64 {
-	switch {
-	case strings.Contains(w.Modules, "Dropout"):
-		return 1
-	case strings.Contains(w.Clip, "norm") || p.module == "float32":
-		return 1e-3
+// load sends a workload: its description as a line of JSON, the network as a safetensors file, and
+// fresh data as float64, little-endian; else the data are those of the workload before.
+func (p *peer) load(w *workload, fresh bool) error {
+	c, x, y := w.config, w.data.x.RawMatrix(), w.data.y.RawMatrix()
+	order := make([][]int, c.Epochs) // the one in which Train takes the samples: that the losses agree shows it
+	for epoch := range order {
+		order[epoch] = rand.New(rand.NewPCG(c.Seed, uint64(epoch))).Perm(x.Rows)
 	}
-	return 1e-9
-}
-
-// load lets the peer read a workload that has been saved.
-func (p *peer) load(description json.RawMessage) error {
-	return p.ask(map[string]any{"load": description}, new(struct{}))
-}
-
-// run is one round of a workload.
-func (p *peer) run(name string) (r result, err error) {
-	err = p.ask(map[string]any{"run": name}, &r)
-	return r, err
-}
-
-func (p *peer) ask(command, answer any) error {
-	if err := json.NewEncoder(p.commands).Encode(command); err != nil {
-		return p.failed(err)
-	}
-	return p.answer(answer)
-}
-
-func (p *peer) answer(v any) error {
-	line, err := p.answers.ReadBytes('\n')
+	err := json.NewEncoder(p.in).Encode(map[string]any{
+		"load": w.title, "fresh": fresh, "rows": x.Rows, "inputs": x.Cols, "outputs": y.Cols,
+		"calls": w.calls, "epochs": c.Epochs, "batch": c.BatchSize, "order": order, "rate": c.LearningRate,
+		"loss": fmt.Sprintf("%T", c.Loss), "optimizer": fmt.Sprintf("%T", c.Optimizer), "settings": c.Optimizer,
+		"l2": c.L2, "weight_decay": c.WeightDecay, "clip_norm": c.ClipNorm, "clip_value": c.ClipValue,
+	})
 	if err == nil {
-		err = json.Unmarshal(line, v)
+		_, err = w.net.WriteTo(p.in)
+	}
+	if err == nil && fresh {
+		err = errors.Join(binary.Write(p.in, binary.LittleEndian, x.Data), binary.Write(p.in, binary.LittleEndian, y.Data))
+	}
+	return err
+}
+
+// run is one run of a workload; the peer answers null if it takes no part.
+func (p *peer) run(w *workload) (r result, err error) {
+	err = json.NewEncoder(p.in).Encode(map[string]string{"run": w.title})
+	if err == nil {
+		err = p.out.Decode(&r)
 	}
 	if err != nil {
-		return p.failed(err)
+		return r, p.failed(err)
 	}
-	return nil
+	return r, nil
 }
 
 // failed adds what the process has said to an error, having ended it.
 func (p *peer) failed(err error) error {
-	p.stop()
-	return fmt.Errorf("%s: %w\n%s", p.process.Path, err, p.stderr.Bytes())
-}
-
-// stop ends the process.
-func (p *peer) stop() {
-	p.commands.Close()
+	p.in.Close()
 	p.process.Wait()
+	return fmt.Errorf("%s: %w: %s", p.process.Path, err, bytes.TrimSpace(p.stderr.Bytes()))
 }

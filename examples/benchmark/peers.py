@@ -1,65 +1,67 @@
-"""NumPy's or PyTorch's side of the benchmark: python3 peers.py numpy|torch|float32
+"""NumPy's or PyTorch's side of the benchmark: python3 peers.py NumPy|PyTorch|"PyTorch float32"
 
-Reads a command a line from standard input and answers each with a line, both
-in JSON: {"load": workload} reads a workload's data, initial parameters and
-order of samples, {"run": name} trains it from those parameters, or predicts,
-and answers with the seconds that took and the losses. All is float64, but
-for float32, PyTorch's.
+Reads commands from standard input, each a line of JSON. {"load": title, …} is
+a workload, which a safetensors file with its layers and initial parameters
+follows, and its data unless they are those of the one before. {"run": title}
+trains it from those parameters, or predicts, and is answered with the seconds
+that took and the losses, or with null if that is not for this side. All is
+float64, but for float32, PyTorch's.
 """
 
 import ctypes
-import functools
 import gc
 import json
-import os
+import math
 import sys
 import time
 
 try:
     import numpy as np
 except ImportError as e:
-    print(json.dumps({"error": str(e)}), flush=True)
-    sys.exit()
+    sys.exit(str(e))
+
+stdin = sys.stdin.buffer
 
 
-@functools.lru_cache(None)
-def fromfile(path, dtype):
-    return np.fromfile(path, dtype)
+def read_array(*shape):
+    return np.frombuffer(bytearray(stdin.read(8 * math.prod(shape))), "<f8").reshape(shape)
+
+
+def read_safetensors():
+    """The layers, as Go's Save describes them, and the tensors by their names in PyTorch."""
+    header = json.loads(stdin.read(int.from_bytes(stdin.read(8), "little")))
+    layers = json.loads(header.pop("__metadata__")["backprop.network"])["layers"]
+    in_order = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+    return layers, {name: read_array(*t["shape"]) for name, t in in_order}
 
 
 class Workload:
     """A workload's description and its arrays."""
 
-    def __init__(self, spec):
-        def read(name, dtype, *shape):
-            return fromfile(os.path.join(spec["dir"], name), dtype).reshape(shape)
-
-        self.__dict__.update(spec)  # rows, inputs, units, activations, loss, optimizer, rate, batch, epochs, calls
-        self.x = read(self.data + ".x", "<f8", self.rows, self.inputs)
-        self.y = read(self.data + ".y", "<f8", self.rows, self.outputs)
+    def __init__(self, description, last):
+        self.__dict__.update(description)  # see load in peers.go
+        self.layers, self.tensors = read_safetensors()
+        if self.fresh:
+            self.x, self.y = read_array(self.rows, self.inputs), read_array(self.rows, self.outputs)
+        else:
+            self.x, self.y = last.x, last.y
         self.labels = self.y.argmax(axis=1)
-        self.params = read(self.name + ".params", "<f8", -1)
+        self.batch = self.batch or self.rows
         # The samples of each epoch in their order, or None for all at once.
-        self.order = read(self.data + ".order", "<i8", self.epochs, self.rows) if self.shuffle else None
-
-    def views(self, flat):
-        """W (out×in) and b of every layer as views of a flat array."""
-        views, start, fan_in = [], 0, self.inputs
-        for units in self.units:
-            middle, end = start + units * fan_in, start + units * fan_in + units
-            views.append((flat[start:middle].reshape(units, fan_in), flat[middle:end]))
-            start, fan_in = end, units
-        return views
+        self.order = np.array(self.order) if self.batch < self.rows else None
+        # Types in Go, such as backprop.mse and *backprop.Adam, or <nil> for the default.
+        self.loss, self.optimizer = (name.split(".")[-1] for name in (self.loss, self.optimizer))
+        if self.loss == "<nil>":
+            self.loss = "crossEntropy" if self.layers[-1].get("activation") == "Softmax" else "mse"
+        if self.optimizer == "<nil>":
+            self.optimizer = "SGD"
+        self.settings = {name.lower(): value for name, value in (self.settings or {}).items() if value}
 
     def batches(self):
         return [slice(i, min(i + self.batch, self.rows)) for i in range(0, self.rows, self.batch)]
 
 
 # ─── NumPy ───────────────────────────────────────────────────────────────────
-
-
-def identity(z):
-    pass
 
 
 def relu(z):
@@ -83,10 +85,6 @@ def softmax(z):
     z /= z.sum(axis=1, keepdims=True)
 
 
-def identity_backward(da, a, t):
-    pass
-
-
 def relu_backward(da, a, t):
     da *= a > 0
 
@@ -103,8 +101,8 @@ def tanh_backward(da, a, t):
     da *= t
 
 
-FORWARD = {"Identity": identity, "ReLU": relu, "Sigmoid": sigmoid, "Tanh": tanh, "Softmax": softmax}
-BACKWARD = {"Identity": identity_backward, "ReLU": relu_backward, "Sigmoid": sigmoid_backward, "Tanh": tanh_backward}
+FORWARD = {None: None, "ReLU": relu, "Sigmoid": sigmoid, "Tanh": tanh, "Softmax": softmax}
+BACKWARD = {"ReLU": relu_backward, "Sigmoid": sigmoid_backward, "Tanh": tanh_backward}
 
 
 def mse(a, y, da):
@@ -135,15 +133,23 @@ class NumPyNetwork:
 
     def __init__(self, w):
         self.w = w
-        self.params = w.params.copy()
+        numbers = sorted({int(name.split(".")[0]) for name in w.tensors})
+        tensors = [w.tensors[f"{i}.{name}"] for i in numbers for name in ("weight", "bias")]
+        self.params = np.concatenate([t.ravel() for t in tensors])
         self.grad = np.empty_like(self.params)
-        self.layers = [(W, W.T, b, dW, db)
-                       for (W, b), (dW, db) in zip(w.views(self.params), w.views(self.grad))]
-        self.forwards = [FORWARD[f] for f in w.activations]
-        self.backwards = [BACKWARD.get(f) for f in w.activations]
-        if w.loss == "CrossEntropy" and w.epochs:  # takes z
+
+        def views(flat):
+            parts = np.split(flat, np.cumsum([t.size for t in tensors])[:-1])
+            return [part.reshape(t.shape) for part, t in zip(parts, tensors)]
+
+        params, grads = views(self.params), views(self.grad)
+        self.layers = [(W, W.T, b, dW, db) for W, b, dW, db in zip(params[::2], params[1::2], grads[::2], grads[1::2])]
+        activations = [layer.get("activation") for layer in w.layers]
+        self.forwards = [FORWARD[f] for f in activations]
+        self.backwards = [BACKWARD.get(f) for f in activations]
+        if w.loss == "crossEntropy" and w.epochs:  # takes z
             self.forwards[-1] = self.backwards[-1] = None
-        self.buffers = {n: [tuple(np.empty((n, units)) for _ in range(3)) for units in w.units]
+        self.buffers = {n: [tuple(np.empty((n, layer["units"])) for _ in range(3)) for layer in w.layers]
                         for n in {b.stop - b.start for b in w.batches()}}
         self.steps = 0
         self.m, self.v, self.t = (np.zeros_like(self.params) for _ in range(3))
@@ -159,7 +165,7 @@ class NumPyNetwork:
 
     def gradient(self, x, y):
         buffers = self.buffers[len(x)]
-        loss = mse if self.w.loss == "MSE" else cross_entropy
+        loss = mse if self.w.loss == "mse" else cross_entropy
         value = loss(self.forward(x), y, buffers[-1][1])
         for i in range(len(self.layers) - 1, -1, -1):
             W, WT, b, dW, db = self.layers[i]
@@ -211,12 +217,24 @@ def blas():
 
 
 class NumPy:
-    version = "NumPy " + np.__version__ + blas()
+    name = "NumPy " + np.__version__ + blas()
+
+    def takes(self, w):
+        return (
+            all(layer["type"] == "Dense" and "no_bias" not in layer for layer in w.layers)
+            and all(layer.get("activation") in FORWARD for layer in w.layers)
+            and w.optimizer in ("SGD", "Adam")
+            and w.loss in ("mse", "crossEntropy")
+            and not (w.settings or w.l2 or w.weight_decay or w.clip_norm or w.clip_value)
+        )
+
+    def tolerance(self, w):
+        return 1e-9
 
     def train(self, w):
         net = NumPyNetwork(w)
         update = net.update_adam if w.optimizer == "Adam" else net.update_sgd
-        targets = w.y if w.loss == "MSE" else w.labels
+        targets = w.y if w.loss == "mse" else w.labels
         slices, losses = w.batches(), []
         batch = {s.stop - s.start: np.empty((s.stop - s.start, w.inputs)) for s in slices}
         start = time.perf_counter()
@@ -244,67 +262,88 @@ class NumPy:
 
 # ─── PyTorch ─────────────────────────────────────────────────────────────────
 
+LOSSES = {"mse": "MSELoss", "mae": "L1Loss", "Huber": "HuberLoss", "crossEntropy": "CrossEntropyLoss"}
+
 
 class PyTorch:
     def __init__(self, dtype="float64"):
-        import torch
-
+        try:
+            import torch
+        except ImportError as e:
+            sys.exit(str(e))
         torch.set_num_threads(1)
         self.dtype = getattr(torch, dtype)
         torch.set_default_dtype(self.dtype)
         self.torch = torch
-        self.version = "PyTorch " + torch.__version__
+        self.name = "PyTorch " + torch.__version__ + (" float32" if dtype == "float32" else "")
+
+    def takes(self, w):
+        return True
+
+    def tolerance(self, w):
+        if any(layer["type"] == "Dropout" for layer in w.layers):
+            return 1  # other numbers are drawn
+        if self.dtype == self.torch.float32 or w.clip_norm:  # clip_grad_norm_ adds 1e-6 to the norm
+            return 1e-3
+        return 1e-9
 
     def network(self, w):
-        if w.modules:
-            return self.option(w)
-        torch, modules, fan_in = self.torch, [], w.inputs
-        for units, f in zip(w.units, w.activations):
-            modules.append(torch.nn.Linear(fan_in, units))
-            modules.append(torch.nn.Softmax(dim=1) if f == "Softmax" else getattr(torch.nn, f)())
-            fan_in = units
-        if w.loss == "CrossEntropy" and w.epochs:  # takes z
+        nn, modules, width = self.torch.nn, [], w.inputs
+        for layer in w.layers:
+            if layer["type"] == "Dense":
+                modules.append(nn.Linear(width, layer["units"], bias=not layer.get("no_bias", False)))
+                width = layer["units"]
+            elif layer["type"] == "BatchNorm":
+                modules.append(nn.BatchNorm1d(width))
+            elif layer["type"] == "Dropout":
+                modules.append(nn.Dropout(layer.get("rate", 0.5)))
+            elif layer["type"] == "Standardize":
+                modules.append(self.standardize(w.x))
+            else:
+                raise ValueError(f"peers.py knows no layer {layer['type']}")
+            if "activation" in layer:
+                name, *parameters = layer["activation"].rstrip(")").split("(")
+                modules.append(getattr(nn, name)(*map(float, parameters)) if name != "Softmax" else nn.Softmax(dim=1))
+        if w.loss == "crossEntropy" and w.epochs:  # takes z
             modules.pop()
-        net = torch.nn.Sequential(*modules)
-        with torch.no_grad():
-            linears = [m for m in net if isinstance(m, torch.nn.Linear)]
-            for m, (W, b) in zip(linears, w.views(w.params)):
-                m.weight.copy_(torch.from_numpy(W))
-                m.bias.copy_(torch.from_numpy(b))
+        net = nn.Sequential(*modules)
+        # Not strict, since the statistics of Standardize are no tensors of its module here.
+        net.load_state_dict({name: self.torch.from_numpy(t) for name, t in w.tensors.items()}, strict=False)
         return net
 
-    def option(self, w):
-        """The network of an option, whose modules are spelled out."""
-        torch, mean, std = self.torch, *map(self.torch.from_numpy, (w.x.mean(0), w.x.std(0)))
-        mean, std = mean.to(self.dtype), std.to(self.dtype)
+    def standardize(self, x):
+        mean, std = (self.torch.from_numpy(a).to(self.dtype) for a in (x.mean(0), x.std(0)))
 
-        class Standardize(torch.nn.Module):
+        class Standardize(self.torch.nn.Module):
             def forward(self, x):
                 return (x - mean) / std
 
-        net = torch.nn.Sequential(*eval(w.modules, {"nn": torch.nn, "Standardize": Standardize}))
-        start = 0
-        with torch.no_grad():
-            for p in net.parameters():
-                p.copy_(torch.from_numpy(w.params[start : start + p.numel()].reshape(p.shape)))
-                start += p.numel()
-        return net
+        return Standardize()
+
+    def optimizer(self, w, net):
+        optim = self.torch.optim
+        adam = optim.AdamW if w.weight_decay else optim.Adam
+        optimizer = {"SGD": optim.SGD, "RMSProp": optim.RMSprop, "AdaGrad": optim.Adagrad, "Adam": adam}[w.optimizer]
+        decay = w.weight_decay or w.l2
+        if not decay:
+            return optimizer(net.parameters(), lr=w.rate, **w.settings)
+        weights = [p for p in net.parameters() if p.dim() > 1]
+        others = [p for p in net.parameters() if p.dim() == 1]
+        groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0}]
+        return optimizer(groups, lr=w.rate, **w.settings)
+
+    def clip(self, w, parameters):
+        if w.clip_norm:
+            self.torch.nn.utils.clip_grad_norm_(parameters, w.clip_norm)
+        if w.clip_value:
+            self.torch.nn.utils.clip_grad_value_(parameters, w.clip_value)
 
     def train(self, w):
         torch, net = self.torch, self.network(w)
-        names = {"nn": torch.nn, "optim": torch.optim, "p": list(net.parameters())}
-        names["W"] = [p for p in names["p"] if p.dim() > 1]
-        names["b"] = [p for p in names["p"] if p.dim() == 1]
-        clip = compile(w.clip or "None", "clip", "eval")
-        if w.modules:
-            optimizer = eval(w.optimizer, names)
-        elif w.optimizer == "Adam":
-            optimizer = torch.optim.Adam(net.parameters(), lr=w.rate)
-        else:
-            optimizer = torch.optim.SGD(net.parameters(), lr=w.rate)
-        criterion = getattr(torch.nn, w.loss + "Loss")()
+        optimizer, parameters = self.optimizer(w, net), list(net.parameters())
+        criterion = getattr(torch.nn, LOSSES[w.loss])()
         inputs = torch.from_numpy(w.x).to(self.dtype)
-        targets = torch.from_numpy(w.labels) if w.loss == "CrossEntropy" else torch.from_numpy(w.y).to(self.dtype)
+        targets = torch.from_numpy(w.labels) if w.loss == "crossEntropy" else torch.from_numpy(w.y).to(self.dtype)
         order = None if w.order is None else torch.from_numpy(w.order)
         slices, losses = w.batches(), []
         start = time.perf_counter()
@@ -318,7 +357,7 @@ class PyTorch:
                 optimizer.zero_grad(set_to_none=True)
                 loss = criterion(net(x), y)
                 loss.backward()
-                eval(clip, names)
+                self.clip(w, parameters)
                 optimizer.step()
                 total += loss.item() * len(x)
             losses.append(total / w.rows)
@@ -334,34 +373,33 @@ class PyTorch:
 
 
 def main():
-    try:
-        side = {"numpy": NumPy, "torch": PyTorch, "float32": lambda: PyTorch("float32")}[sys.argv[1]]()
-    except ImportError as e:
-        print(json.dumps({"error": str(e)}), flush=True)
-        return
-    print(json.dumps({"version": side.version}), flush=True)
-    workloads = {}
-    gc.disable()
-    for line in sys.stdin:
+    side = {"NumPy": NumPy, "PyTorch": PyTorch, "PyTorch float32": lambda: PyTorch("float32")}[sys.argv[1]]()
+    print(json.dumps({"name": side.name}), flush=True)
+    workloads, w = {}, None
+    gc.disable()  # but between runs, where what has been imported is not looked at
+    gc.freeze()
+    while line := stdin.readline():
         command = json.loads(line)
         if "load" in command:
-            w = Workload(command["load"])
-            workloads[w.name] = w
-            answer = {}
-        else:
-            w = workloads[command["run"]]
-            if w.epochs:
-                seconds, losses = side.train(w)
-                answer = {"seconds": seconds, "first": losses[0], "last": losses[-1]}
-            else:
-                seconds, p = side.predict(w)
-                if w.loss == "MSE":
-                    last = np.square(p - w.y).mean()
-                else:
-                    last = -np.log(p[np.arange(w.rows), w.labels]).mean()
-                answer = {"seconds": seconds, "last": float(last)}
-            gc.collect()
+            w = workloads[command["load"]] = Workload(command, w)
+            continue
+        answer = run(side, workloads[command["run"]])
+        gc.collect()  # while it is still its turn
         print(json.dumps(answer), flush=True)
+
+
+def run(side, w):
+    if not side.takes(w):
+        return None
+    if w.epochs:
+        seconds, losses = side.train(w)
+        return {"seconds": seconds, "first": losses[0], "last": losses[-1], "tolerance": side.tolerance(w)}
+    seconds, p = side.predict(w)
+    if w.loss == "mse":
+        last = np.square(p - w.y).mean()
+    else:
+        last = -np.log(p[np.arange(w.rows), w.labels]).mean()
+    return {"seconds": seconds, "last": float(last), "tolerance": side.tolerance(w)}
 
 
 main()
