@@ -37,15 +37,6 @@ func viewOf(m *mat.Dense) matrix { return matrix(m.RawMatrix()) }
 // dataOf is all elements of m, which has no gaps between its rows.
 func dataOf(m *mat.Dense) []float64 { return m.RawMatrix().Data }
 
-// columnOf is a copy of column j of m.
-func columnOf(m matrix, j int) []float64 {
-	column := make([]float64, m.Rows)
-	for i := range column {
-		column[i] = m.Row(i)[j]
-	}
-	return column
-}
-
 // copyRows copies src to dst, of the same shape.
 func copyRows(dst, src *matrix) {
 	for i := range dst.Rows {

@@ -522,11 +522,13 @@ func (p *pass) value(s *dataset.Samples) float64 {
 	}
 	sum := 0.0
 	for i := range s.Y.Rows {
-		value := p.valueOf(p.row(p.z, i), p.row(p.a, i), p.row(p.y, i))
+		w := 1.0
 		if p.weights != nil {
-			value *= p.weights[i]
+			w = p.weights[i]
 		}
-		sum += value
+		if w != 0 { // else its loss may be infinite
+			sum += float64(w * p.valueOf(p.row(p.z, i), p.row(p.a, i), p.row(p.y, i)))
+		}
 	}
 	return sum / float64(s.Y.Rows)
 }

@@ -181,14 +181,17 @@ const piece = 512
 
 var zeros [piece]float64
 
-// Scale computes x ← α·x.
+// Scale computes x ← α·x, and 0 for α = 0, of an infinity too.
 func Scale(alpha float64, x []float64) {
-	if len(x) > 16 {
+	switch {
+	case alpha == 0:
+		clear(x)
+	case len(x) > 16:
 		scaleClamped(x, math.Inf(1), alpha)
-		return
-	}
-	for i := range x { // a row of classes, say: ten take 6 ns, and 20 by the loop for many
-		x[i] *= alpha
+	default: // a row of classes, say: ten take 6 ns, and 20 by the loop for many
+		for i := range x {
+			x[i] *= alpha
+		}
 	}
 }
 

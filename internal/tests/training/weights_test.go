@@ -70,6 +70,38 @@ func fit(t *testing.T, layers []Layer, data, validation Data, config TrainConfig
 	return all
 }
 
+// Its loss and their derivatives are infinite: the square of 1e200, and a NaN of it times 0.
+func TestASampleOfWeight0MayHaveAnInfiniteLoss(t *testing.T) {
+	x, y := Pattern(5, 2), Pattern(5, 1)
+	config := TrainConfig{LearningRate: 0.1, Epochs: 3, SampleWeights: []float64{1, 0, 2, 1, 1}}
+	layers := []Layer{Dense{Units: 3, Activation: Tanh}, Dense{Units: 1}}
+	want := NewNetwork(t, 2, layers...)
+	Value(want.Train(t.Context(), x, y, config))(t)
+	for _, l := range []Loss{MSE, infinite{}} {
+		y.Set(1, 0, 1e200)
+		config.Loss = l
+		net := NewNetwork(t, 2, layers...)
+		Value(net.Train(t.Context(), x, y, config))(t)
+		SameBits(t, fmt.Sprintf("%T", l), net.Params(), want.Params())
+	}
+}
+
+// infinite is MSE, but an infinity of a target of 1e200.
+type infinite struct{}
+
+func (infinite) Value(a, y []float64) float64 {
+	if y[0] == 1e200 {
+		return math.Inf(1)
+	}
+	return MSE.Value(a, y)
+}
+
+func (infinite) Gradient(da, a, y []float64) {
+	if MSE.Gradient(da, a, y); y[0] == 1e200 {
+		da[0] = math.NaN()
+	}
+}
+
 func TestAWeightOfKIsTheRowKTimesAndZeroItsAbsence(t *testing.T) {
 	train, validation := weightedSets()
 	for _, l := range append([]Loss{LogCosh{}}, Losses...) {
