@@ -25,6 +25,7 @@ type Crew struct {
 	affine        affine
 	mulTN         mulTN
 	mulNN         mulNN
+	sumRows       sumRows
 	gather        gather
 	dropout       dropout
 	activate      activate

@@ -18,6 +18,7 @@ func TestEveryLargeOperationIsShared(t *testing.T) {
 		{"Affine", &c.affine, func() { c.Affine(dz, x, w, nil) }},
 		{"MulTN", &c.mulTN, func() { c.MulTN(w, dz, x) }},
 		{"MulNN", &c.mulNN, func() { c.MulNN(x, dz, w) }},
+		{"SumRows", &c.sumRows, func() { c.SumRows(make([]float64, 75), random(r, worthSharing/costOfSum/75+1, 75)) }},
 		{"Dropout", &c.dropout, func() { c.Dropout(z, z, 0.5, 1) }},
 		{"Activate", &c.activate, func() { c.Activate(sine{}, z, z) }},
 		{"Differentiate", &c.differentiate, func() { c.Differentiate(sine{}, z, z, z) }},
