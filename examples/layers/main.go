@@ -26,6 +26,9 @@ func main() {
 	log.SetFlags(0)
 	dir := flag.String("data", "", "the `folder` of MNIST's four files, on which to train the convolutional network")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("layers: %q is not used; only flags are", flag.Arg(0))
+	}
 	train, test, err := digits.Split(0.25, 1)
 	layers, config := residual(1000), residualConfig
 	if *dir != "" {
