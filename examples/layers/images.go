@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"example.com/backprop"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Conv is a two-dimensional convolution without padding: a dense layer, whose units are the
+// filters, that sees Kernel×Kernel pixels of an image at a time, at every place where they fit. A
+// sample is an image of Height×Width pixels, row by row, and each pixel the values of its channels;
+// what comes out is such an image of (Height−Kernel+1)×(Width−Kernel+1) pixels, whose channels are
+// the filters.
+//
+// The weight is Filters.Units×(Kernel·Kernel·channels), and L2 and WeightDecay act on it. PyTorch
+// has the channels first: the weight of its nn.Conv2d is this one's .view(filters, kernel, kernel,
+// channels).permute(0, 3, 1, 2), and the bias is the same.
+type Conv struct {
+	Height, Width int // of the image that goes in; the number of its channels follows
+	Kernel        int
+	Filters       backprop.Dense
+}
+
+// Shape is that of the dense layer, but for the outputs.
+func (l Conv) Shape(inputs int) (backprop.Shape, error) {
+	channels, err := channelsOf(inputs, l.Height, l.Width, l.Kernel)
+	if err != nil {
+		return backprop.Shape{}, err
+	}
+	shape, err := l.Filters.Shape(l.Kernel * l.Kernel * channels)
+	shape.Outputs *= (l.Height - l.Kernel + 1) * (l.Width - l.Kernel + 1)
+	return shape, err
+}
+
+// Reset resets the dense layer.
+func (l Conv) Reset(at backprop.Place) { l.Filters.Reset(at) }
+
+// Stage computes the dense layer with the patches of all images as its samples. Its place is a copy
+// of the one given, which carries along who shares the products.
+func (l Conv) Stage(at backprop.Place) backprop.Stage {
+	row := at.Inputs / l.Height
+	channels := row / l.Width
+	seen := grid(by{l.Height - l.Kernel + 1, row}, by{l.Width - l.Kernel + 1, channels}, by{l.Kernel, row},
+		by{l.Kernel * channels, 1})
+	s := &convStage{inputs: at.Inputs, patch: l.Kernel * l.Kernel * channels, seen: slices.Repeat([][]int{seen}, at.Rows)}
+	at.Inputs, at.Rows = s.patch, at.Rows*len(seen)/s.patch
+	s.filters = l.Filters.Stage(at)
+	return s
+}
+
+type convStage struct {
+	filters       backprop.Stage
+	inputs, patch int       // numbers in an image, and under the kernel
+	seen          [][]int   // N×(pixels·patch): which inputs the patches hold, of all images the same
+	patches, da   mat.Dense // (N·pixels)×patch, (N·pixels)×units
+	a, dx         mat.Dense // N×(pixels·units), N×inputs
+}
+
+func (s *convStage) Forward(x *mat.Dense) *mat.Dense {
+	n, _ := x.Dims()
+	to := backprop.Resize(&s.patches, n*len(s.seen[0])/s.patch, s.patch).RawMatrix().Data
+	for i, seen := range s.seen[:n] {
+		image := x.RawRowView(i)
+		for j, k := range seen {
+			to[j] = image[k]
+		}
+		to = to[len(seen):]
+	}
+	return reshape(&s.a, s.filters.Forward(&s.patches), n)
+}
+
+func (s *convStage) Backward(da *mat.Dense) *mat.Dense {
+	n, _ := da.Dims()
+	dpatches := s.filters.Backward(reshape(&s.da, da, s.patches.RawMatrix().Rows))
+	if dpatches == nil { // nobody needs dx
+		return nil
+	}
+	return scatter(backprop.Resize(&s.dx, n, s.inputs), dpatches, s.seen)
+}
+
+// MaxPool takes the largest of each Size×Size pixels, channel by channel. Images lie as those of a
+// [Conv]; pixels at the right and at the bottom that fill no square are left out, as by PyTorch's
+// nn.MaxPool2d(size).
+type MaxPool struct {
+	Height, Width int // of the image; the inputs say how many channels it has
+	Size          int
+}
+
+// Shape is an image of Height/Size × Width/Size pixels, both rounded down.
+func (l MaxPool) Shape(inputs int) (backprop.Shape, error) {
+	channels, err := channelsOf(inputs, l.Height, l.Width, l.Size)
+	if err != nil {
+		return backprop.Shape{}, err
+	}
+	return backprop.Shape{Outputs: (l.Height / l.Size) * (l.Width / l.Size) * channels}, nil
+}
+
+// Reset has nothing to do.
+func (MaxPool) Reset(backprop.Place) {}
+
+// Stage computes the maxima.
+func (l MaxPool) Stage(at backprop.Place) backprop.Stage {
+	row := at.Inputs / l.Height
+	channels := row / l.Width
+	squares := grid(by{l.Height / l.Size, l.Size * row}, by{l.Width / l.Size, l.Size * channels}, by{channels, 1},
+		by{l.Size, row}, by{l.Size, channels})
+	s := &maxPoolStage{Place: at, size: l.Size * l.Size, squares: squares}
+	for range at.Rows {
+		s.largest = append(s.largest, make([]int, len(squares)/s.size))
+	}
+	return s
+}
+
+type maxPoolStage struct {
+	backprop.Place
+	size    int
+	squares []int     // outputs×size: which inputs each output is the largest of
+	largest [][]int   // N×outputs: which one that is
+	a, dx   mat.Dense // N×outputs, N×inputs
+}
+
+func (s *maxPoolStage) Forward(x *mat.Dense) *mat.Dense {
+	n, _ := x.Dims()
+	backprop.Resize(&s.a, n, len(s.squares)/s.size)
+	for i := range n {
+		x, a := x.RawRowView(i), s.a.RawRowView(i)
+		for j := range a {
+			square := s.squares[j*s.size : (j+1)*s.size]
+			top, at := x[square[0]], square[0]
+			for _, k := range square[1:] {
+				if x[k] > top { // at alone, so that it is no jump, which could not be foreseen
+					at = k
+				}
+				top = max(top, x[k]) // a NaN stays
+			}
+			a[j], s.largest[i][j] = top, at
+		}
+	}
+	return &s.a
+}
+
+func (s *maxPoolStage) Backward(da *mat.Dense) *mat.Dense {
+	if !s.NeedDX {
+		return nil
+	}
+	n, _ := da.Dims()
+	return scatter(backprop.Resize(&s.dx, n, s.Inputs), da, s.largest)
+}
+
+// scatter makes dx, N×inputs, the derivatives by inputs that were copied, from those by the copies:
+// at[i] says which inputs of sample i these are.
+func scatter(dx, dcopies *mat.Dense, at [][]int) *mat.Dense {
+	dx.Zero()
+	from := dcopies.RawMatrix().Data
+	for i := range dx.RawMatrix().Rows {
+		row := dx.RawRowView(i)
+		for j, k := range at[i] {
+			row[k] += from[j]
+		}
+		from = from[len(at[i]):]
+	}
+	return dx
+}
+
+// channelsOf is how many channels the pixels of an image of so many inputs have. It returns an
+// error if they are no image, or if window×window pixels do not fit in it.
+func channelsOf(inputs, height, width, window int) (int, error) {
+	if window < 1 || window > min(height, width) {
+		return 0, fmt.Errorf("it sees %d×%d pixels of an image of %d×%d, want 1×1 or more that fit in it",
+			window, window, height, width)
+	}
+	if inputs%height != 0 || inputs/height%width != 0 {
+		return 0, fmt.Errorf("%d inputs are no image of %d×%d pixels, want a multiple of these",
+			inputs, height, width)
+	}
+	return inputs / height / width, nil
+}
+
+// by is so many steps of a stride.
+type by struct{ steps, stride int }
+
+// grid is where one comes to by steps in several dimensions, those of the last one first: the
+// indexes of a strided view, in order.
+func grid(dimensions ...by) []int {
+	places := []int{0}
+	for _, d := range dimensions {
+		var next []int
+		for _, k := range places {
+			for i := range d.steps {
+				next = append(next, k+i*d.stride)
+			}
+		}
+		places = next
+	}
+	return places
+}
+
+// reshape makes view show the elements of m, which has no gaps between its rows, in so many rows.
+func reshape(view, m *mat.Dense, rows int) *mat.Dense {
+	data := m.RawMatrix().Data
+	cols := len(data) / rows
+	view.SetRawMatrix(blas64.General{Rows: rows, Cols: cols, Stride: cols, Data: data})
+	return view
+}
