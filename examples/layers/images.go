@@ -6,6 +6,7 @@ import (
 
 	"example.com/backprop"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -43,31 +44,30 @@ func (l Conv) Reset(at backprop.Place) { l.Filters.Reset(at) }
 func (l Conv) Stage(at backprop.Place) backprop.Stage {
 	row := at.Inputs / l.Height
 	channels := row / l.Width
-	seen := grid(by{l.Height - l.Kernel + 1, row}, by{l.Width - l.Kernel + 1, channels}, by{l.Kernel, row},
-		by{l.Kernel * channels, 1})
-	s := &convStage{inputs: at.Inputs, patch: l.Kernel * l.Kernel * channels, seen: slices.Repeat([][]int{seen}, at.Rows)}
-	at.Inputs, at.Rows = s.patch, at.Rows*len(seen)/s.patch
-	s.filters = l.Filters.Stage(at)
+	runs := grid(by{l.Height - l.Kernel + 1, row}, by{l.Width - l.Kernel + 1, channels}, by{l.Kernel, row})
+	s := &convStage{inputs: at.Inputs, run: l.Kernel * channels, runs: runs}
+	at.Inputs, at.Rows = l.Kernel*s.run, at.Rows*len(runs)/l.Kernel
+	s.filters, s.patch = l.Filters.Stage(at), at.Inputs
 	return s
 }
 
 type convStage struct {
-	filters       backprop.Stage
-	inputs, patch int       // numbers in an image, and under the kernel
-	seen          [][]int   // N×(pixels·patch): which inputs the patches hold, of all images the same
-	patches, da   mat.Dense // (N·pixels)×patch, (N·pixels)×units
-	a, dx         mat.Dense // N×(pixels·units), N×inputs
+	filters            backprop.Stage
+	inputs, patch, run int       // numbers in an image, under the kernel, and in one row of it
+	runs               []int     // where in an image the rows of its patches begin
+	patches, da        mat.Dense // (N·pixels)×patch, (N·pixels)×units
+	a, dx              mat.Dense // N×(pixels·units), N×inputs
 }
 
 func (s *convStage) Forward(x *mat.Dense) *mat.Dense {
 	n, _ := x.Dims()
-	to := backprop.Resize(&s.patches, n*len(s.seen[0])/s.patch, s.patch).RawMatrix().Data
-	for i, seen := range s.seen[:n] {
+	to := backprop.Resize(&s.patches, n*len(s.runs)*s.run/s.patch, s.patch).RawMatrix().Data
+	for i := range n {
 		image := x.RawRowView(i)
-		for j, k := range seen {
-			to[j] = image[k]
+		for _, k := range s.runs {
+			copy(to[:s.run], image[k:])
+			to = to[s.run:]
 		}
-		to = to[len(seen):]
 	}
 	return reshape(&s.a, s.filters.Forward(&s.patches), n)
 }
@@ -78,7 +78,16 @@ func (s *convStage) Backward(da *mat.Dense) *mat.Dense {
 	if dpatches == nil { // nobody needs dx
 		return nil
 	}
-	return scatter(backprop.Resize(&s.dx, n, s.inputs), dpatches, s.seen)
+	from := dpatches.RawMatrix().Data
+	backprop.Resize(&s.dx, n, s.inputs).Zero()
+	for i := range n {
+		image := s.dx.RawRowView(i)
+		for _, k := range s.runs {
+			floats.Add(image[k:k+s.run], from[:s.run])
+			from = from[s.run:]
+		}
+	}
+	return &s.dx
 }
 
 // MaxPool takes the largest of each Size×Size pixels, channel by channel. Images lie as those of a
@@ -107,28 +116,24 @@ func (l MaxPool) Stage(at backprop.Place) backprop.Stage {
 	channels := row / l.Width
 	squares := grid(by{l.Height / l.Size, l.Size * row}, by{l.Width / l.Size, l.Size * channels}, by{channels, 1},
 		by{l.Size, row}, by{l.Size, channels})
-	s := &maxPoolStage{Place: at, size: l.Size * l.Size, squares: squares}
-	for range at.Rows {
-		s.largest = append(s.largest, make([]int, len(squares)/s.size))
-	}
+	s := &maxPoolStage{Place: at, squares: slices.Collect(slices.Chunk(squares, l.Size*l.Size))}
+	s.largest = make([]int, at.Rows*len(s.squares))
 	return s
 }
 
 type maxPoolStage struct {
 	backprop.Place
-	size    int
-	squares []int     // outputs×size: which inputs each output is the largest of
-	largest [][]int   // N×outputs: which one that is
+	squares [][]int   // outputs×size: which inputs each output is the largest of
+	largest []int     // N×outputs: which one that is
 	a, dx   mat.Dense // N×outputs, N×inputs
 }
 
 func (s *maxPoolStage) Forward(x *mat.Dense) *mat.Dense {
 	n, _ := x.Dims()
-	backprop.Resize(&s.a, n, len(s.squares)/s.size)
+	backprop.Resize(&s.a, n, len(s.squares))
 	for i := range n {
 		x, a := x.RawRowView(i), s.a.RawRowView(i)
-		for j := range a {
-			square := s.squares[j*s.size : (j+1)*s.size]
+		for j, square := range s.squares {
 			top, at := x[square[0]], square[0]
 			for _, k := range square[1:] {
 				if x[k] > top { // at alone, so that it is no jump, which could not be foreseen
@@ -136,7 +141,7 @@ func (s *maxPoolStage) Forward(x *mat.Dense) *mat.Dense {
 				}
 				top = max(top, x[k]) // a NaN stays
 			}
-			a[j], s.largest[i][j] = top, at
+			a[j], s.largest[i*len(a)+j] = top, at
 		}
 	}
 	return &s.a
@@ -147,22 +152,14 @@ func (s *maxPoolStage) Backward(da *mat.Dense) *mat.Dense {
 		return nil
 	}
 	n, _ := da.Dims()
-	return scatter(backprop.Resize(&s.dx, n, s.Inputs), da, s.largest)
-}
-
-// scatter makes dx, N×inputs, the derivatives by inputs that were copied, from those by the copies:
-// at[i] says which inputs of sample i these are.
-func scatter(dx, dcopies *mat.Dense, at [][]int) *mat.Dense {
-	dx.Zero()
-	from := dcopies.RawMatrix().Data
-	for i := range dx.RawMatrix().Rows {
-		row := dx.RawRowView(i)
-		for j, k := range at[i] {
-			row[k] += from[j]
+	backprop.Resize(&s.dx, n, s.Inputs).Zero()
+	for i := range n {
+		dx, largest := s.dx.RawRowView(i), s.largest[i*len(s.squares):]
+		for j, v := range da.RawRowView(i) {
+			dx[largest[j]] += v
 		}
-		from = from[len(at[i]):]
 	}
-	return dx
+	return &s.dx
 }
 
 // channelsOf is how many channels the pixels of an image of so many inputs have. It returns an
@@ -182,8 +179,7 @@ func channelsOf(inputs, height, width, window int) (int, error) {
 // by is so many steps of a stride.
 type by struct{ steps, stride int }
 
-// grid is where one comes to by steps in several dimensions, those of the last one first: the
-// indexes of a strided view, in order.
+// grid is where the elements of a strided view lie, those of the last dimension side by side.
 func grid(dimensions ...by) []int {
 	places := []int{0}
 	for _, d := range dimensions {
