@@ -44,7 +44,7 @@ func (l Conv) Reset(at backprop.Place) { l.Filters.Reset(at) }
 func (l Conv) Stage(at backprop.Place) backprop.Stage {
 	row := at.Inputs / l.Height
 	channels := row / l.Width
-	runs := grid(by{l.Height - l.Kernel + 1, row}, by{l.Width - l.Kernel + 1, channels}, by{l.Kernel, row})
+	runs := strided([]int{l.Height - l.Kernel + 1, l.Width - l.Kernel + 1, l.Kernel}, []int{row, channels, row})
 	s := &convStage{inputs: at.Inputs, run: l.Kernel * channels, runs: runs}
 	at.Inputs, at.Rows = l.Kernel*s.run, at.Rows*len(runs)/l.Kernel
 	s.filters, s.patch = l.Filters.Stage(at), at.Inputs
@@ -114,8 +114,8 @@ func (MaxPool) Reset(backprop.Place) {}
 func (l MaxPool) Stage(at backprop.Place) backprop.Stage {
 	row := at.Inputs / l.Height
 	channels := row / l.Width
-	squares := grid(by{l.Height / l.Size, l.Size * row}, by{l.Width / l.Size, l.Size * channels}, by{channels, 1},
-		by{l.Size, row}, by{l.Size, channels})
+	squares := strided([]int{l.Height / l.Size, l.Width / l.Size, channels, l.Size, l.Size},
+		[]int{l.Size * row, l.Size * channels, 1, row, channels})
 	s := &maxPoolStage{Place: at, squares: slices.Collect(slices.Chunk(squares, l.Size*l.Size))}
 	s.largest = make([]int, at.Rows*len(s.squares))
 	return s
@@ -176,17 +176,15 @@ func channelsOf(inputs, height, width, window int) (int, error) {
 	return inputs / height / width, nil
 }
 
-// by is so many steps of a stride.
-type by struct{ steps, stride int }
-
-// grid is where the elements of a strided view lie, those of the last dimension side by side.
-func grid(dimensions ...by) []int {
+// strided is where the elements of a view lie that has a shape and a stride in each of its
+// dimensions, as NumPy's as_strided. The last dimension's follow one another.
+func strided(shape, strides []int) []int {
 	places := []int{0}
-	for _, d := range dimensions {
+	for d, size := range shape {
 		var next []int
 		for _, k := range places {
-			for i := range d.steps {
-				next = append(next, k+i*d.stride)
+			for i := range size {
+				next = append(next, k+i*strides[d])
 			}
 		}
 		places = next
