@@ -2,6 +2,7 @@ package main
 
 import (
 	"iter"
+	"math"
 	"slices"
 	"testing"
 
@@ -74,6 +75,21 @@ func TestDistortionsDependOnSeedAndEpochAlone(t *testing.T) {
 	}
 	if slices.Equal(draw(2, 1), want) || slices.Equal(draw(1, 0), want) {
 		t.Error("another seed or epoch gives the same bits")
+	}
+}
+
+func TestDistortionsWeakenToAFifth(t *testing.T) {
+	if first := distorted.warpAt(0); first != distorted.warp {
+		t.Errorf("the first epoch distorts by %v, want %v", first, distorted.warp)
+	}
+	last := distorted.warpAt(distorted.config.Epochs - 1)
+	want := warp{Scale: 0.03, Shear: 0.03, Angle: 3, Shift: 0.2, Elastic: 6.8}
+	for i, v := range []float64{
+		last.Scale - want.Scale, last.Shear - want.Shear, last.Angle - want.Angle, last.Shift - want.Shift, last.Elastic - want.Elastic,
+	} {
+		if math.Abs(v) > 1e-14 {
+			t.Errorf("the last epoch distorts by %v, want %v (field %d)", last, want, i)
+		}
 	}
 }
 
