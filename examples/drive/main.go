@@ -2,6 +2,7 @@
 // it has not seen.
 //
 //	go run ./examples/drive
+//	go run ./examples/drive -out drive.svg
 //
 // It follows ALVINN, which drove the Navlab vehicles (D. A. Pomerleau: "ALVINN: An Autonomous Land
 // Vehicle in a Neural Network", NIPS 1989, and "Efficient Training of Artificial Neural Networks
@@ -34,23 +35,20 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	log.SetPrefix("drive: ")
+	out := flag.String("out", "", "the SVG `file` to draw a view, the outputs and the path to")
 	flag.Parse()
-	if flag.NArg() > 0 {
-		log.Fatalf("%q is not used; no argument is", flag.Arg(0))
-	}
-	run(os.Stdout, 6, 60, 20)
+	check(run(os.Stdout, *out, 6, 60, 20))
 }
 
 func check(err error) {
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal("drive: ", err)
 	}
 }
 
 // run teaches a network on roads that are shown, and another one without moved views in as many
 // steps, and tells how they drive on other roads.
-func run(w io.Writer, shown, epochs, others int) {
+func run(w io.Writer, out string, shown, epochs, others int) error {
 	const moved = 14
 	net := learn(watch(shown, moved), epochs)
 	plain := learn(watch(shown, 0), epochs*(1+moved))
@@ -65,6 +63,10 @@ func run(w io.Writer, shown, epochs, others int) {
 		fmt.Fprintf(w, "%-38s %14.1f %%  %6d of %2d   (%.1f %%, %d)\n",
 			c.name, 100*within, driven, others, 100*plainWithin, plainDriven)
 	}
+	if out == "" {
+		return nil
+	}
+	return os.WriteFile(out, draw(net, plain), 0o666)
 }
 
 // unseen returns road i of those that no driver shows. They were not looked at before the settings

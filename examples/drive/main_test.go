@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
+	"io"
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -266,10 +270,51 @@ func TestANetworkThatHasLearntNothingDrivesNoRoad(t *testing.T) {
 	}
 }
 
-func TestRunTellsHowItDrives(t *testing.T) {
+func TestRunTellsHowItDrivesAndDrawsOnlyWhenAsked(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
 	var out bytes.Buffer
-	run(&out, 1, 1, 1)
+	if err := run(&out, "", 1, 1, 1); err != nil {
+		t.Fatal(err)
+	}
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 5 || !strings.Contains(lines[1], " of  1 ") {
 		t.Errorf("printed\n%swant a heading and three lines", &out)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("without -out there are %v, error %v", files, err)
+	}
+	if err := run(&out, filepath.Join(dir, "none", "drive.svg"), 1, 1, 1); err == nil {
+		t.Error("a file in a folder that does not exist is no error")
+	}
+	if err := run(&out, "drive.svg", 1, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile("drive.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elements := map[string]int{}
+	for d := xml.NewDecoder(bytes.NewReader(file)); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if element, isStart := token.(xml.StartElement); isStart {
+			elements[element.Name.Local]++
+			for _, a := range element.Attr {
+				if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "no value") || a.Value == "" {
+					t.Errorf("%s has %s %q", element.Name.Local, a.Name.Local, a.Value)
+				}
+			}
+		}
+	}
+	if n := elements["rect"]; n != 6+rows*cols+2*units {
+		t.Errorf("%d rectangles, want six for the panels and one for each pixel and twice for each unit", n)
+	}
+	if n := elements["polyline"]; n != 6 {
+		t.Errorf("%d lines, want six: the road, three paths and two places", n)
 	}
 }
