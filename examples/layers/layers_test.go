@@ -13,9 +13,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// norm is layer normalization as a layer.
-var norm = backprop.Activate{F: LayerNorm{}}
-
 // A stand is a layer and the number of inputs that it gets.
 type stand struct {
 	backprop.Layer
@@ -27,10 +24,11 @@ type stand struct {
 func stands() map[string]stand {
 	tanh := backprop.Dense{Units: 5, Activation: backprop.Tanh}
 	return map[string]stand{
-		"Residual":                  {Residual{backprop.Sequential{norm, tanh}}, 5},
+		"LayerNorm":                 {LayerNorm{}, 5},
+		"Residual":                  {Residual{backprop.Sequential{LayerNorm{}, tanh}}, 5},
 		"Residual of a BatchNorm":   {Residual{backprop.Sequential{tanh, backprop.BatchNorm{}}}, 5},
 		"Residual of nothing":       {Residual{backprop.Sequential{backprop.Dropout{}}}, 5},
-		"Residual of a Residual":    {Residual{backprop.Sequential{Residual{backprop.Sequential{tanh}}, norm}}, 5},
+		"Residual of a Residual":    {Residual{backprop.Sequential{Residual{backprop.Sequential{tanh}}, LayerNorm{}}}, 5},
 		"Conv":                      {Conv{Height: 4, Width: 5, Kernel: 2, Filters: backprop.Dense{Units: 3, Activation: backprop.Tanh}}, 40},
 		"Conv of all of the image":  {Conv{Height: 4, Width: 4, Kernel: 4, Filters: backprop.Dense{Units: 2}}, 16},
 		"Conv of a pixel, unbiased": {Conv{Height: 3, Width: 2, Kernel: 1, Filters: backprop.Dense{Units: 3, NoBias: true}}, 18},
@@ -193,9 +191,9 @@ func networks(t *testing.T) map[string]*backprop.Network {
 	softmax := backprop.Dense{Units: 3, Activation: backprop.Softmax}
 	all := map[string]*backprop.Network{}
 	for name, layers := range map[string][]backprop.Layer{
-		"residual": {tanh, Residual{backprop.Sequential{norm, tanh}}, Residual{backprop.Sequential{tanh, backprop.Dense{Units: 5}}}, softmax},
-		"norm":     {backprop.Standardize{}, tanh, norm, backprop.Dropout{Rate: 0.1}, tanh, norm, softmax},
-		"conv": {norm,
+		"residual": {tanh, Residual{backprop.Sequential{LayerNorm{}, tanh}}, Residual{backprop.Sequential{tanh, backprop.Dense{Units: 5}}}, softmax},
+		"norm":     {backprop.Standardize{}, tanh, LayerNorm{}, backprop.Dropout{Rate: 0.1}, tanh, LayerNorm{}, softmax},
+		"conv": {LayerNorm{},
 			Conv{Height: 8, Width: 7, Kernel: 3, Filters: backprop.Dense{Units: 4, Activation: backprop.Tanh}},
 			MaxPool{Height: 6, Width: 5, Size: 2},
 			Conv{Height: 3, Width: 2, Kernel: 2, Filters: tanh},
@@ -253,14 +251,11 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 
 func TestNetworksComeBackFromFiles(t *testing.T) {
 	for name, l := range map[string]backprop.Layer{
-		"example.Residual": Residual{}, "example.Conv": Conv{}, "example.MaxPool": MaxPool{},
+		"example.Residual": Residual{}, "example.LayerNorm": LayerNorm{}, "example.Conv": Conv{}, "example.MaxPool": MaxPool{},
 	} {
 		if err := backprop.RegisterLayer(name, l); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := backprop.RegisterActivation(LayerNorm{}); err != nil {
-		t.Fatal(err)
 	}
 	x, y := batch(20)
 	for name, net := range networks(t) {
@@ -309,10 +304,12 @@ func pattern(rows, cols int, plus float64) *mat.Dense {
 //	def show(name, t):
 //	    print(name, ", ".join("%.17g" % v for v in t.flatten().tolist()))
 //
+//	norm = nn.LayerNorm(4)
+//	norm.weight.data, norm.bias.data = pattern(4) + 2, pattern(4) / 2
 //	x = pattern(2, 4).requires_grad_()
-//	a = nn.LayerNorm(4, elementwise_affine=False)(x)
-//	a.backward((pattern(2, 4) + 1) ** 2)
-//	for name, t in ("a", a), ("dx", x.grad):
+//	a = norm(x)
+//	a.backward(pattern(2, 4) + 1)
+//	for name, t in ("a", a), ("dx", x.grad), ("dw", norm.weight.grad), ("db", norm.bias.grad):
 //	    show(name, t)
 //
 //	conv = nn.Conv2d(2, 3, 2)
@@ -323,17 +320,17 @@ func pattern(rows, cols int, plus float64) *mat.Dense {
 //	for name, t in ("a", a), ("dx", x.grad), ("dw", conv.weight.grad.permute(0, 2, 3, 1)), ("db", conv.bias.grad):
 //	    show(name, t)
 func TestLayersAgreeWithPyTorch(t *testing.T) {
-	x, a, dx := pattern(2, 4, 0), mat.NewDense(2, 4, nil), pattern(2, 4, 1)
-	dx.MulElem(dx, dx)
-	for i := range 2 {
-		LayerNorm{}.Forward(a.RawRowView(i), x.RawRowView(i))
-		LayerNorm{}.Backward(dx.RawRowView(i), dx.RawRowView(i), x.RawRowView(i), a.RawRowView(i))
-	}
-	same(t, "a", a, 1e-14, []float64{-1.419040200729565, -0.33786671445942018, 1.2838935149457968, 0.47301340024318839, -0.34640424959836352, 0.11546808319945456, 1.5010850815929089, -1.2701489151939998})
-	same(t, "dx", dx, 1e-14, []float64{0.71642990301758225, -0.87198159913726325, 0.79980172114351156, -0.64425002502383211, -0.41572116127887315, -0.55423477877043625, 0.41584136714832898, 0.55411457290097976})
+	beta := pattern(1, 4, 0)
+	beta.Scale(0.5, beta)
+	agree(t, LayerNorm{}, pattern(2, 4, 0), pattern(1, 4, 2), beta, 1e-14, [4][]float64{
+		{-1.6892801505471737, -0.71626675030398534, 4.79765392357384, 1.4325335006079709, -0.8848031871987726, 0.077069145599045485, 5.5035265151769535, -2.9253722879849993},
+		{0.71641331534429753, -0.87198554858328281, 0.79981672903838952, -0.64424449579940335, -2.7851369879422894, -1.4964507512077807, 1.6767994597990152, 2.6047882793510557},
+		{-0.078245261815563141, -0.080197911045383319, 6.2662018422120882, -0.24309158603071718},
+		{1, 2.25, 4.5, 2.25},
+	})
 	conv := Conv{Height: 4, Width: 5, Kernel: 2, Filters: backprop.Dense{Units: 3, Activation: backprop.ReLU}}
 	pool := MaxPool{Height: 3, Width: 4, Size: 2}
-	agree(t, backprop.Sequential{conv, pool}, pattern(2, 40, 0), pattern(3, 8, 0), pattern(1, 3, 0), [4][]float64{
+	agree(t, backprop.Sequential{conv, pool}, pattern(2, 40, 0), pattern(3, 8, 0), pattern(1, 3, 0), 0, [4][]float64{
 		{1.1875, 2.25, 2.3125, 0.3125, 2.8125, 3.9375, 1, 4.125, 3, 1.1875, 2.25, 2.3125},
 		{0.3125, 0.0625, -0.3125, -0.125, -1.875, -0.375, 1.875, 0.75, 0, 0, 1.0625, 2.6875, -1.8125, -2, 1.125, -0.1875, 1.0625, 2.75, 0.875, -3.4375, 2.25, 2.25, -3, 0.375, 0.375, 0.1875, 1.1875, 3.0625, -1.25, -0.0625, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 			0, 0, 0, 0, -2.5, -0.5, 2.5, 1, 0, 0, -0.125, -0.3125, -3.6875, 0.5, 3.9375, 0.875, 0.0625, 1.8125, 2, -2.5, -0.25, -0.25, 0.6875, 2.125, 2.9375, -0.625, -0.1875, 2.5625, 1, 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
@@ -343,7 +340,7 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 }
 
 // agree compares a, dx, dw and db of a layer with what PyTorch computes.
-func agree(t *testing.T, l backprop.Layer, x, w, b *mat.Dense, want [4][]float64) {
+func agree(t *testing.T, l backprop.Layer, x, w, b *mat.Dense, tolerance float64, want [4][]float64) {
 	t.Helper()
 	rows, inputs := x.Dims()
 	dw, db := mat.DenseCopyOf(w), mat.DenseCopyOf(b)
@@ -353,16 +350,11 @@ func agree(t *testing.T, l backprop.Layer, x, w, b *mat.Dense, want [4][]float64
 	rows, outputs := a.Dims()
 	dx := stage.Backward(pattern(rows, outputs, 1))
 	for i, got := range []*mat.Dense{a, dx, dw, db} {
-		same(t, [...]string{"a", "dx", "dw", "db"}[i], got, 0, want[i])
-	}
-}
-
-func same(t *testing.T, name string, got *mat.Dense, tolerance float64, want []float64) {
-	t.Helper()
-	if !slices.EqualFunc(got.RawMatrix().Data, want, func(a, b float64) bool {
-		return math.Abs(a-b) <= tolerance*max(1, math.Abs(b))
-	}) {
-		t.Errorf("%s is\n%v, PyTorch gives\n%v", name, got.RawMatrix().Data, want)
+		if !slices.EqualFunc(got.RawMatrix().Data, want[i], func(a, b float64) bool {
+			return math.Abs(a-b) <= tolerance*max(1, math.Abs(b))
+		}) {
+			t.Errorf("%s is\n%v, PyTorch gives\n%v", [...]string{"a", "dx", "dw", "db"}[i], got.RawMatrix().Data, want[i])
+		}
 	}
 }
 

@@ -51,11 +51,11 @@ func residual(blocks int) []backprop.Layer {
 	layers := []backprop.Layer{backprop.Standardize{}, backprop.Dropout{Rate: 0.1}}
 	for range blocks {
 		layers = append(layers, Residual{backprop.Sequential{
-			backprop.Activate{F: LayerNorm{}},
+			LayerNorm{},
 			backprop.Dense{Units: 64, Activation: backprop.Tanh},
 		}})
 	}
-	return append(layers, backprop.Activate{F: LayerNorm{}}, backprop.Dense{Units: 10, Activation: backprop.Softmax})
+	return append(layers, LayerNorm{}, backprop.Dense{Units: 10, Activation: backprop.Softmax})
 }
 
 // convolutional is the layers of a network for MNIST, after LeNet-5 (LeCun et al. 1998).
