@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"flag"
 	"fmt"
 	"log"
 	"math"
@@ -33,6 +34,10 @@ const (
 
 func main() {
 	log.SetFlags(0)
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("concrete: %q is not used; no argument is", flag.Arg(0))
+	}
 	data, err := load()
 	if err != nil {
 		log.Fatal("concrete: ", err)

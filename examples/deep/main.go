@@ -44,6 +44,9 @@ func main() {
 	without := flag.Bool("without", false, "train also without each part of what it takes")
 	runs := flag.Int("runs", 1, "the `number` of seeds of which to show the mean")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("deep: %q is not used; only flags are", flag.Arg(0))
+	}
 	if *depth < 1 || *runs < 1 {
 		log.Fatalf("deep: -depth %d -runs %d, want 1 or more", *depth, *runs)
 	}

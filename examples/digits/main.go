@@ -30,6 +30,9 @@ func main() {
 	runs := flag.Int("runs", 1, "how many networks to train, each with the next seed")
 	save := flag.String("save", "", "the `file` to save the last network to")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("digits: %q is not used; only flags are", flag.Arg(0))
+	}
 	if err := run(os.Stdout, *seed, *runs, *save); err != nil {
 		log.Fatal("digits: ", err)
 	}

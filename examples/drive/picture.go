@@ -26,30 +26,26 @@ func draw(net, plain *backprop.Network) []byte {
 		xs, ys = append(xs, real(c.place)), append(ys, -imag(c.place))
 	}
 	x, y := floats.Min(xs), floats.Min(ys)
-	above := func(c car) complex128 { return c.place }
-	limit := (r.width - carWidth) / 2
-	aside := func(c car) complex128 { return complex(c.along, c.left/limit) }
 	var b bytes.Buffer
 	check(template.Must(template.New("").Parse(page)).Execute(&b, map[string]any{
-		"View":      slices.Collect(slices.Chunk(view[:], cols)),
-		"Outputs":   outputs(net, view),
-		"Driver":    hill(r.driver(at)),
-		"Box":       fmt.Sprint(x, y, floats.Max(xs)-x, floats.Max(ys)-y),
-		"Width":     r.width,
-		"Road":      points(above, r.middle...),
-		"Path":      points(above, path...),
-		"Car":       points(above, at),
-		"PathAside": points(aside, path...),
-		"LostAside": points(aside, lost...),
-		"LastAside": points(aside, lost[len(lost)-1]),
+		"View":    slices.Collect(slices.Chunk(view[:], cols)),
+		"Outputs": outputs(net, view),
+		"Driver":  hill(r.driver(at)),
+		"Box":     fmt.Sprint(x, y, floats.Max(xs)-x, floats.Max(ys)-y),
+		"Width":   r.width,
+		"Room":    r.width - carWidth,
+		"Limit":   (r.width - carWidth) / 2,
+		"Road":    r.middle,
+		"Path":    path,
+		"Car":     at,
+		"Lost":    lost,
+		"Last":    lost[len(lost)-1],
 	}))
 	return b.Bytes()
 }
 
-// points are those of a polyline through the places of cars.
-func points(place func(car) complex128, cars ...car) (all string) {
-	for _, c := range cars {
-		all += fmt.Sprintf("%.2f,%.2f ", real(place(c)), -imag(place(c)))
-	}
-	return all
-}
+// Above is the point of a polyline that is the car's place seen from above.
+func (c car) Above() string { return fmt.Sprintf("%.2f,%.2f", real(c.place), -imag(c.place)) }
+
+// Aside is the point where it is on the road made straight.
+func (c car) Aside() string { return fmt.Sprintf("%.2f,%.2f", c.along, -c.left) }

@@ -8,6 +8,7 @@ import (
 	"example.com/backprop"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
 const (
@@ -36,12 +37,8 @@ func hill(curvature float64) []float64 {
 func top(a []float64) (unit float64) {
 	peak := floats.MaxIdx(a)
 	reach := min(5, peak, units-1-peak)
-	mass, moment := 0.0, 0.0
-	for d := -reach; d <= reach; d++ {
-		mass += a[peak+d]
-		moment += a[peak+d] * float64(d)
-	}
-	return float64(peak) + moment/mass
+	lo, hi := peak-reach, peak+reach
+	return stat.Mean(floats.Span(make([]float64, 1+2*reach), float64(lo), float64(hi)), a[lo:hi+1])
 }
 
 // watch returns what a driver shows on some roads: a view every 5 metres, and so many that are made

@@ -1,6 +1,6 @@
-// Command layers trains networks of layers that are not the library's but its own, each in a file
-// that can be copied: on small handwritten digits 1000 residual blocks with layer normalization,
-// whose weights begin the ordinary way, and on those of MNIST a convolutional network.
+// Command layers trains networks of layers that are not the library's but its own, in files that can
+// be copied: on small handwritten digits 1000 residual blocks with layer normalization, which is an
+// activation, and with weights that begin the ordinary way, and on MNIST a convolutional network.
 //
 //	go run ./examples/layers
 //	go run ./examples/layers -data DIR
@@ -13,7 +13,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 
@@ -24,8 +23,12 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	log.SetPrefix("layers: ")
 	dir := flag.String("data", "", "the `folder` of MNIST's four files, on which to train the convolutional network")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("%q is not used; only flags are", flag.Arg(0))
+	}
 	train, test, err := digits.Split(0.25, 1)
 	layers, config := residual(1000), residualConfig
 	if *dir != "" {
@@ -33,14 +36,13 @@ func main() {
 		layers, config = convolutional(), convolutionalConfig
 	}
 	check(err)
-	accuracy, err := run(os.Stderr, layers, config, train, test)
-	check(err)
-	fmt.Printf("%.2f %% of the test images are read\n", 100*accuracy)
+	config.Progress = os.Stderr
+	fmt.Printf("%.2f %% of the test images are read\n", 100*run(layers, config, train, test))
 }
 
 func check(err error) {
 	if err != nil {
-		log.Fatal("layers: ", err)
+		log.Fatal(err)
 	}
 }
 
@@ -72,36 +74,22 @@ func convolutional() []backprop.Layer {
 // the blocks among 1e-4, 3e-4, 1e-3 and 2e-3, for the convolutions among 5e-4, 1e-3 and 2e-3; so
 // were tanh against ReLU, dropout and the number of epochs for the blocks.
 var (
-	residualConfig = backprop.TrainConfig{
-		LearningRate: 1e-3,
-		Optimizer:    &backprop.Adam{},
-		Schedule:     backprop.CosineDecay{Epochs: 20},
-		Epochs:       20,
-		BatchSize:    32,
-	}
-	convolutionalConfig = backprop.TrainConfig{
-		LearningRate: 2e-3,
-		Optimizer:    &backprop.Adam{},
-		Schedule:     backprop.CosineDecay{Epochs: 10},
-		Epochs:       10,
-		BatchSize:    64,
-	}
+	residualConfig      = backprop.TrainConfig{LearningRate: 1e-3, Epochs: 20, BatchSize: 32}
+	convolutionalConfig = backprop.TrainConfig{LearningRate: 2e-3, Epochs: 10, BatchSize: 64}
 )
 
-// run trains a network and returns which share of the test images it reads.
-func run(progress io.Writer, layers []backprop.Layer, config backprop.TrainConfig, train, test backprop.Data) (accuracy float64, err error) {
+// run trains a network by Adam, with an η that falls to 0 along half a cosine, and returns which
+// share of the test images it reads.
+func run(layers []backprop.Layer, config backprop.TrainConfig, train, test backprop.Data) (accuracy float64) {
 	_, inputs := train.X.Dims()
 	net, err := backprop.New(inputs, layers...)
-	if err != nil {
-		return 0, err
-	}
-	config.Progress = progress
-	if _, err = net.Train(context.Background(), train.X, train.Y, config); err != nil {
-		return 0, err
-	}
+	check(err)
+	config.Optimizer, config.Schedule = &backprop.Adam{}, backprop.CosineDecay{Epochs: config.Epochs}
+	_, err = net.Train(context.Background(), train.X, train.Y, config)
+	check(err)
 	p, err := net.Predict(test.X)
-	if err != nil {
-		return 0, err
-	}
-	return backprop.Accuracy(p, test.Y)
+	check(err)
+	accuracy, err = backprop.Accuracy(p, test.Y)
+	check(err)
+	return accuracy
 }

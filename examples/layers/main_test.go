@@ -19,10 +19,8 @@ func TestResidualBlocksLearnToReadDigits(t *testing.T) {
 	if testing.Short() {
 		blocks, config.Epochs, least = 10, 1, 0.75
 	}
-	accuracy, err := run(t.Output(), residual(blocks), config, train, test)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config.Progress = t.Output()
+	accuracy := run(residual(blocks), config, train, test)
 	if accuracy < least {
 		t.Errorf("test accuracy %v, want at least %v", accuracy, least)
 	}
@@ -40,10 +38,8 @@ func TestConvolutionsLearnToReadDigits(t *testing.T) {
 	}
 	config := convolutionalConfig
 	config.Epochs = 6
-	accuracy, err := run(t.Output(), convolutional(), config, train, test)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config.Progress = t.Output()
+	accuracy := run(convolutional(), config, train, test)
 	if accuracy < 0.9 {
 		t.Errorf("test accuracy %v, want at least 0.9", accuracy)
 	}

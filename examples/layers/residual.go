@@ -38,20 +38,17 @@ type residualStage struct {
 
 func (s *residualStage) Forward(x *mat.Dense) *mat.Dense {
 	rows, cols := x.Dims()
-	a := backprop.Resize(&s.a, rows, cols)
-	a.Add(x, s.inner.Forward(x))
-	return a
+	backprop.Resize(&s.a, rows, cols).Add(x, s.inner.Forward(x))
+	return &s.a
 }
 
 func (s *residualStage) Backward(da *mat.Dense) *mat.Dense {
+	rows, cols := da.Dims()
+	backprop.Resize(&s.da, rows, cols).Copy(da) // the inner stage may use da up
+	dx := s.inner.Backward(da)
 	if !s.NeedDX {
-		s.inner.Backward(da)
 		return nil
 	}
-	rows, cols := da.Dims()
-	kept := backprop.Resize(&s.da, rows, cols)
-	kept.Copy(da) // the inner stage may use da up
-	dx := s.inner.Backward(da)
-	dx.Add(dx, kept) // dX = dA + the inner dX
+	dx.Add(dx, &s.da) // dX = dA + the inner dX
 	return dx
 }

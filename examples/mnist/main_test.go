@@ -14,14 +14,12 @@ func TestEveryRecipeLearnsToReadDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, r := range map[string]func(int) recipe{"plain": plain, "best": bestKnown, "distorted": distorted} {
+	for name, r := range map[string]recipe{"plain": plain, "best": bestKnown, "distorted": distorted} {
 		if testing.Short() && name != "plain" {
 			continue // minutes where a processor is emulated
 		}
-		misread, err := run(io.Discard, nil, training, test, r, 10, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r.config.Epochs = 10
+		misread := run(io.Discard, training, test, r, 1)
 		t.Logf("%s: %v misread", name, misread)
 		if misread > 0.2 {
 			t.Errorf("%s: %v of the test images misread, want at most 0.2", name, misread)

@@ -18,6 +18,11 @@ type warp struct {
 	Elastic float64 // Simard's α: noise of ±α in every pixel, smoothed over sigma pixels, moves it
 }
 
+// times is a warp whose limits are s times as wide.
+func (w warp) times(s float64) warp {
+	return warp{Scale: s * w.Scale, Shear: s * w.Shear, Angle: s * w.Angle, Shift: s * w.Shift, Elastic: s * w.Elastic}
+}
+
 // A Gaussian leaves nothing of noise much finer than sigma. So one value in every sixth pixel
 // across and down, six times as strong, does for one in each, at a tenth of the work.
 const (
@@ -46,8 +51,6 @@ func (w warp) apply(dst, src []float64, rng *rand.Rand) {
 	sin, cos := math.Sincos(within(w.Angle) * math.Pi / 180)
 	shiftX, shiftY := within(w.Shift), within(w.Shift)
 	noiseX, noiseY := w.noise(rng), w.noise(rng)
-	var image framed
-	image.set(src)
 	for i := range mnist.Side {
 		var rowX, rowY [knots]float64 // the noise, smoothed down to this row
 		for k, b := range bumps[i] {
@@ -66,7 +69,7 @@ func (w warp) apply(dst, src []float64, rng *rand.Rand) {
 				x += b * rowX[l]
 				y += b * rowY[l]
 			}
-			row[j] = image.at(x+centre, y+centre)
+			row[j] = brightness(src, x+centre, y+centre)
 		}
 	}
 }
@@ -75,9 +78,6 @@ const centre = (mnist.Side - 1) / 2.0 // of an image, across and down
 
 // noise draws the values in the knots.
 func (w warp) noise(rng *rand.Rand) (n [knots][knots]float64) {
-	if w.Elastic == 0 {
-		return n
-	}
 	deviation := step * w.Elastic / math.Sqrt(3) // α/√3 is that of what is uniform in ±α
 	for k := range n {
 		for l := range n[k] {
@@ -87,28 +87,20 @@ func (w warp) noise(rng *rand.Rand) (n [knots][knots]float64) {
 	return n
 }
 
-// A framed is an image with a black pixel more on each side.
-type framed [(mnist.Side + 2) * width]float64
-
-const width = mnist.Side + 2
-
-func (f *framed) set(image []float64) {
-	for y := range mnist.Side {
-		copy(f[(y+1)*width+1:], image[y*mnist.Side:][:mnist.Side])
-	}
+// brightness is that at a point of an image, by bilinear interpolation between four pixels.
+func brightness(image []float64, x, y float64) float64 {
+	x, y = x+1, y+1 // counted from the black around it
+	i, j := int(math.Floor(x)), int(math.Floor(y))
+	fx, fy := x-float64(i), y-float64(j)
+	p, q := pixel(image, i-1, j-1), pixel(image, i-1, j)
+	top, bottom := p+fx*(pixel(image, i, j-1)-p), q+fx*(pixel(image, i, j)-q)
+	return top + fy*(bottom-top)
 }
 
-// at is the brightness at a point, by bilinear interpolation between four pixels.
-func (f *framed) at(x, y float64) float64 {
-	if x += 1; !(x >= 0 && x < width-1) {
+// pixel is the brightness of a pixel. Around the image all is black.
+func pixel(image []float64, x, y int) float64 {
+	if x < 0 || x >= mnist.Side || y < 0 || y >= mnist.Side {
 		return 0
 	}
-	if y += 1; !(y >= 0 && y < width-1) {
-		return 0
-	}
-	i, j := int(x), int(y)
-	p, q := f[j*width+i:][:2], f[(j+1)*width+i:][:2]
-	fx, fy := x-float64(i), y-float64(j)
-	top, bottom := p[0]+fx*(p[1]-p[0]), q[0]+fx*(q[1]-q[0])
-	return top + fy*(bottom-top)
+	return image[y*mnist.Side+x]
 }

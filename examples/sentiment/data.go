@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 //go:embed sentiment.tsv
-var embedded string
+var embedded []byte
 
 // A sentence is a line of the data.
 type sentence struct {
@@ -22,35 +23,30 @@ type sentence struct {
 }
 
 // load reads the sentences in a file, or the embedded ones if path is "".
-func load(path string) ([]sentence, error) {
-	if path == "" {
-		return read("sentiment.tsv", embedded)
+func load(path string) (all []sentence, err error) {
+	file := embedded
+	if path != "" {
+		if file, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
 	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return read(path, string(file))
-}
-
-// read reads lines of three fields with tabs between: where the sentence comes from, 1 for praise
-// or 0 for blame, and the sentence. Its errors begin with the name.
-func read(name, file string) (all []sentence, err error) {
 	var n [2]int // of blame and praise
-	for line := range strings.Lines(file) {
+	for line := range strings.Lines(string(file)) {
 		s, err := parse(strings.TrimRight(line, "\r\n"))
 		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", name, len(all)+1, err)
+			return nil, fmt.Errorf("%s: line %d: %w", path, len(all)+1, err)
 		}
 		n[s.praise]++
 		all = append(all, s)
 	}
 	if min(n[0], n[1]) < folds {
-		return nil, fmt.Errorf("%s: %d sentences of blame and %d of praise, want %d or more of each", name, n[0], n[1], folds)
+		return nil, fmt.Errorf("%s: %d sentences of blame and %d of praise, want %d or more of each", path, n[0], n[1], folds)
 	}
 	return all, nil
 }
 
+// parse reads a line of three fields with tabs between: where the sentence comes from, 1 for praise
+// or 0 for blame, and the sentence.
 func parse(line string) (sentence, error) {
 	fields := strings.Split(line, "\t")
 	switch {
@@ -62,6 +58,44 @@ func parse(line string) (sentence, error) {
 		return sentence{}, fmt.Errorf("label %.20q, want 1 for praise or 0 for blame", fields[1])
 	}
 	return sentence{fields[2], features(fields[2]), int(fields[1][0] - '0')}, nil
+}
+
+var (
+	token    = regexp.MustCompile(`[\p{L}\p{N}]+(?:['’][\p{L}\p{N}]+)*|[.,;:!?()]`)
+	negation = regexp.MustCompile(`n['’]t$|^(not?|nor|never|nothing|neither|cannot|without|hardly|barely)$`)
+)
+
+// reach is how many words behind a negation are marked, as far as there is no punctuation between.
+const reach = 3
+
+// features returns the words of a text, the pairs of neighbouring ones and the punctuation marks,
+// each once. Words behind a negation are words of their own, such as "not_good" (Pang, Lee and
+// Vaithyanathan 2002).
+func features(text string) []string {
+	var found []string
+	before, negated := "", 0
+	for _, word := range token.FindAllString(strings.ToLower(text), -1) {
+		if strings.Contains(".,;:!?()", word) {
+			found = append(found, word)
+			before, negated = "", 0
+			continue
+		}
+		negates := negation.MatchString(word)
+		if negated > 0 {
+			word = "not_" + word
+			negated--
+		}
+		if negates {
+			negated = reach
+		}
+		found = append(found, word)
+		if before != "" {
+			found = append(found, before+" "+word)
+		}
+		before = word
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // shuffled returns the sentences in an order of chance.

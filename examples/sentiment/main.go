@@ -66,15 +66,15 @@ func run(w io.Writer, data string, shuffles int, texts []string) error {
 		return err
 	}
 	for _, text := range texts {
-		p, influence := j.judge(sentence{text: text, features: features(text)})
+		p, influence := j.judge(features(text))
 		fmt.Fprintf(w, "%.0f %% praise: %s\n", 100*p, text)
 		j.tellWords(w, influence, 4)
 	}
 	return nil
 }
 
-// measure tells which share of the sentences is judged right when they are held out, one of ten
-// folds at a time, and then by which words all of them together are judged.
+// measure tells which share of the sentences is classified correctly when they are held out, one of
+// ten folds at a time, and then by which words all of them together are judged.
 func measure(w io.Writer, sentences []sentence, shuffles int) error {
 	var accuracies []float64 // of every fold
 	for seed := range shuffles {
@@ -86,16 +86,16 @@ func measure(w io.Writer, sentences []sentence, shuffles int) error {
 			}
 			accuracies = append(accuracies, j.accuracy(test))
 		}
-		fmt.Fprintf(w, "shuffle %d: %.2f %% judged right\n", seed+1, 100*stat.Mean(accuracies[folds*seed:], nil))
+		fmt.Fprintf(w, "shuffle %d: %.2f %% classified correctly\n", seed+1, 100*stat.Mean(accuracies[folds*seed:], nil))
 	}
-	fmt.Fprintf(w, "mean of %d: %.2f %% judged right\n", shuffles, 100*stat.Mean(accuracies, nil))
+	fmt.Fprintf(w, "mean of %d: %.2f %% classified correctly\n", shuffles, 100*stat.Mean(accuracies, nil))
 	j, err := learn(sentences, 0)
 	if err != nil {
 		return err
 	}
 	total := make([]float64, len(j.names))
 	for _, s := range sentences {
-		_, influence := j.judge(s)
+		_, influence := j.judge(s.features)
 		floats.Add(total, influence)
 	}
 	j.tellWords(w, total, 15)

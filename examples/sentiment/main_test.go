@@ -61,32 +61,32 @@ func corpus(texts ...string) []sentence {
 // By hand: with 1 added, "a" and "." are 3 in praise and 1 in blame, "b" 2 and 1, "c" 2 and 3,
 // which makes 10 and 6. No pair stands in two sentences.
 func TestRatiosAreThoseOfThePaper(t *testing.T) {
-	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"))
+	j := newJudge(corpus("+a. b", "+a. c", "c", "c"))
 	want := map[string]float64{
 		".": math.Log(3. / 10 / (1. / 6)),
 		"a": math.Log(3. / 10 / (1. / 6)),
 		"b": math.Log(2. / 10 / (1. / 6)),
 		"c": math.Log(2. / 10 / (3. / 6)),
 	}
-	if len(v.names) != len(want) {
-		t.Errorf("features %q, want those of %v", v.names, want)
+	if len(j.names) != len(want) {
+		t.Errorf("features %q, want those of %v", j.names, want)
 	}
-	for f, name := range v.names {
-		if got := v.ratios[f]; math.Abs(got-want[name]) > 1e-15 {
+	for f, name := range j.names {
+		if got := j.ratios[f]; math.Abs(got-want[name]) > 1e-15 {
 			t.Errorf("the log-count ratio of %q is %v, want %v", name, got, want[name])
 		}
 	}
 }
 
-// A row has the ratios of the sentence's features, whatever the matrices held before.
+// A row has the ratios of the sentence's features, whatever the matrix held before.
 func TestASentenceIsTheRatiosOfItsFeatures(t *testing.T) {
-	v := newVocabulary(corpus("+a. b", "+a. c", "c", "c"))
-	var x, y mat.Dense
-	v.data(&x, &y, corpus("+b. a", "b. a"))
-	v.data(&x, &y, corpus("c b unknown", "+a"))
-	wantX := mat.NewDense(2, 4, []float64{0, 0, v.ratios[2], v.ratios[3], 0, v.ratios[1], 0, 0})
-	if !mat.Equal(&x, wantX) || !mat.Equal(&y, mat.NewDense(2, 1, []float64{0, 1})) {
-		t.Errorf("x is\n%v and y %v, want\n%v and 0, 1", mat.Formatted(&x), mat.Formatted(&y), mat.Formatted(wantX))
+	j := newJudge(corpus("+a. b", "+a. c", "c", "c"))
+	var x mat.Dense
+	j.data(&x, corpus("+b. a", "b. a"))
+	data := j.data(&x, corpus("c b unknown", "+a"))
+	wantX := mat.NewDense(2, 4, []float64{0, 0, j.ratios[2], j.ratios[3], 0, j.ratios[1], 0, 0})
+	if !mat.Equal(data.X, wantX) || !mat.Equal(data.Y, mat.NewDense(2, 1, []float64{0, 1})) {
+		t.Errorf("x is\n%v and y %v, want\n%v and 0, 1", mat.Formatted(data.X), mat.Formatted(data.Y), mat.Formatted(wantX))
 	}
 }
 
@@ -183,7 +183,8 @@ func phones(t *testing.T) []sentence {
 	return sentences[:1000]
 }
 
-// judgeFold returns the share of one fold that is judged right by what has learnt from the others.
+// judgeFold returns the share of one fold that is classified correctly by what has learnt from the
+// others.
 func judgeFold(t *testing.T, sentences []sentence) float64 {
 	t.Helper()
 	parts := deal(sentences, 0)
@@ -196,7 +197,7 @@ func judgeFold(t *testing.T, sentences []sentence) float64 {
 
 func TestHeldOutSentencesAreJudged(t *testing.T) {
 	if got := judgeFold(t, phones(t)); got < 0.8 {
-		t.Errorf("%.3f of the sentences held out are judged right, want 0.8", got)
+		t.Errorf("%.3f of the sentences held out are classified correctly, want 0.8", got)
 	}
 }
 
@@ -208,7 +209,7 @@ func TestLabelsByChanceAreNotJudged(t *testing.T) {
 		sentences[i].praise = rng.IntN(2)
 	}
 	if got := judgeFold(t, sentences); got > 0.66 {
-		t.Errorf("%.3f of labels drawn by chance are judged right, want 0.5", got)
+		t.Errorf("%.3f of labels drawn by chance are classified correctly, want 0.5", got)
 	}
 }
 
@@ -218,9 +219,9 @@ func TestInfluenceIsTheDerivativeByTheWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range corpus("works great", "not worth it", "it works") {
-		_, influence := j.judge(s)
-		var x, y mat.Dense
-		j.data(&x, &y, []sentence{s})
+		_, influence := j.judge(s.features)
+		var x mat.Dense
+		j.data(&x, []sentence{s})
 		for f, v := range x.RawRowView(0) {
 			logit := func(h float64) float64 {
 				x.Set(0, f, v*(1+h))

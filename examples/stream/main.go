@@ -36,6 +36,9 @@ func main() {
 	log.SetFlags(0)
 	size := flag.Int("size", 64, "the file's size in MB")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("stream: %q is not used; only flags are", flag.Arg(0))
+	}
 	if _, err := run(os.Stdout, *size<<20/sampleSize); err != nil {
 		log.Fatal("stream: ", err)
 	}

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -24,6 +25,10 @@ const classes = 5 // in each half of the digits
 
 func main() {
 	log.SetFlags(0)
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("transfer: %q is not used; no argument is", flag.Arg(0))
+	}
 	for _, samples := range []int{5, 10, 50} {
 		if _, _, err := run(os.Stdout, samples, 10); err != nil {
 			log.Fatal("transfer: ", err)
