@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -25,7 +24,8 @@ type Session struct {
 	settings    Settings
 	net         *backprop.Network
 	train, test backprop.Data
-	grid        *mat.Dense           // the inputs at the points of the maps
+	grid        *mat.Dense // the inputs at the points of the maps
+	maps        []float64
 	next        func() (error, bool) // trains on a batch
 	epoch       float64              // how many are done
 }
@@ -44,27 +44,26 @@ func New(s Settings) (t *Session, err error) {
 	if t.train, t.test, t.Points, err = draw(s); err != nil {
 		return nil, err
 	}
-	rows, inputs := t.train.X.Dims()
-	t.Training = rows
-	layers := s.layers()
-	if t.net, err = backprop.New(inputs, layers...); err != nil {
+	t.Training, _ = t.train.X.Dims()
+	blocks := s.blocks()
+	if t.net, err = backprop.New(len(s.list("features")), slices.Concat(blocks...)...); err != nil {
 		return nil, err
 	}
 	t.net.Init(uint64(s.number("seed")))
-	at, units := 0, 0
-	for i := range layers {
-		part, err := t.net.Slice(i, i+1)
+	layer, at, width := 0, 0, t.net.Inputs()
+	for _, layers := range blocks {
+		part, err := t.net.Slice(layer, layer+len(layers))
 		if err != nil {
 			return nil, err
 		}
 		end := at + len(part.Params())
 		t.Blocks = append(t.Blocks, Block{Inputs: part.Inputs(), Units: part.Outputs(), At: at, End: end, part: part})
-		at, units = end, units+part.Outputs()
+		layer, at, width = layer+len(layers), end, width+part.Outputs()
 	}
-	if units > 64 { // which take long to compute
+	if width > 64 { // a large network takes long
 		t.Side = 40
 	}
-	t.grid = inputsOf(s, plane(t.Side))
+	t.grid, t.maps = inputsOf(s, plane(t.Side)), make([]float64, t.Side*t.Side*width)
 	t.next, t.Stop = iter.Pull(t.run)
 	return t, nil
 }
@@ -108,16 +107,19 @@ func (t *Session) run(yield func(error) bool) {
 // update takes a step against the gradient, with penalties and clipping.
 func (t *Session) update(optimizer backprop.Optimizer, grad []float64) {
 	s, params := t.settings, t.net.Params()
-	eta, unbounded := s.number("rate"), math.Inf(1)
+	eta, l2, decay, norm, value := s.number("rate"), s.number("l2"), s.number("decay"), s.number("clipnorm"), s.number("clipvalue")
 	for _, b := range t.Blocks {
 		w, dw := params[b.At:][:b.Units*b.Inputs], grad[b.At:][:b.Units*b.Inputs]
-		floats.AddScaled(dw, s.number("l2"), w)           // dW ← dW + λ·W
-		floats.Scale(1-float64(eta*s.number("decay")), w) // W ← (1 − ηλ)·W
+		floats.AddScaled(dw, l2, w)           // dW ← dW + λ·W
+		floats.Scale(1-float64(eta*decay), w) // W ← (1 − ηλ)·W
 	}
-	backprop.ClipNorm(grad, cmp.Or(s.number("clipnorm"), unbounded))
-	bound := cmp.Or(s.number("clipvalue"), unbounded)
-	for i, g := range grad {
-		grad[i] = min(max(g, -bound), bound)
+	if norm > 0 {
+		backprop.ClipNorm(grad, norm)
+	}
+	if value > 0 {
+		for i, g := range grad {
+			grad[i] = min(max(g, -value), value)
+		}
 	}
 	optimizer.Step(params, grad, eta)
 }
@@ -136,21 +138,18 @@ func (t *Session) Advance(epochs int, until time.Time) error {
 }
 
 // Frame is what the network is now: the epoch, the losses on training and test data, the norm of
-// the gradient block by block, the parameters, and the gradient of the loss on all training data.
-// What is not finite is NaN.
+// the gradient block by block, the parameters, and the gradient of the loss on all training data,
+// with batch norm by their own statistics. What is not finite is NaN.
 func (t *Session) Frame() []float64 {
-	loss := func(d backprop.Data) float64 {
-		v, err := t.net.Loss(d.X, d.Y, nil)
-		if err != nil {
-			return math.NaN()
-		}
-		return v
-	}
-	_, grad, err := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
+	train, grad, err := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
 	if err != nil {
-		grad = slices.Repeat([]float64{math.NaN()}, len(t.net.Params()))
+		train, grad = math.NaN(), slices.Repeat([]float64{math.NaN()}, len(t.net.Params()))
 	}
-	frame := []float64{t.epoch, loss(t.train), loss(t.test)}
+	test, err := t.net.Loss(t.test.X, t.test.Y, nil)
+	if err != nil {
+		test = math.NaN()
+	}
+	frame := []float64{t.epoch, train, test}
 	for _, b := range t.Blocks {
 		frame = append(frame, floats.Norm(grad[b.At:b.End], 2))
 	}
@@ -158,19 +157,19 @@ func (t *Session) Frame() []float64 {
 }
 
 // Maps are what the inputs and the units of all blocks give over the plane: for the inputs, and then
-// for each block, a row for every point. They end before the first block that is not finite.
+// for each block, a row for every point. They end before the first block that is not finite, and are
+// good until the next call.
 func (t *Session) Maps() []float64 {
 	a := t.grid
-	maps := slices.Clone(a.RawMatrix().Data)
+	points, end := a.RawMatrix().Rows, copy(t.maps, a.RawMatrix().Data)
 	for _, b := range t.Blocks {
-		next, err := b.part.Predict(a)
-		if err != nil {
+		next := mat.NewDense(points, b.Units, t.maps[end:][:points*b.Units])
+		if err := b.part.PredictTo(next, a); err != nil {
 			break
 		}
-		a = next
-		maps = append(maps, a.RawMatrix().Data...)
+		a, end = next, end+points*b.Units
 	}
-	return maps
+	return t.maps[:end]
 }
 
 // Check compares the gradient with central differences, over as many samples as are soon computed.

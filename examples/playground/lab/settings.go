@@ -46,23 +46,23 @@ var optimizers = map[string]func() backprop.Optimizer{
 	"adagrad":  func() backprop.Optimizer { return &backprop.AdaGrad{} },
 }
 
-// layers are the layers of the network, each with dropout before it and batch norm behind it.
-func (s Settings) layers() (layers []backprop.Layer) {
+// blocks are the layers of the network: for each dense one dropout before it, and batch norm.
+func (s Settings) blocks() (blocks [][]backprop.Layer) {
 	activation, init := activations[s["activation"]], initializers[s["init"]]
 	dropout := backprop.Dropout{} // of the network's inputs: none
-	for _, units := range s.list("layers") {
-		n, _ := strconv.Atoi(units)
-		layer := backprop.Sequential{dropout, backprop.Dense{Units: n, Init: init, Activation: activation}}
+	for _, text := range s.list("layers") {
+		units, _ := strconv.Atoi(text)
+		block := []backprop.Layer{dropout, backprop.Dense{Units: units, Init: init, Activation: activation}}
 		if s["norm"] == "batch" {
-			dense := backprop.Dense{Units: n, Init: init, NoBias: true}
-			layer = backprop.Sequential{dropout, dense, backprop.BatchNorm{Activation: activation}}
+			dense := backprop.Dense{Units: units, Init: init, NoBias: true}
+			block = []backprop.Layer{dropout, dense, backprop.BatchNorm{Activation: activation}}
 		}
-		layers = append(layers, layer)
+		blocks = append(blocks, block)
 		dropout.Rate = s.number("dropout")
 	}
 	output := backprop.Dense{Units: 1, Activation: backprop.Sigmoid}
 	if s.regression() {
 		output.Activation = backprop.Identity
 	}
-	return append(layers, backprop.Sequential{dropout, output})
+	return append(blocks, []backprop.Layer{dropout, output})
 }

@@ -133,7 +133,8 @@ async function begin(given, trouble = "") {
   const result = await call("begin", { ...settings, layers: layersOf(settings.layers).join(",") });
   if (mine !== training) return;
   if (!result.blocks) return alertOf(result.error);
-  session = { ...result, settings, regression: ["plane", "multigauss"].includes(settings.data) };
+  const counts = [result.blocks[0].inputs, ...result.blocks.map((block) => block.units)];
+  session = { ...result, counts, settings, regression: ["plane", "multigauss"].includes(settings.data) };
   history = [];
   start = range = undefined;
   selected = null;
@@ -145,8 +146,7 @@ async function begin(given, trouble = "") {
   draw();
   performance.mark("first-frame");
   for (const id of ["run", "step", "restart", "check"]) $(id).disabled = false;
-  const units = session.blocks.map((block) => block.units);
-  $("network").ariaLabel = `Network ${[session.blocks[0].inputs, ...units].join("-")}. Arrow keys move to a unit.`;
+  $("network").ariaLabel = `Network ${counts.join("-")}. Arrow keys move to a unit.`;
   announce(`New network with ${session.blocks.at(-1).end} parameters.`);
 }
 
@@ -298,7 +298,7 @@ function sayUnit() {
 
 // drawResizers puts buttons for one unit more or fewer above each layer, where there is room.
 function drawResizers() {
-  const layers = session.blocks.slice(0, -1).map((block) => block.units);
+  const layers = session.counts.slice(1, -1);
   const { x } = place(session, $("network").clientWidth, $("network").clientHeight);
   const room = layers.length > 0 && x[1] - x[0] >= 58;
   const button = (k, change, sign) => {
@@ -324,7 +324,7 @@ function drawResizers() {
 
 // changeDepth adds layers like the last one, or takes away from the end.
 function changeDepth(depth) {
-  const layers = session.blocks.slice(0, -1).map((block) => block.units);
+  const layers = session.counts.slice(1, -1);
   depth = Math.max(0, Math.min(50, Math.round(depth) || 0));
   const last = layers.at(-1) || 8;
   const next = Array.from({ length: depth }, (_, k) => layers[k] || last);
@@ -334,7 +334,7 @@ function changeDepth(depth) {
 
 // select chooses a unit by its column and its number there.
 function select(column, unit) {
-  const { counts } = place(session, 1, 1);
+  const { counts } = session;
   column = Math.max(0, Math.min(counts.length - 1, column));
   unit = Math.max(0, Math.min(counts[column] - 1, unit));
   selected = { column, unit };

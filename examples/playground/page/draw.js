@@ -47,7 +47,7 @@ function open(canvas) {
 // mapOf is what a unit gives over the plane, from −1 to 1, as a function of row and column, of which
 // it takes every so many. Where that cannot be computed it is NaN.
 function mapOf(session, frame, column, unit, every = 1) {
-  const { side, blocks } = session, { counts } = place(session, 1, 1);
+  const { side, blocks, counts } = session;
   const first = counts.slice(0, column).reduce((a, b) => a + b, 0) * side * side + unit, stride = counts[column];
   const probability = column === blocks.length && !session.regression;
   const [scale, shift] = column === 0 ? [1 / 6, 0] : probability ? [2, -1] : [1, 0];
@@ -76,14 +76,13 @@ const units = document.createElement("canvas"), output = document.createElement(
 
 // place is where the columns and units of the network stand.
 export function place(session, width, height) {
-  const counts = [session.blocks[0].inputs, ...session.blocks.map((block) => block.units)];
-  const left = 52, right = 30, most = Math.max(...counts);
+  const { counts } = session, left = 52, right = 30, most = Math.max(...counts);
   const step = (width - left - right) / (counts.length - 1);
   const size = Math.max(3, Math.min(38, step * 0.62, (height - 8) / most - 3));
   const x = counts.map((_, k) => left + k * step);
   const gap = Math.min((height - 8) / most, size + 24);
   const y = counts.map((n) => Array.from({ length: n }, (_, i) => height / 2 + (i - (n - 1) / 2) * gap));
-  return { counts, x, y, size };
+  return { x, y, size };
 }
 
 const names = { x1: "x₁", x2: "x₂", x1x1: "x₁²", x2x2: "x₂²", x1x2: "x₁x₂", sinx1: "sin x₁", sinx2: "sin x₂" };
@@ -92,7 +91,7 @@ export const inputNames = (session) => session.settings.features.split(",").map(
 
 export function drawNetwork(canvas, session, frame, { lines, selected }) {
   const { c, width, height } = open(canvas);
-  const { counts, x, y, size } = place(session, width, height);
+  const { counts } = session, { x, y, size } = place(session, width, height);
   drawLines(c, session, lines === "gradient" ? frame.grads : frame.params, lines, { x, y, size }, selected);
   const side = session.side / 2, last = counts.length - 1;
   const maps = counts.slice(0, last).flatMap((n, k) => Array.from({ length: n }, (_, i) => mapOf(session, frame, k, i, 2)));

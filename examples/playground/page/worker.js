@@ -18,5 +18,6 @@ const ready = load().then(({ instance }) => {
 
 onmessage = async ({ data: { id, name, args } }) => {
   await ready;
-  postMessage({ id, result: globalThis.lab(name, ...args) });
+  const result = globalThis.lab(name, ...args);
+  postMessage({ id, result }, result.maps ? [result.maps.buffer] : []);
 };

@@ -6,10 +6,10 @@
 package main
 
 import (
-	"encoding/binary"
 	"fmt"
 	"syscall/js"
 	"time"
+	"unsafe"
 
 	"example.com/backprop/examples/playground/lab"
 )
@@ -80,13 +80,9 @@ func begin(given js.Value, reply object) error {
 	return nil
 }
 
-// array is a Float64Array.
+// array is a Float64Array. Its bytes are those of v, for WebAssembly and browsers are little-endian.
 func array(v []float64) js.Value {
-	b, err := binary.Append(nil, binary.LittleEndian, v)
-	if err != nil {
-		panic(err)
-	}
-	bytes := js.Global().Get("Uint8Array").New(len(b))
-	js.CopyBytesToJS(bytes, b)
+	bytes := js.Global().Get("Uint8Array").New(8 * len(v))
+	js.CopyBytesToJS(bytes, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 8*len(v)))
 	return js.Global().Get("Float64Array").New(bytes.Get("buffer"))
 }
