@@ -3,6 +3,7 @@ package lab
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"example.com/backprop"
 	"gonum.org/v1/gonum/mat"
@@ -13,8 +14,8 @@ const (
 	extent  = 6.0 // the plane is from −6 to 6 in both directions
 )
 
-// A sample draws point i of a set, given the noise as a share of 1. Targets are 0 and 1 of a
-// classification, −1 to 1 of a regression.
+// A sample draws point i of a set, given the noise as a share of 1. Targets y are −1
+// and 1 of a classification, −1 to 1 of a regression.
 type sample func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64)
 
 // The data sets are those of TensorFlow's playground.
@@ -25,21 +26,21 @@ var dataSets = map[string]sample{
 			r = uniform(rng, 3.5, 5)
 		}
 		x1, x2 = r*math.Sin(t), r*math.Cos(t)
-		return x1, x2, indicator(math.Hypot(x1+uniform(rng, -5, 5)*noise, x2+uniform(rng, -5, 5)*noise) < 2.5)
+		return x1, x2, math.Copysign(1, 2.5-math.Hypot(x1+uniform(rng, -5, 5)*noise, x2+uniform(rng, -5, 5)*noise))
 	},
 	"xor": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		x1, x2 = uniform(rng, -5, 5), uniform(rng, -5, 5)
 		x1, x2 = x1+math.Copysign(0.3, x1), x2+math.Copysign(0.3, x2)
-		return x1, x2, indicator((x1+uniform(rng, -5, 5)*noise)*(x2+uniform(rng, -5, 5)*noise) >= 0)
+		return x1, x2, math.Copysign(1, (x1+uniform(rng, -5, 5)*noise)*(x2+uniform(rng, -5, 5)*noise))
 	},
 	"gauss": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		centre, deviation := 2-4*float64(i%2), math.Sqrt(0.5+7*noise)
-		return centre + deviation*rng.NormFloat64(), centre + deviation*rng.NormFloat64(), indicator(centre > 0)
+		return centre + deviation*rng.NormFloat64(), centre + deviation*rng.NormFloat64(), math.Copysign(1, centre)
 	},
 	"spiral": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		along := float64(i/2) / (samples / 2)
 		t := 1.75*along*2*math.Pi + math.Pi*float64(i%2)
-		return 5*along*math.Sin(t) + uniform(rng, -1, 1)*noise, 5*along*math.Cos(t) + uniform(rng, -1, 1)*noise, indicator(i%2 == 0)
+		return 5*along*math.Sin(t) + uniform(rng, -1, 1)*noise, 5*along*math.Cos(t) + uniform(rng, -1, 1)*noise, 1 - 2*float64(i%2)
 	},
 	"plane": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		x1, x2 = uniform(rng, -6, 6), uniform(rng, -6, 6)
@@ -61,13 +62,6 @@ var dataSets = map[string]sample{
 
 func uniform(rng *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*rng.Float64() }
 
-func indicator(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
 // features are what the network may be given of a point.
 var features = map[string]func(x1, x2 float64) float64{
 	"x1":    func(x1, x2 float64) float64 { return x1 },
@@ -86,6 +80,9 @@ func draw(s Settings) (train, test backprop.Data, points []float64, err error) {
 	all := mat.NewDense(samples, 3, nil)
 	for i := range samples {
 		x1, x2, y := dataSets[s["data"]](i, noise, rng)
+		if !s.regression() {
+			y = (1 + y) / 2 // a probability
+		}
 		all.SetRow(i, []float64{x1, x2, y})
 	}
 	train, test, err = backprop.Data{X: all, Y: all.Slice(0, samples, 2, 3)}.Split(1-s.number("train")/100, seed)
@@ -113,7 +110,7 @@ func plane(side int) *mat.Dense {
 // inputsOf are the chosen features of points, whose first columns are x1 and x2.
 func inputsOf(s Settings, points *mat.Dense) *mat.Dense {
 	rows, _ := points.Dims()
-	names := s.list("features")
+	names := strings.Split(s["features"], ",")
 	x := mat.NewDense(rows, len(names), nil)
 	for j, name := range names {
 		for i := range rows {

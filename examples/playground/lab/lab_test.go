@@ -46,7 +46,7 @@ func offered(t *testing.T) (choices map[string][]string, standard Settings) {
 	for _, box := range regexp.MustCompile(`name="features" value="(\w+)"( checked)?`).FindAllStringSubmatch(page, -1) {
 		choices["features"] = append(choices["features"], box[1])
 		if box[2] != "" {
-			standard["features"] += box[1] + ","
+			standard["features"] = strings.TrimPrefix(standard["features"]+","+box[1], ",")
 		}
 	}
 	for _, input := range regexp.MustCompile(`name="(\w+)" type="\w+"(?: inputmode="decimal")? value="([\d.,]+)"`).FindAllStringSubmatch(page, -1) {
@@ -61,15 +61,20 @@ func begin(t *testing.T, address string) *Session {
 	_, settings := offered(t)
 	for part := range strings.SplitSeq(address, "&") {
 		name, value, _ := strings.Cut(part, "=")
-		if times, units, many := strings.Cut(value, "x"); many && name == "layers" { // 30x8, as the page reads it
-			n, err := strconv.Atoi(times)
-			if err != nil {
-				t.Fatal(err)
-			}
-			value = strings.Repeat(units+",", n)
-		}
 		settings[name] = value
 	}
+	units := "" // of each layer, as the page gives them
+	for part := range strings.SplitSeq(settings["layers"], ",") {
+		times, size, many := strings.Cut(part, "x")
+		n, err := strconv.Atoi(times)
+		if !many {
+			n, size = 1, part
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		units += strings.Repeat(size+" ", n)
+	}
+	settings["layers"] = units
 	s, err := New(settings)
 	if err != nil {
 		t.Fatalf("%s: %v", address, err)
@@ -295,6 +300,13 @@ func TestPresetsShowWhatTheySay(t *testing.T) {
 	if len(list) > 0 {
 		t.Errorf("nothing tests the presets %v", list)
 	}
+}
+
+func indicator(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func TestDataSetsAreAsTheirNamesSay(t *testing.T) {

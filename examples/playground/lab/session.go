@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/backprop"
@@ -45,12 +46,12 @@ func New(s Settings) (t *Session, err error) {
 		return nil, err
 	}
 	t.Training, _ = t.train.X.Dims()
-	blocks := s.blocks()
-	if t.net, err = backprop.New(len(s.list("features")), slices.Concat(blocks...)...); err != nil {
+	blocks, inputs := s.blocks(), strings.Count(s["features"], ",")+1
+	if t.net, err = backprop.New(inputs, slices.Concat(blocks...)...); err != nil {
 		return nil, err
 	}
 	t.net.Init(uint64(s.number("seed")))
-	layer, at, width := 0, 0, t.net.Inputs()
+	layer, at, width := 0, 0, inputs
 	for _, layers := range blocks {
 		part, err := t.net.Slice(layer, layer+len(layers))
 		if err != nil {
@@ -128,8 +129,8 @@ func (t *Session) update(optimizer backprop.Optimizer, grad []float64) {
 func (t *Session) Advance(epochs int, until time.Time) error {
 	for end := math.Floor(t.epoch) + float64(epochs); ; {
 		if err, _ := t.next(); err != nil {
-			return fmt.Errorf("epoch %.2f: %w; where numbers grow beyond all bounds, lower the learning rate, "+
-				"clip the gradient's norm, or choose another initializer, and begin again", t.epoch, err)
+			return fmt.Errorf("the training diverged in epoch %.2f: lower the learning rate, clip the gradient's norm, "+
+				"or choose another initializer, and begin again (%w)", t.epoch, err)
 		}
 		if t.epoch >= end || !time.Now().Before(until) {
 			return nil
@@ -139,15 +140,12 @@ func (t *Session) Advance(epochs int, until time.Time) error {
 
 // Frame is what the network is now: the epoch, the losses on training and test data, the norm of
 // the gradient block by block, the parameters, and the gradient of the loss on all training data,
-// with batch norm by their own statistics. What is not finite is NaN.
+// with batch norm by their own statistics. Losses and gradients are NaN where one is not finite.
 func (t *Session) Frame() []float64 {
-	train, grad, err := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
-	if err != nil {
-		train, grad = math.NaN(), slices.Repeat([]float64{math.NaN()}, len(t.net.Params()))
-	}
-	test, err := t.net.Loss(t.test.X, t.test.Y, nil)
-	if err != nil {
-		test = math.NaN()
+	train, grad, err1 := t.net.Gradient(nil, t.train.X, t.train.Y, nil)
+	test, err2 := t.net.Loss(t.test.X, t.test.Y, nil)
+	if nan := math.NaN(); err1 != nil || err2 != nil {
+		train, test, grad = nan, nan, slices.Repeat([]float64{nan}, len(t.net.Params()))
 	}
 	frame := []float64{t.epoch, train, test}
 	for _, b := range t.Blocks {
@@ -176,8 +174,8 @@ func (t *Session) Maps() []float64 {
 func (t *Session) Check() (string, error) {
 	n := len(t.net.Params())
 	rows := min(t.Training, 2+20_000/n)
-	x, y := t.train.X.(*mat.Dense), t.train.Y.(*mat.Dense)
-	e, err := t.net.CheckGradient(x.Slice(0, rows, 0, t.net.Inputs()), y.Slice(0, rows, 0, 1), nil)
+	x, y := t.train.X.(*mat.Dense).Slice(0, rows, 0, t.net.Inputs()), t.train.Y.(*mat.Dense).Slice(0, rows, 0, 1)
+	e, err := t.net.CheckGradient(x, y, nil)
 	if err != nil {
 		return "", err
 	}

@@ -10,17 +10,12 @@ import (
 )
 
 // Settings are all that can be chosen, by their names in the page's address. The form of the page
-// gives them, and says what each of them may be.
+// says what each of them may be, and gives the layers as the units of each, parted by spaces.
 type Settings map[string]string
 
 func (s Settings) number(name string) float64 {
 	v, _ := strconv.ParseFloat(s[name], 64)
 	return v
-}
-
-// list is a setting of none or more, with commas between them.
-func (s Settings) list(name string) []string {
-	return strings.FieldsFunc(s[name], func(c rune) bool { return c == ',' })
 }
 
 func (s Settings) regression() bool { return s["data"] == "plane" || s["data"] == "multigauss" }
@@ -50,7 +45,7 @@ var optimizers = map[string]func() backprop.Optimizer{
 func (s Settings) blocks() (blocks [][]backprop.Layer) {
 	activation, init := activations[s["activation"]], initializers[s["init"]]
 	dropout := backprop.Dropout{} // of the network's inputs: none
-	for _, text := range s.list("layers") {
+	for _, text := range strings.Fields(s["layers"]) {
 		units, _ := strconv.Atoi(text)
 		block := []backprop.Layer{dropout, backprop.Dense{Units: units, Init: init, Activation: activation}}
 		if s["norm"] == "batch" {

@@ -85,6 +85,7 @@ function use(name, text) {
     return [...control].filter((box) => box.checked).length === parts.length;
   }
   control.value = text;
+  if (name === "norm") form.elements.batch.min = text === "batch" ? 2 : 1; // samples to have a variance of
   if (control.max) return v >= control.min && v <= control.max && (control.type !== "number" || Number.isInteger(v));
   return control.value === text && control.checkValidity() && (name !== "layers" || layersOf(text).length <= 50);
 }
@@ -130,7 +131,7 @@ function writeAddress() {
 // begin begins a training with the settings given.
 async function begin(given, trouble = "") {
   const mine = ++training, told = fillForm(given), settings = readForm();
-  const result = await call("begin", { ...settings, layers: layersOf(settings.layers).join(",") });
+  const result = await call("begin", ...Object.entries({ ...settings, layers: layersOf(settings.layers).join(" ") }).flat());
   if (mine !== training) return;
   if (!result.blocks) return alertOf(result.error);
   const counts = [result.blocks[0].inputs, ...result.blocks.map((block) => block.units)];

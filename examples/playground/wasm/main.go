@@ -7,6 +7,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"syscall/js"
 	"time"
 	"unsafe"
@@ -16,7 +17,7 @@ import (
 
 type object = map[string]any
 
-var session *lab.Session
+var session = &lab.Session{Stop: func() {}}
 
 func main() {
 	js.Global().Set("lab", js.FuncOf(func(_ js.Value, args []js.Value) any {
@@ -37,8 +38,8 @@ func answer(request string, args []js.Value, reply object) (err error) {
 		}
 	}()
 	switch request {
-	case "begin": // with settings
-		err = begin(args[0], reply)
+	case "begin": // with settings, a name and a value in turn
+		err = begin(args, reply)
 	case "advance": // for so many epochs or milliseconds
 		err = session.Advance(args[0].Int(), time.Now().Add(time.Duration(args[1].Int())*time.Millisecond))
 		reply["frame"] = array(session.Frame())
@@ -56,19 +57,16 @@ func answer(request string, args []js.Value, reply object) (err error) {
 	return err
 }
 
-func begin(given js.Value, reply object) error {
-	settings, names := lab.Settings{}, js.Global().Get("Object").Call("keys", given)
-	for i := range names.Length() {
-		name := names.Index(i).String()
-		settings[name] = given.Get(name).String()
+func begin(given []js.Value, reply object) error {
+	settings := lab.Settings{}
+	for pair := range slices.Chunk(given, 2) {
+		settings[pair[0].String()] = pair[1].String()
 	}
 	next, err := lab.New(settings)
 	if err != nil {
 		return err
 	}
-	if session != nil {
-		session.Stop()
-	}
+	session.Stop()
 	session = next
 	blocks := []any{}
 	for _, b := range session.Blocks {
