@@ -316,6 +316,58 @@ func TestEverySettingCanBeChanged(t *testing.T) {
 	do(t, page, waitFor(`location.hash.includes("speed=10")`))
 }
 
+// enter goes to an address of the page that is open, and waits until its training can begin.
+func enter(t *testing.T, page context.Context, hash string) {
+	t.Helper()
+	do(t, page, waitFor(fmt.Sprintf(`(location.hash = "#" + %q, document.getElementById("epoch").textContent = "?", true)`, hash)),
+		waitFor(begun+"&&"+ready))
+}
+
+// setting is what the form has of a setting.
+func setting(t *testing.T, page context.Context, name string) string {
+	t.Helper()
+	return value[string](t, page, fmt.Sprintf(`new FormData(document.getElementById("settings")).getAll(%q).join()`, name))
+}
+
+func TestTellsWhichSettingsCannotBeUsed(t *testing.T) {
+	page := open(t, site, screen(1280, 900, "light"))
+	do(t, page, waitFor(ready))
+	for address, want := range map[string]string{
+		"rate=1e308": "0.003", "rate=NaN": "0.003", "rate=-Infinity": "0.003", "rate=0": "0.003", "rate=quick": "0.003",
+		"l2=-1": "0", "decay=10.1": "0", "clipnorm=1001": "0", "clipvalue=-0.1": "0", "dropout=1": "0",
+		"batch=0": "10", "batch=2.5": "10", "batch=501": "10", "batch=1&norm=batch": "10", "seed=-1": "0", "seed=1000000": "0",
+		"noise=51": "0", "noise=": "0", "train=100": "50", "train=9": "50",
+		"layers=17": "8,8,8", "layers=0": "8,8,8", "layers=51x8": "8,8,8", "layers=0x8": "8,8,8", "layers=-3x8": "8,8,8",
+		"layers=30x8,21x8": "8,8,8", "layers=8,,8": "8,8,8", "layers=8,": "8,8,8", "layers=8x8x8": "8,8,8", "layers=99999999999999999999": "8,8,8",
+		"data=moon": "spiral", "features=x9": "x1,x2", "features=x2,x9,x2": "x1,x2", "features=none": "x1,x2",
+		"optimizer=%00": "adam", "activation=softmax": "tanh", "init=zero": "default", "norm=layer": "none",
+	} {
+		enter(t, page, address)
+		name, given, _ := strings.Cut(address, "=")
+		says := value[string](t, page, spoken)
+		if got := setting(t, page, name); got != want || strings.HasPrefix(says, name+" is ") != (given != "") {
+			t.Errorf("%s gives %s and tells %q, want %s and a word", address, got, says, want)
+		}
+	}
+	for address, want := range map[string]string{ // that can be used, as they are written then
+		"":                            "",
+		"layers=none":                 "layers=none",
+		"layers=1, 2,2,16,2x4,3":      "layers=1,2,2,16,2x4,3",
+		"layers=48x16,1,2":            "layers=48x16,1,2",
+		"features=sinx2,x1x2,x1":      "features=x1,x1x2,sinx2",
+		"rate=0x10&batch=2e1":         "rate=16&batch=20",
+		"batch=2&norm=batch":          "norm=batch&batch=2",
+		"noise=50&train=10&seed=9999": "noise=50&train=10&seed=9999",
+		"rate=1e-06&l2=0.001&decay=10&clipnorm=0.5&clipvalue=2&dropout=0.90": "dropout=0.9&rate=0.000001&l2=0.001&decay=10&clipnorm=0.5&clipvalue=2",
+		"data=plane&activation=selu&init=lecunnormal&optimizer=nesterov":     "data=plane&activation=selu&init=lecunnormal&optimizer=nesterov",
+	} {
+		enter(t, page, address)
+		if got := value[string](t, page, `location.hash.slice(1)`); got != want || !value[bool](t, page, quiet) {
+			t.Errorf("%s becomes %s, and the page says %q, want %s", address, got, value[string](t, page, spoken), want)
+		}
+	}
+}
+
 func TestSurvivesWhatMakesNoSense(t *testing.T) {
 	page := open(t, site, screen(1280, 900, "light"))
 	do(t, page, waitFor(ready))
@@ -325,7 +377,7 @@ func TestSurvivesWhatMakesNoSense(t *testing.T) {
 		"norm=batch&batch=1", "dropout=0.9&layers=1", "view=nothing", "speed=1e9&lines=up&test=maybe", strings.Repeat("x", 50000),
 		"rate=100&optimizer=sgd&activation=identity&layers=50x16&data=plane",
 	} {
-		do(t, page, waitFor(fmt.Sprintf(`(location.hash = "#" + %q, document.getElementById("epoch").textContent = "?", true)`, hash)), waitFor(begun+"&&"+ready))
+		enter(t, page, hash)
 		if says := value[string](t, page, spoken); len(hash) < 100 {
 			t.Logf("#%s: %.200s", hash, says)
 			for _, name := range []string{"rate", "layers", "batch", "seed", "data", "l2"} {

@@ -67,26 +67,30 @@ function readForm() {
 function fillForm(given) {
   const told = [];
   for (const [name, standard] of Object.entries(standards)) {
-    const text = given[name]?.replaceAll(" ", "") || standard, { type, min, max, title } = form.elements[name];
+    const text = given[name]?.replaceAll(" ", "") || standard, control = form.elements[name];
     if (use(name, text)) continue;
     use(name, standard);
-    const want = max ? `a ${type === "number" ? "whole " : ""}number from ${min} to ${max}` : title || "what the page offers";
+    const { min, max } = bounds(control), kind = control.type === "number" ? "whole number" : "number";
+    const want = max ? `a ${kind} from ${min} to ${max}` : control.title || "what the page offers";
     told.push(`${name} is “${text.slice(0, 30)}”, want ${want}; it is ${standard} now.`);
   }
   $("depth").value = layersOf(form.elements.layers.value).length;
   return told.join(" ");
 }
 
+// bounds are the least and the most of a number. Number fields, the whole ones, have attributes for it.
+const bounds = (control) => (control.type === "number" ? control : control.dataset ?? {});
+
 // use changes a setting, and tells whether it may be that.
 function use(name, text) {
-  const control = form.elements[name], v = Number(text), parts = text.split(",");
+  const control = form.elements[name], { min, max } = bounds(control), parts = text.split(","), v = Number(text);
   if (name === "features") {
     for (const box of control) box.checked = parts.includes(box.value);
     return [...control].filter((box) => box.checked).length === parts.length;
   }
-  control.value = text;
-  if (name === "norm") form.elements.batch.min = text === "batch" ? 2 : 1; // samples to have a variance of
-  if (control.max) return v >= control.min && v <= control.max && (control.type !== "number" || Number.isInteger(v));
+  control.value = max ? v : text; // 16 for 0x10
+  if (name === "norm") form.elements.batch.min = text === "batch" ? 2 : 1; // a variance is of two samples or more
+  if (max) return v >= min && v <= max && (control.type !== "number" || Number.isInteger(v));
   return control.value === text && control.checkValidity() && (name !== "layers" || layersOf(text).length <= 50);
 }
 
@@ -240,9 +244,7 @@ async function check() {
   if (mine === training) $("checked").textContent = result.error || result.says;
 }
 
-function announce(text) {
-  $("live").textContent = text;
-}
+const announce = (text) => ($("live").textContent = text);
 
 function alertOf(text) {
   $("alert").hidden = !text;
