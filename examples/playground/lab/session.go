@@ -69,7 +69,8 @@ func New(s Settings) (t *Session, err error) {
 	return t, nil
 }
 
-// run trains as Network.Train does, by the same random numbers, and hands over after every batch.
+// run trains as Network.Train does, to the same bits, and hands over after every batch. Train itself
+// would bring its checkpoints along, by which the program would be a third of a megabyte larger.
 func (t *Session) run(yield func(error) bool) {
 	seed, size, least := uint64(t.settings.number("seed")), int(t.settings.number("batch")), 1
 	if t.settings["norm"] == "batch" {
@@ -85,7 +86,7 @@ func (t *Session) run(yield func(error) bool) {
 		}
 		dropping := rand.New(rand.NewPCG(seed, ^epoch))
 		for begin, end := 0, 0; end < t.Training; begin = end {
-			if end = begin + size; t.Training-end < least {
+			if end = begin + size; t.Training-end < least { // what is left is no batch of its own
 				end = t.Training
 			}
 			batch := backprop.Data{X: backprop.Resize(&x, end-begin, t.net.Inputs()), Y: backprop.Resize(&y, end-begin, 1)}
@@ -96,8 +97,8 @@ func (t *Session) run(yield func(error) bool) {
 			_, _, err := t.net.TrainingGradient(grad, batch, nil, dropping)
 			if err == nil {
 				t.update(optimizer, grad)
+				t.epoch = float64(epoch) + float64(end)/float64(t.Training)
 			}
-			t.epoch = float64(epoch) + float64(end)/float64(t.Training)
 			if !yield(err) {
 				return
 			}

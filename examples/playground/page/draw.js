@@ -1,4 +1,4 @@
-// The pictures. A session is what began a training (see wasm/main.go), a frame what it is now.
+// The pictures. A session is what began a training (see begin in app.js), a frame what it is now.
 
 import { number, power } from "./format.js";
 
