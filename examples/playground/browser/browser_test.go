@@ -350,7 +350,6 @@ func TestTellsWhichSettingsCannotBeUsed(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]string{ // that can be used, as they are written then
-		"":                            "",
 		"layers=none":                 "layers=none",
 		"layers=1, 2,2,16,2x4,3":      "layers=1,2,2,16,2x4,3",
 		"layers=48x16,1,2":            "layers=48x16,1,2",
