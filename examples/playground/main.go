@@ -11,21 +11,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"embed"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"mime"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -33,7 +31,6 @@ func main() {
 	log.SetPrefix("playground: ")
 	addr := flag.String("addr", "localhost:8080", "the `address` to serve the page on")
 	out := flag.String("out", "", "write the page into this `folder` instead, made if it is missing")
-	noBrowser := flag.Bool("nobrowser", false, "do not open the browser")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("%q is not used; only flags are", flag.Arg(0))
@@ -45,7 +42,7 @@ func main() {
 	case *out != "":
 		err = write(*out, files)
 	default:
-		err = serve(*addr, files, !*noBrowser)
+		err = serve(*addr, files)
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -56,24 +53,23 @@ func main() {
 var page embed.FS
 
 // build is all files of the page by their names: those of the folder page, the program for the
-// browser, and what comes with Go to run it.
+// browser, compressed, and what comes with Go to run it.
 func build() (map[string][]byte, error) {
-	files := map[string][]byte{}
 	entries, err := page.ReadDir("page")
 	if err != nil {
 		return nil, err
 	}
+	files := map[string][]byte{}
 	for _, e := range entries {
 		if files[e.Name()], err = page.ReadFile("page/" + e.Name()); err != nil {
 			return nil, err
 		}
 	}
-	root, err := command("env", "GOROOT")
+	root, err := goCommand("env", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
-	support := filepath.Join(strings.TrimSpace(root), "lib", "wasm", "wasm_exec.js")
-	if files["wasm_exec.js"], err = os.ReadFile(support); err != nil {
+	if files["wasm_exec.js"], err = os.ReadFile(filepath.Join(root, "lib", "wasm", "wasm_exec.js")); err != nil {
 		return nil, fmt.Errorf("this Go has no support for browsers, want a whole one of 1.24 or later from go.dev/dl: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "playground")
@@ -81,29 +77,35 @@ func build() (map[string][]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "playground.wasm")
-	_, err = command("build", "-ldflags", "-s -w", "-trimpath", "-o", program, "example.com/backprop/examples/playground/wasm")
+	file := filepath.Join(dir, "playground.wasm")
+	_, err = goCommand("build", "-ldflags", "-s -w", "-trimpath", "-o", file, "example.com/backprop/examples/playground/wasm")
 	if err != nil {
-		return nil, fmt.Errorf("the program for the browser cannot be built; run this in a clone of the library, "+
-			"or in a module that requires it: %w", err)
+		return nil, fmt.Errorf("%w; run this in a clone of the library, or in a module that requires it", err)
 	}
-	files["playground.wasm"], err = os.ReadFile(program)
+	program, err := os.ReadFile(file)
+	files["playground.wasm.gzip"] = compress(program)
 	return files, err
 }
 
-// command runs go for the browser, and returns what it prints.
-func command(args ...string) (string, error) {
+// goCommand runs go for the browser, and returns what it prints.
+func goCommand(args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
-	var failed *exec.ExitError
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return "", errors.New("the command go is not in the PATH; it builds the program for the browser and comes from go.dev/dl")
-	case errors.As(err, &failed):
-		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, bytes.TrimSpace(failed.Stderr))
+	if err != nil {
+		err = fmt.Errorf("the program for the browser cannot be built: go %s: %w", args[0], err)
 	}
-	return string(out), err
+	return strings.TrimSpace(string(out)), err
+}
+
+// compress needs no server that does it, and the page undoes it.
+func compress(content []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that there is
+	w.Write(content)                                      // a Buffer takes everything
+	w.Close()
+	return b.Bytes()
 }
 
 // write writes the files into a folder.
@@ -121,80 +123,30 @@ func write(dir string, files map[string][]byte) error {
 }
 
 // serve serves the files until it is stopped.
-func serve(addr string, files map[string][]byte, open bool) error {
-	handler, err := newHandler(files)
-	if err != nil {
-		return err
-	}
+func serve(addr string, files map[string][]byte) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("%w; -addr localhost:0 takes a port that is free", err)
 	}
-	url := fmt.Sprintf("http://%s/", listener.Addr())
-	fmt.Printf("The playground is at %s until Ctrl-C.\n", url)
-	if open {
-		openBrowser(url)
-	}
-	return http.Serve(listener, handler)
+	fmt.Printf("The playground is at http://%s/ until Ctrl-C.\n", listener.Addr())
+	return http.Serve(listener, handler(files))
 }
 
 // policy lets the page load nothing but itself.
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; " +
 	"worker-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// newHandler serves the files compressed.
-func newHandler(files map[string][]byte) (http.Handler, error) {
-	compressed := map[string][]byte{}
-	for name, content := range files {
-		var b bytes.Buffer
-		w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-		if err != nil {
-			return nil, err
-		}
-		w.Write(content)
-		w.Close() // a Buffer takes everything
-		compressed[name] = b.Bytes()
-	}
-	types := map[string]string{".js": "text/javascript; charset=utf-8", ".wasm": "application/wasm"}
+func handler(files map[string][]byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, "/")
-		if name == "" {
-			name = "index.html"
-		}
-		content, ok := compressed[name]
+		name := cmp.Or(strings.TrimPrefix(r.URL.Path, "/"), "index.html")
+		content, ok := files[name]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-cache")
-		h.Set("Vary", "Accept-Encoding")
-		kind, ok := types[path.Ext(name)]
-		if !ok {
-			kind = mime.TypeByExtension(path.Ext(name))
-		}
-		h.Set("Content-Type", kind)
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			h.Set("Content-Encoding", "gzip")
-		} else {
-			content = files[name]
-		}
-		w.Write(content)
-	}), nil
-}
-
-// openBrowser tries to show the page; whoever reads the address can do so too.
-func openBrowser(url string) {
-	opener := []string{"xdg-open"}
-	switch runtime.GOOS {
-	case "darwin":
-		opener = []string{"open"}
-	case "windows":
-		opener = []string{"rundll32", "url.dll,FileProtocolHandler"}
-	}
-	if cmd := exec.Command(opener[0], append(opener[1:], url)...); cmd.Start() == nil {
-		go cmd.Wait()
-	}
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-cache")
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+	})
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"example.com/backprop"
@@ -15,8 +14,8 @@ const (
 	extent  = 6.0 // the plane is from −6 to 6 in both directions
 )
 
-// A sample draws point i of a set, given the noise as a share of 1. Targets are 0 and 1 of a
-// classification, −1 to 1 of a regression.
+// A sample draws point i of a set, given the noise as a share of 1. Targets y are −1
+// and 1 of a classification, −1 to 1 of a regression.
 type sample func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64)
 
 // The data sets are those of TensorFlow's playground.
@@ -27,23 +26,21 @@ var dataSets = map[string]sample{
 			r = uniform(rng, 3.5, 5)
 		}
 		x1, x2 = r*math.Sin(t), r*math.Cos(t)
-		d1, d2 := uniform(rng, -5, 5)*noise, uniform(rng, -5, 5)*noise
-		return x1, x2, indicator(math.Hypot(x1+d1, x2+d2) < 2.5)
+		return x1, x2, math.Copysign(1, 2.5-math.Hypot(x1+uniform(rng, -5, 5)*noise, x2+uniform(rng, -5, 5)*noise))
 	},
 	"xor": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		x1, x2 = uniform(rng, -5, 5), uniform(rng, -5, 5)
 		x1, x2 = x1+math.Copysign(0.3, x1), x2+math.Copysign(0.3, x2)
-		d1, d2 := uniform(rng, -5, 5)*noise, uniform(rng, -5, 5)*noise
-		return x1, x2, indicator((x1+d1)*(x2+d2) >= 0)
+		return x1, x2, math.Copysign(1, (x1+uniform(rng, -5, 5)*noise)*(x2+uniform(rng, -5, 5)*noise))
 	},
 	"gauss": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		centre, deviation := 2-4*float64(i%2), math.Sqrt(0.5+7*noise)
-		return centre + deviation*rng.NormFloat64(), centre + deviation*rng.NormFloat64(), indicator(centre > 0)
+		return centre + deviation*rng.NormFloat64(), centre + deviation*rng.NormFloat64(), math.Copysign(1, centre)
 	},
 	"spiral": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		along := float64(i/2) / (samples / 2)
 		t := 1.75*along*2*math.Pi + math.Pi*float64(i%2)
-		return 5*along*math.Sin(t) + uniform(rng, -1, 1)*noise, 5*along*math.Cos(t) + uniform(rng, -1, 1)*noise, indicator(i%2 == 0)
+		return 5*along*math.Sin(t) + uniform(rng, -1, 1)*noise, 5*along*math.Cos(t) + uniform(rng, -1, 1)*noise, 1 - 2*float64(i%2)
 	},
 	"plane": func(i int, noise float64, rng *rand.Rand) (x1, x2, y float64) {
 		x1, x2 = uniform(rng, -6, 6), uniform(rng, -6, 6)
@@ -63,63 +60,61 @@ var dataSets = map[string]sample{
 	},
 }
 
-func (s Settings) regression() bool { return s["data"] == "plane" || s["data"] == "multigauss" }
-
 func uniform(rng *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*rng.Float64() }
 
-func indicator(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
-// A feature is what the network may be given of a point.
-type feature struct {
-	name string
-	of   func(x1, x2 float64) float64
-}
-
-var features = []feature{
-	{"x1", func(x1, x2 float64) float64 { return x1 }},
-	{"x2", func(x1, x2 float64) float64 { return x2 }},
-	{"x1x1", func(x1, x2 float64) float64 { return x1 * x1 }},
-	{"x2x2", func(x1, x2 float64) float64 { return x2 * x2 }},
-	{"x1x2", func(x1, x2 float64) float64 { return x1 * x2 }},
-	{"sinx1", func(x1, x2 float64) float64 { return math.Sin(x1) }},
-	{"sinx2", func(x1, x2 float64) float64 { return math.Sin(x2) }},
+// features are what the network may be given of a point.
+var features = map[string]func(x1, x2 float64) float64{
+	"x1":    func(x1, x2 float64) float64 { return x1 },
+	"x2":    func(x1, x2 float64) float64 { return x2 },
+	"x1x1":  func(x1, x2 float64) float64 { return x1 * x1 },
+	"x2x2":  func(x1, x2 float64) float64 { return x2 * x2 },
+	"x1x2":  func(x1, x2 float64) float64 { return x1 * x2 },
+	"sinx1": func(x1, x2 float64) float64 { return math.Sin(x1) },
+	"sinx2": func(x1, x2 float64) float64 { return math.Sin(x2) },
 }
 
 // draw makes the points and parts them. points are x1, x2 and y of each, those for training first.
 func draw(s Settings) (train, test backprop.Data, points []float64, err error) {
 	seed, noise := uint64(s.number("seed")), s.number("noise")/100
 	rng := rand.New(rand.NewPCG(seed, 1))
-	x, y := mat.NewDense(samples, 2, nil), mat.NewDense(samples, 1, nil)
+	all := mat.NewDense(samples, 3, nil)
 	for i := range samples {
-		x1, x2, target := dataSets[s["data"]](i, noise, rng)
-		x.SetRow(i, []float64{x1, x2})
-		y.Set(i, 0, target)
-	}
-	train, test, err = backprop.Data{X: x, Y: y}.Split(1-s.number("train")/100, seed)
-	for _, part := range []*backprop.Data{&train, &test} {
-		x := part.X.(*mat.Dense)
-		for i := range x.RawMatrix().Rows {
-			points = append(points, x.At(i, 0), x.At(i, 1), part.Y.At(i, 0))
+		x1, x2, y := dataSets[s["data"]](i, noise, rng)
+		if !s.regression() {
+			y = (1 + y) / 2 // a probability
 		}
-		part.X = inputs(s, x)
+		all.SetRow(i, []float64{x1, x2, y})
 	}
-	return train, test, points, err
+	train, test, err = backprop.Data{X: all, Y: all.Slice(0, samples, 2, 3)}.Split(1-s.number("train")/100, seed)
+	if err != nil {
+		return train, test, nil, err
+	}
+	for _, part := range []*backprop.Data{&train, &test} {
+		drawn := part.X.(*mat.Dense)
+		points = append(points, drawn.RawMatrix().Data...)
+		part.X = inputsOf(s, drawn)
+	}
+	return train, test, points, nil
 }
 
-// inputs are the chosen features of points.
-func inputs(s Settings, points *mat.Dense) *mat.Dense {
+// plane is the middles of side×side squares, row by row from the top.
+func plane(side int) *mat.Dense {
+	points := mat.NewDense(side*side, 2, nil)
+	along := func(k int) float64 { return extent * ((2*float64(k)+1)/float64(side) - 1) }
+	for i := range side * side {
+		points.SetRow(i, []float64{along(i % side), -along(i / side)})
+	}
+	return points
+}
+
+// inputsOf are the chosen features of points, whose first columns are x1 and x2.
+func inputsOf(s Settings, points *mat.Dense) *mat.Dense {
 	rows, _ := points.Dims()
 	names := strings.Split(s["features"], ",")
 	x := mat.NewDense(rows, len(names), nil)
 	for j, name := range names {
-		f := features[slices.IndexFunc(features, func(f feature) bool { return f.name == name })]
 		for i := range rows {
-			x.Set(i, j, f.of(points.At(i, 0), points.At(i, 1)))
+			x.Set(i, j, features[name](points.At(i, 0), points.At(i, 1)))
 		}
 	}
 	return x

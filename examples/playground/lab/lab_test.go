@@ -2,14 +2,15 @@ package lab
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"html"
+	"maps"
 	"math"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,26 +20,66 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// parse is Parse of an address, as "data=xor&layers=4".
-func parse(address string) (Settings, []string) {
-	values := map[string]string{}
-	for part := range strings.SplitSeq(address, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		values[name] = value
+func readPage(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../page/index.html")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return Parse(func(name string) string { return values[name] })
+	return html.UnescapeString(string(page))
 }
 
+// offered are the values that the page has for each setting, and standard are those of an address
+// without any.
+func offered(t *testing.T) (choices map[string][]string, standard Settings) {
+	page := readPage(t)
+	choices, standard = map[string][]string{}, Settings{}
+	for _, choice := range regexp.MustCompile(`(?s)<select name="(\w+)">(.*?)</select>`).FindAllStringSubmatch(page, -1) {
+		name := choice[1]
+		for _, option := range regexp.MustCompile(`<option value="(\w+)"( selected)?`).FindAllStringSubmatch(choice[2], -1) {
+			choices[name] = append(choices[name], option[1])
+			if option[2] != "" || standard[name] == "" {
+				standard[name] = option[1]
+			}
+		}
+	}
+	for _, box := range regexp.MustCompile(`name="features" value="(\w+)"( checked)?`).FindAllStringSubmatch(page, -1) {
+		choices["features"] = append(choices["features"], box[1])
+		if box[2] != "" {
+			standard["features"] = strings.TrimPrefix(standard["features"]+","+box[1], ",")
+		}
+	}
+	for _, input := range regexp.MustCompile(`name="(\w+)" type="\w+"(?: inputmode="decimal")? value="([\d.,]+)"`).FindAllStringSubmatch(page, -1) {
+		standard[input[1]] = input[2]
+	}
+	return choices, standard
+}
+
+// begin begins a training with the settings of an address, as "data=xor&layers=4".
 func begin(t *testing.T, address string) *Session {
 	t.Helper()
-	settings, told := parse(address)
-	if told != nil {
-		t.Fatalf("%s: %q", address, told)
+	_, settings := offered(t)
+	for part := range strings.SplitSeq(address, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		settings[name] = value
 	}
+	units := "" // of each layer, as the page gives them
+	for part := range strings.SplitSeq(settings["layers"], ",") {
+		times, size, many := strings.Cut(part, "x")
+		n, err := strconv.Atoi(times)
+		if !many {
+			n, size = 1, part
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		units += strings.Repeat(size+" ", n)
+	}
+	settings["layers"] = units
 	s, err := New(settings)
 	if err != nil {
 		t.Fatalf("%s: %v", address, err)
 	}
+	t.Cleanup(s.Stop)
 	return s
 }
 
@@ -55,17 +96,23 @@ func TestStepsAreThoseOfTrain(t *testing.T) {
 		"clipvalue=0.001&optimizer=nesterov&rate=0.1",
 		"norm=batch&dropout=0.3&batch=83&decay=0.01&layers=6,5",
 		"norm=batch&batch=3&optimizer=adagrad&layers=5", // 250 is 83·3 + 1
+		"norm=batch&batch=249&optimizer=sgd&layers=5",
 	} {
 		s := begin(t, address)
-		want := s.net.Clone()
-		config := s.config
-		config.Epochs, config.Optimizer = 3, optimizers[s.Settings["optimizer"]]()
-		_, err := want.Train(context.Background(), s.train.X, s.train.Y, config)
+		set, want := s.settings, s.net.Clone()
+		_, err := want.Train(context.Background(), s.train.X, s.train.Y, backprop.TrainConfig{
+			Epochs: 3, LearningRate: set.number("rate"), BatchSize: int(set.number("batch")), Seed: uint64(set.number("seed")),
+			Optimizer: optimizers[set["optimizer"]](), L2: set.number("l2"), WeightDecay: set.number("decay"),
+			ClipNorm: set.number("clipnorm"), ClipValue: set.number("clipvalue"),
+		})
 		if err := errors.Join(err, advance(s, 3)); err != nil {
 			t.Fatalf("%s: %v", address, err)
 		}
-		if got, want := s.net.Params(), want.Params(); !slices.Equal(got, want) && (s.config.L2 == 0 || !floats.EqualApprox(got, want, 1e-14)) {
+		if got, want := s.net.Params(), want.Params(); !slices.Equal(got, want) && (set["l2"] == "0" || !floats.EqualApprox(got, want, 1e-14)) {
 			t.Errorf("%s: the parameters differ from Train's by up to %g", address, floats.Distance(got, want, math.Inf(1)))
+		}
+		if s.epoch != 3 {
+			t.Errorf("%s: epoch %v after 3 epochs", address, s.epoch)
 		}
 	}
 }
@@ -75,10 +122,10 @@ func TestFramesHoldWhatTheNetworkIs(t *testing.T) {
 	if err := advance(s, 2); err != nil {
 		t.Fatal(err)
 	}
-	b := s.Frame()
+	frame := s.Frame()
 	next := func() float64 {
-		v := math.Float64frombits(binary.LittleEndian.Uint64(b))
-		b = b[8:]
+		v := frame[0]
+		frame = frame[1:]
 		return v
 	}
 	like := func(what string, got, want float64) {
@@ -108,25 +155,32 @@ func TestFramesHoldWhatTheNetworkIs(t *testing.T) {
 	for i, v := range grad {
 		like(fmt.Sprint("derivative ", i), next(), v)
 	}
-	if half := s.Side / 2; len(b) != (2+3+2)*half*half+s.Side*s.Side {
-		t.Fatalf("%d bytes of maps", len(b))
+	if len(frame) > 0 {
+		t.Errorf("%d numbers too many", len(frame))
 	}
-	corner := mat.NewDense(1, 2, []float64{-6 + 6/float64(s.Side), math.Sin(6 - 6/float64(s.Side))})
-	p, err := s.net.Predict(corner)
-	if err != nil {
-		t.Fatal(err)
+	all, points := s.Maps(), s.Side*s.Side
+	if len(all) != (2+3+2+1)*points {
+		t.Fatalf("%d numbers in the maps", len(all))
 	}
-	like("the output's first byte", float64(b[len(b)-s.Side*s.Side]), math.Round(255*p.At(0, 0)))
-	first, err := s.net.Slice(0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := first.Predict(corner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for j := range 3 {
-		like("a unit's first byte", float64(b[(2+j)*s.Side*s.Side/4]), math.Floor(127.5*(a.At(0, j)+1)+0.5))
+	for _, point := range []int{0, s.Side - 1, points - 1} {
+		x1 := -6 + 12*(float64(point%s.Side)+0.5)/float64(s.Side)
+		x2 := 6 - 12*(float64(point/s.Side)+0.5)/float64(s.Side)
+		a := mat.NewDense(1, 2, []float64{x1, math.Sin(x2)})
+		for i, at := range []int{0, 2 * points, 5 * points, 7 * points} {
+			for j, v := range a.RawRowView(0) {
+				like("a map", all[at+point*len(a.RawRowView(0))+j], v)
+			}
+			if i == 3 {
+				break
+			}
+			layer, err := s.net.Slice(2*i, 2*i+2) // behind its dropout
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, err = layer.Predict(a); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -135,110 +189,45 @@ func TestFramesOfNumbersBeyondAllBounds(t *testing.T) {
 	for i := range s.net.Params() {
 		s.net.Params()[i] = 1e300
 	}
-	if err := advance(s, 1); !errors.Is(err, backprop.ErrDiverged) || !strings.Contains(Explain(err), "Lower the learning rate") {
-		t.Errorf("error %v", err)
-	}
-	if b := s.Frame(); b[len(b)-1] != 128 || !math.IsNaN(math.Float64frombits(binary.LittleEndian.Uint64(b[24:]))) {
-		t.Error("a frame shows numbers that there are not")
-	}
-}
-
-func TestParseMendsWhatCannotBeUsed(t *testing.T) {
-	for address, want := range map[string]string{
-		"rate=1e308":                  "100",
-		"rate=NaN":                    "0.003",
-		"rate=-Inf":                   "1e-06",
-		"rate=1e999":                  "100",
-		"rate=quick":                  "0.003",
-		"l2=-1":                       "0",
-		"dropout=1":                   "0.9",
-		"batch=0":                     "1",
-		"batch=2.5":                   "2",
-		"batch=1e300":                 "500",
-		"seed=-1":                     "0",
-		"noise=51":                    "50",
-		"train=100":                   "90",
-		"layers=9999":                 "16",
-		"layers=0":                    "1",
-		"layers=99999999x8":           "50x8",
-		"layers=-3x8":                 "8",
-		"layers=30x8,30x8":            "50x8",
-		"layers=8,,8":                 "8,1,8",
-		"layers=99999999999999999999": "16",
-		"data=moon":                   "spiral",
-		"features=x9":                 "x1,x2",
-		"features=x2,x9,x2":           "x2",
-		"optimizer=%00":               "adam",
-		"activation=softmax":          "tanh",
-		"norm=layer":                  "none",
-		"batch=1&norm=batch":          "2",
-	} {
-		settings, told := parse(address)
-		name, _, _ := strings.Cut(address, "=")
-		if got := settings[name]; got != want || len(told) != 1 || !strings.HasPrefix(told[0], name) {
-			t.Errorf("%s gives %v and tells %q, want %s and a word", address, got, told, want)
-		}
-		if _, err := New(settings); err != nil {
-			t.Errorf("%s: %v", address, err)
+	for range 2 { // which changes nothing
+		if err := advance(s, 1); !errors.Is(err, backprop.ErrDiverged) || !strings.Contains(err.Error(), "lower the learning rate") {
+			t.Errorf("error %v", err)
 		}
 	}
-}
-
-func TestParseReadsWhatMapWrites(t *testing.T) {
-	for _, address := range []string{
-		"", "layers=none", "layers=1,2,2,16,4,4,4,4,4,3", "layers=50x16", "features=sinx1,sinx2,x1x2,x1x1",
-		"rate=1e-06&l2=0.001&decay=10&clipnorm=0.5&clipvalue=2&dropout=0.25&seed=999999&batch=500&noise=50&train=10",
-		"data=plane&activation=selu&init=lecunnormal&norm=batch&optimizer=nesterov",
-	} {
-		settings, told := parse(address)
-		again, _ := Parse(func(name string) string { return settings[name] })
-		if told != nil || fmt.Sprint(again) != fmt.Sprint(settings) {
-			t.Errorf("%s: %q, %+v becomes %+v", address, told, settings, again)
-		}
+	frame := s.Frame()
+	if !math.IsNaN(frame[1]) || !math.IsNaN(frame[3]) || !math.IsNaN(frame[len(frame)-1]) || frame[6] != 1e300 {
+		t.Errorf("a frame shows numbers that there are not: %v", frame)
 	}
-}
-
-func readPage(t *testing.T) string {
-	t.Helper()
-	page, err := os.ReadFile("../page/index.html")
-	if err != nil {
-		t.Fatal(err)
+	if n := len(s.Maps()); n != (2+2)*s.Side*s.Side {
+		t.Errorf("%d numbers in the maps", n)
 	}
-	return html.UnescapeString(string(page))
 }
 
 func TestThePageOffersAllThatCanBeChosen(t *testing.T) {
-	page := readPage(t)
-	offered := map[string][]string{}
-	for _, choice := range regexp.MustCompile(`(?s)<select name="(\w+)">(.*?)</select>`).FindAllStringSubmatch(page, -1) {
-		for _, option := range regexp.MustCompile(`<option value="(\w+)"`).FindAllStringSubmatch(choice[2], -1) {
-			offered[choice[1]] = append(offered[choice[1]], option[1])
+	choices, standard := offered(t)
+	for name, want := range map[string][]string{
+		"data": keys(dataSets), "activation": keys(activations), "init": keys(initializers), "optimizer": keys(optimizers),
+		"norm": {"batch", "none"}, "features": keys(features),
+	} {
+		slices.Sort(choices[name])
+		if !slices.Equal(choices[name], want) {
+			t.Errorf("the page offers %q for %s, and there are %q", choices[name], name, want)
 		}
-	}
-	for _, box := range regexp.MustCompile(`name="features" value="(\w+)"`).FindAllStringSubmatch(page, -1) {
-		offered["features"] = append(offered["features"], box[1])
-	}
-	count := map[string]int{
-		"data": len(dataSets), "activation": len(activations), "init": len(initializers), "optimizer": len(optimizers),
-		"norm": 2, "features": len(features),
-	}
-	for name, n := range count {
-		if len(offered[name]) != n {
-			t.Errorf("the page offers %q for %s, and there are %d", offered[name], name, n)
-		}
-		for _, value := range offered[name] {
+		for _, value := range choices[name] {
 			s := begin(t, name+"="+value)
-			if err := s.Step(); err != nil {
-				t.Errorf("%s=%s: %v", name, value, err)
+			if err := advance(s, 0); err != nil || s.epoch != 1.0/25 {
+				t.Errorf("%s=%s: %v, epoch %v", name, value, err, s.epoch)
 			}
 		}
 	}
-	for _, r := range rules {
-		if !strings.Contains(page, fmt.Sprintf("name=%q", r.name)) {
-			t.Errorf("the page has nothing for %s", r.name)
+	for _, name := range []string{"noise", "train", "seed", "layers", "dropout", "rate", "batch", "l2", "decay", "clipnorm", "clipvalue"} {
+		if standard[name] == "" {
+			t.Errorf("the page has no standard for %s", name)
 		}
 	}
 }
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // presets are the addresses of the page's presets by their names.
 func presets(t *testing.T) map[string]string {
@@ -313,6 +302,13 @@ func TestPresetsShowWhatTheySay(t *testing.T) {
 	}
 }
 
+func indicator(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 func TestDataSetsAreAsTheirNamesSay(t *testing.T) {
 	for name := range dataSets {
 		s := begin(t, "data="+name+"&train=30")
@@ -351,19 +347,23 @@ func TestDataSetsAreAsTheirNamesSay(t *testing.T) {
 }
 
 func TestNumbersOfAStepFollowTheEquations(t *testing.T) {
-	s, err := NewSteps(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		m, err := s.Numbers()
+	numbers := func(n int) map[string]*mat.Dense {
+		flat, err := Steps(n)
 		if err != nil {
 			t.Fatal(err)
 		}
+		m := map[string]*mat.Dense{}
+		for name, v := range flat {
+			m[name] = mat.NewDense(int(v[0]), int(v[1]), v[2:])
+		}
+		return m
+	}
+	for n := range 3 {
+		m, eta := numbers(n), 1.0
 		is := func(name string, want mat.Matrix) {
 			t.Helper()
 			if !mat.EqualApprox(m[name], want, 1e-12) {
-				t.Errorf("step %d: %s is\n%v, want\n%v", s.N, name, mat.Formatted(m[name]), mat.Formatted(want))
+				t.Errorf("step %d: %s is\n%v, want\n%v", n, name, mat.Formatted(m[name]), mat.Formatted(want))
 			}
 		}
 		product := func(a, b mat.Matrix) *mat.Dense { c := new(mat.Dense); c.Mul(a, b); return c }
@@ -382,7 +382,7 @@ func TestNumbersOfAStepFollowTheEquations(t *testing.T) {
 			is("dW"+k, product(m["dZ"+k].T(), m[x]))
 			is("db"+k, product(m["dZ"+k].T(), ones))
 			for _, p := range []string{"W", "b"} {
-				is(p+k+"+", each(func(i, j int) float64 { return at(p+k, i, j) - StepRate*at("d"+p+k, i, j) }, p+k))
+				is(p+k+"+", each(func(i, j int) float64 { return at(p+k, i, j) - eta*at("d"+p+k, i, j) }, p+k))
 			}
 		}
 		is("A1", each(func(i, j int) float64 { return math.Tanh(at("Z1", i, j)) }, "Z1"))
@@ -397,24 +397,24 @@ func TestNumbersOfAStepFollowTheEquations(t *testing.T) {
 		}, "A2"))
 		is("dA1", product(m["dZ2"], m["W2"]))
 		is("dZ1", each(func(i, j int) float64 { return at("dA1", i, j) * (1 - math.Pow(at("A1", i, j), 2)) }, "A1"))
-		after := mat.DenseCopyOf(m["W1+"])
-		if err := s.Take(1); err != nil {
-			t.Fatal(err)
+		loss := 0.0
+		for i := range 4 {
+			a, y := at("A2", i, 0), at("Y", i, 0)
+			loss -= (y*math.Log(a) + (1-y)*math.Log(1-a)) / 4
 		}
-		if m, _ := s.Numbers(); !mat.Equal(after, m["W1"]) {
+		is("L", mat.NewDense(1, 1, []float64{loss}))
+		is("η", mat.NewDense(1, 1, []float64{eta}))
+		if next := numbers(n + 1); !mat.Equal(m["W1+"], next["W1"]) || !mat.Equal(m["b2+"], next["b2"]) {
 			t.Error("the step is not the one that was foretold")
 		}
 	}
-	if err := s.Take(1000); err != nil {
-		t.Fatal(err)
-	}
-	if m, err := s.Numbers(); err != nil || m["L"].At(0, 0) > 0.01 {
-		t.Errorf("after %d steps: %v, a loss of %v", s.N, err, m["L"])
+	if loss := numbers(1000)["L"].At(0, 0); loss > 0.01 {
+		t.Errorf("a loss of %v after 1000 steps", loss)
 	}
 }
 
 func TestCheckFindsTheGradientRight(t *testing.T) {
-	for address, rows := range map[string]string{"layers=5&norm=batch": " 250 ", "layers=20x8&init=orthogonal": " 11 "} {
+	for address, rows := range map[string]string{"layers=5&norm=batch": " 250 ", "layers=20x8&init=orthogonal": " 16 "} {
 		s := begin(t, address)
 		says, err := s.Check()
 		found := regexp.MustCompile(`difference is (\S+),`).FindStringSubmatch(says)
@@ -425,24 +425,5 @@ func TestCheckFindsTheGradientRight(t *testing.T) {
 		if _, err := fmt.Sscan(found[1], &v); err != nil || v > 1e-6 {
 			t.Errorf("%s: %s, %v", address, says, err)
 		}
-	}
-}
-
-func TestMapsRestWhileTheyWouldTakeTooLong(t *testing.T) {
-	s := begin(t, "layers=2")
-	maps := func() string {
-		b := s.Frame()
-		return string(b[len(b)-len(s.maps):])
-	}
-	before := maps()
-	if err := advance(s, 20); err != nil {
-		t.Fatal(err)
-	}
-	s.resting = time.Now().Add(time.Hour)
-	if maps() != before {
-		t.Error("the maps were drawn")
-	}
-	if s.Refresh(); maps() == before {
-		t.Error("the maps were not drawn")
 	}
 }

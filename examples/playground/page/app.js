@@ -1,6 +1,6 @@
 // The page: settings and their address, the calls of the Go program, the training loop.
 
-import { drawLoss, drawNetwork, drawNorms, drawPlane, inputNames, place, readTheme, unpack } from "./draw.js";
+import { drawLoss, drawNetwork, drawNorms, drawPlane, inputNames, place, readTheme } from "./draw.js";
 import { number, short } from "./format.js";
 import { showSteps } from "./steps.js";
 
@@ -9,10 +9,9 @@ const form = $("settings");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 let session, frame; // what began the training, and what it is now
-let defaults; // the settings of an address without any
 let history = []; // epoch, training loss, test loss
 let start, range; // the gradient's norms at the beginning, and the powers of ten seen
-let selected = null; // a unit: its column, its number there, and that of its map
+let selected = null; // a unit: its column and its number there
 let running = null; // the loop that trains
 let training = 0; // counts beginnings, so that what belongs to an earlier one is not shown
 
@@ -50,12 +49,13 @@ function restartWorker(why) {
   const settings = session.settings;
   session = undefined;
   startWorker();
-  begin(settings, says);
+  begin(settings, says + " ");
 }
 
-// Settings: the form, the address, and the Go program, which alone knows what they may be.
+// Settings: the form, which says what they may be, and the address.
 
 const display = ["speed", "lines", "test", "bands"]; // what only the page knows
+const standards = (form.reset(), readForm()); // the settings of an address without any
 
 function readForm() {
   const settings = Object.fromEntries(new FormData(form));
@@ -63,28 +63,53 @@ function readForm() {
   return settings;
 }
 
-function fillForm(settings) {
-  for (const [name, value] of Object.entries(settings)) {
-    if (name === "features") {
-      for (const box of form.querySelectorAll("[name=features]")) box.checked = value.split(",").includes(box.value);
-    } else {
-      form.elements[name].value = value;
-    }
+// fillForm uses the settings that are given, and tells which of them cannot be used.
+function fillForm(given) {
+  const told = [];
+  for (const [name, standard] of Object.entries(standards)) {
+    const text = given[name]?.replaceAll(" ", "") || standard, control = form.elements[name];
+    if (use(name, text)) continue;
+    use(name, standard);
+    const { min, max } = bounds(control), kind = control.type === "number" ? "whole number" : "number";
+    const want = max ? `a ${kind} from ${min} to ${max}` : control.title || "what the page offers";
+    told.push(`${name} is “${text.slice(0, 30)}”, want ${want}; it is ${standard} now.`);
   }
-  $("depth").value = session.blocks.length - 1;
+  $("depth").value = layersOf(form.elements.layers.value).length;
+  return told.join(" ");
 }
 
-function readAddress(hash) {
-  return Object.fromEntries(new URLSearchParams(hash.slice(1)));
+// bounds are the least and the most of a number. Number fields, the whole ones, have attributes for it.
+const bounds = (control) => (control.type === "number" ? control : control.dataset ?? {});
+
+// use changes a setting, and tells whether it may be that.
+function use(name, text) {
+  const control = form.elements[name], { min, max } = bounds(control), parts = text.split(","), v = Number(text);
+  if (name === "features") {
+    for (const box of control) box.checked = parts.includes(box.value);
+    return [...control].filter((box) => box.checked).length === parts.length;
+  }
+  control.value = max ? v : text; // 16 for 0x10
+  if (name === "norm") form.elements.batch.min = text === "batch" ? 2 : 1; // a variance is of two samples or more
+  if (max) return v >= min && v <= max && (control.type !== "number" || Number.isInteger(v));
+  return control.value === text && control.checkValidity() && (name !== "layers" || layersOf(text).length <= 50);
 }
+
+// layersOf are the units of the layers in "8,4" or, for 30 layers of 8 units, "30x8".
+function layersOf(text) {
+  if (text === "none") return [];
+  return text.split(",").flatMap((part) => {
+    const [units, times = 1] = part.split("x").map(Number).reverse();
+    return Array(times).fill(units);
+  });
+}
+
+const readAddress = (hash) => Object.fromEntries(new URLSearchParams(hash.slice(1)));
 
 function readDisplay(address) {
-  $("speed").value = address.speed;
-  if ($("speed").selectedIndex < 0) $("speed").value = "1";
+  $("speed").value = ["0", "10", "1000"].includes(address.speed) ? address.speed : "1";
   const lines = address.lines === "gradient" ? "gradient" : "weights";
   document.querySelector(`[name=lines][value=${lines}]`).checked = true;
-  $("test").checked = address.test === "on";
-  $("bands").checked = address.bands === "on";
+  for (const name of ["test", "bands"]) $(name).checked = address[name] === "on";
 }
 
 const shownLines = () => document.querySelector("[name=lines]:checked").value;
@@ -92,7 +117,7 @@ const shownLines = () => document.querySelector("[name=lines]:checked").value;
 function writeAddress() {
   const address = new URLSearchParams();
   for (const { name } of form.elements) { // in the order of the page
-    if (name && session.settings[name] !== defaults[name]) address.set(name, session.settings[name]);
+    if (name && session.settings[name] !== standards[name]) address.set(name, session.settings[name]);
   }
   if ($("speed").value !== "1") address.set("speed", $("speed").value);
   if (shownLines() !== "weights") address.set("lines", shownLines());
@@ -101,40 +126,42 @@ function writeAddress() {
   if (!$("play").hidden) window.history.replaceState(null, "", text ? "#" + text : location.pathname + location.search);
   $("to-play").hash = text;
   for (const link of document.querySelectorAll(".presets a")) {
-    const same = Object.entries({ ...defaults, ...readAddress(link.hash) }).every(([name, value]) => session.settings[name] === value);
+    const same = Object.entries({ ...standards, ...readAddress(link.hash) }).every(([name, value]) => session.settings[name] === value);
     link.ariaCurrent = same ? "true" : null;
   }
   $("says").textContent = document.querySelector(".presets [aria-current]")?.dataset.says || "";
 }
 
-// begin begins a training with settings.
-async function begin(settings, trouble = "") {
-  const mine = ++training;
-  const result = await call("begin", settings);
+// begin begins a training with the settings given.
+async function begin(given, trouble = "") {
+  const mine = ++training, told = fillForm(given), settings = readForm();
+  const result = await call("begin", ...Object.entries({ ...settings, layers: layersOf(settings.layers).join(" ") }).flat());
   if (mine !== training) return;
   if (!result.blocks) return alertOf(result.error);
-  session = { ...result, regression: ["plane", "multigauss"].includes(result.settings.data) };
-  defaults = session.defaults;
+  const counts = [result.blocks[0].inputs, ...result.blocks.map((block) => block.units)];
+  session = { ...result, counts, settings, regression: ["plane", "multigauss"].includes(settings.data) };
   history = [];
   start = range = undefined;
   selected = null;
-  fillForm(session.settings);
   writeAddress();
-  accept(result.frame);
-  alertOf([trouble, ...session.told].filter(Boolean).join(" "));
+  accept(result);
+  alertOf(trouble + told);
   $("checked").textContent = "Compares every derivative with a central difference.";
   drawResizers();
   draw();
   performance.mark("first-frame");
   for (const id of ["run", "step", "restart", "check"]) $(id).disabled = false;
-  const units = session.blocks.map((block) => block.units);
-  $("network").ariaLabel = `Network ${[session.blocks[0].inputs, ...units].join("-")}. Arrow keys move to a unit.`;
+  $("network").ariaLabel = `Network ${counts.join("-")}. Arrow keys move to a unit.`;
   announce(`New network with ${session.blocks.at(-1).end} parameters.`);
 }
 
-// accept takes a frame.
-function accept(bytes) {
-  frame = unpack(session, bytes);
+// accept takes a frame, which may have no maps of its own.
+function accept({ frame: floats, maps = frame.maps }) {
+  const [epoch, train, test] = floats, params = 3 + session.blocks.length, grads = params + session.blocks.at(-1).end;
+  frame = {
+    epoch, train, test, maps,
+    norms: floats.subarray(3, params), params: floats.subarray(params, grads), grads: floats.subarray(grads),
+  };
   if (history.at(-1)?.[0] === frame.epoch) history.pop();
   history.push([frame.epoch, frame.train, frame.test]);
   if (history.length > 800) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
@@ -152,11 +179,14 @@ async function train() {
   const loop = (running = {});
   $("run").textContent = "Pause";
   announce("Training.");
-  let spoken = performance.now(), drawn = 0;
-  const advance = () => ({ mine: training, result: call("advance", Number($("speed").value), 24) });
+  let spoken = performance.now(), drawn = 0, frames = 0;
+  const advance = () => {
+    const resting = session.side < 50 && frames++ % 4 > 0; // the maps of a large network, which take long
+    return { mine: training, result: Promise.all([call("advance", Number($("speed").value), 24), resting ? {} : call("maps")]) };
+  };
   let next = advance();
   while (running === loop) {
-    const { mine } = next, result = await next.result;
+    const { mine } = next, result = Object.assign(...await next.result);
     if (running !== loop) break;
     next = advance();
     if (mine !== training) continue;
@@ -174,15 +204,15 @@ async function train() {
   if (!running) refresh();
 }
 
-// refresh draws the maps too, which may be older than the rest while a large network trains.
+// refresh draws the maps too, which may be older than the rest.
 async function refresh() {
-  const mine = training, result = await call("refresh");
-  if (mine === training && result.frame) accept(result.frame);
+  const mine = training, { maps } = await call("maps");
+  if (mine === training && maps) frame.maps = maps;
   draw();
 }
 
 function take(result) {
-  if (result.frame) accept(result.frame);
+  if (result.frame) accept(result);
   if (!result.error) return;
   alertOf(result.error);
   pause();
@@ -214,9 +244,7 @@ async function check() {
   if (mine === training) $("checked").textContent = result.error || result.says;
 }
 
-function announce(text) {
-  $("live").textContent = text;
-}
+const announce = (text) => ($("live").textContent = text);
 
 function alertOf(text) {
   $("alert").hidden = !text;
@@ -273,7 +301,7 @@ function sayUnit() {
 
 // drawResizers puts buttons for one unit more or fewer above each layer, where there is room.
 function drawResizers() {
-  const layers = session.blocks.slice(0, -1).map((block) => block.units);
+  const layers = session.counts.slice(1, -1);
   const { x } = place(session, $("network").clientWidth, $("network").clientHeight);
   const room = layers.length > 0 && x[1] - x[0] >= 58;
   const button = (k, change, sign) => {
@@ -299,19 +327,20 @@ function drawResizers() {
 
 // changeDepth adds layers like the last one, or takes away from the end.
 function changeDepth(depth) {
-  const layers = session.blocks.slice(0, -1).map((block) => block.units);
+  const layers = session.counts.slice(1, -1);
   depth = Math.max(0, Math.min(50, Math.round(depth) || 0));
   const last = layers.at(-1) || 8;
   const next = Array.from({ length: depth }, (_, k) => layers[k] || last);
-  begin({ ...session.settings, layers: next.join(",") || "none" });
+  const uniform = depth > 4 && next.every((units) => units === last);
+  begin({ ...session.settings, layers: uniform ? `${depth}x${last}` : next.join(",") || "none" });
 }
 
 // select chooses a unit by its column and its number there.
 function select(column, unit) {
-  const { counts } = place(session, 1, 1);
+  const { counts } = session;
   column = Math.max(0, Math.min(counts.length - 1, column));
   unit = Math.max(0, Math.min(counts[column] - 1, unit));
-  selected = { column, unit, index: counts.slice(0, column).reduce((a, b) => a + b, 0) + unit };
+  selected = { column, unit };
   draw();
 }
 

@@ -1,4 +1,4 @@
-// The pictures. A session is what began a training (see wasm/main.go), a frame what it is now.
+// The pictures. A session is what began a training (see begin in app.js), a frame what it is now.
 
 import { number, power } from "./format.js";
 
@@ -14,7 +14,7 @@ export function readTheme() {
   theme.bands = shades(true);
 }
 
-// shades are the colours of the bytes of a map, 0 for −1 to 255 for 1.
+// shades are 256 colours for −1 to 1.
 function shades(bands) {
   const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
   const middle = parts(theme.middle);
@@ -44,24 +44,17 @@ function open(canvas) {
   return { c, width, height };
 }
 
-// unpack cuts a frame into its parts.
-export function unpack(session, bytes) {
-  const layers = session.blocks.length, count = session.blocks[layers - 1].end;
-  const floats = new Float64Array(bytes.buffer, 0, 3 + layers + 2 * count);
-  const hidden = session.blocks.slice(0, -1).reduce((sum, block) => sum + block.units, session.blocks[0].inputs);
-  const small = (session.side / 2) ** 2, maps = 8 * floats.length;
-  return {
-    epoch: floats[0], train: floats[1], test: floats[2],
-    norms: floats.subarray(3, 3 + layers),
-    params: floats.subarray(3 + layers, 3 + layers + count),
-    grads: floats.subarray(3 + layers + count),
-    hidden, // how many maps of inputs and hidden units there are
-    map: (i) => bytes.subarray(maps + i * small, maps + (i + 1) * small),
-    output: bytes.subarray(maps + hidden * small),
-  };
+// mapOf is what a unit gives over the plane, from −1 to 1, as a function of row and column, of which
+// it takes every so many. Where that cannot be computed it is NaN.
+function mapOf(session, frame, column, unit, every = 1) {
+  const { side, blocks, counts } = session;
+  const first = counts.slice(0, column).reduce((a, b) => a + b, 0) * side * side + unit, stride = counts[column];
+  const probability = column === blocks.length && !session.regression;
+  const [scale, shift] = column === 0 ? [1 / 6, 0] : probability ? [2, -1] : [1, 0];
+  return (i, j) => scale * frame.maps[first + (i * side + j) * every * stride] + shift;
 }
 
-// paint makes an image of a square map, or of many of them in rows of 20.
+// paint makes an image of a map of side×side points, or of many of them in rows of 20.
 function paint(canvas, side, maps, table) {
   const columns = Math.min(20, maps.length);
   const width = side * columns, height = side * Math.ceil(maps.length / 20);
@@ -70,7 +63,11 @@ function paint(canvas, side, maps, table) {
   const image = new ImageData(width, height), pixels = new Uint32Array(image.data.buffer);
   maps.forEach((map, k) => {
     const corner = Math.floor(k / 20) * side * width + (k % 20) * side;
-    for (let i = 0; i < map.length; i++) pixels[corner + Math.floor(i / side) * width + (i % side)] = table[map[i]];
+    for (let i = 0; i < side; i++) {
+      for (let j = 0; j < side; j++) {
+        pixels[corner + i * width + j] = table[Math.round(127.5 * (1 + Math.max(-1, Math.min(1, map(i, j)))))];
+      }
+    }
   });
   c.putImageData(image, 0, 0);
 }
@@ -79,14 +76,13 @@ const units = document.createElement("canvas"), output = document.createElement(
 
 // place is where the columns and units of the network stand.
 export function place(session, width, height) {
-  const counts = [session.blocks[0].inputs, ...session.blocks.map((block) => block.units)];
-  const left = 52, right = 30, most = Math.max(...counts);
+  const { counts } = session, left = 52, right = 30, most = Math.max(...counts);
   const step = (width - left - right) / (counts.length - 1);
   const size = Math.max(3, Math.min(38, step * 0.62, (height - 8) / most - 3));
   const x = counts.map((_, k) => left + k * step);
   const gap = Math.min((height - 8) / most, size + 24);
   const y = counts.map((n) => Array.from({ length: n }, (_, i) => height / 2 + (i - (n - 1) / 2) * gap));
-  return { counts, x, y, size };
+  return { x, y, size };
 }
 
 const names = { x1: "x₁", x2: "x₂", x1x1: "x₁²", x2x2: "x₂²", x1x2: "x₁x₂", sinx1: "sin x₁", sinx2: "sin x₂" };
@@ -95,17 +91,18 @@ export const inputNames = (session) => session.settings.features.split(",").map(
 
 export function drawNetwork(canvas, session, frame, { lines, selected }) {
   const { c, width, height } = open(canvas);
-  const { counts, x, y, size } = place(session, width, height);
+  const { counts } = session, { x, y, size } = place(session, width, height);
   drawLines(c, session, lines === "gradient" ? frame.grads : frame.params, lines, { x, y, size }, selected);
-  const side = session.side / 2;
-  paint(units, side, Array.from({ length: frame.hidden }, (_, i) => frame.map(i)), theme.shades);
-  paint(output, session.side, [frame.output], theme.shades);
+  const side = session.side / 2, last = counts.length - 1;
+  const maps = counts.slice(0, last).flatMap((n, k) => Array.from({ length: n }, (_, i) => mapOf(session, frame, k, i, 2)));
+  paint(units, side, maps, theme.shades);
+  paint(output, session.side, [mapOf(session, frame, last, 0)], theme.shades);
   const line = size > 12 ? 1 : 0.5;
   let map = 0;
   counts.forEach((n, k) => {
     for (let i = 0; i < n; i++, map++) {
       const left = x[k] - size / 2, top = y[k][i] - size / 2;
-      if (k === counts.length - 1) c.drawImage(output, left, top, size, size);
+      if (k === last) c.drawImage(output, left, top, size, size);
       else c.drawImage(units, (map % 20) * side, Math.floor(map / 20) * side, side, side, left, top, size, size);
       const chosen = selected && selected.column === k && selected.unit === i;
       c.lineWidth = chosen ? 2.5 : line;
@@ -169,17 +166,7 @@ export function drawNorms(canvas, session, frame, start, range) {
     return bottom - ((Math.max(range.low, Math.min(range.high, v)) - range.low) / (range.high - range.low)) * (bottom - top);
   };
   const step = Math.max(1, Math.ceil((range.high - range.low) / 5));
-  c.lineWidth = 1;
-  c.textAlign = "right";
-  for (let e = range.high; e >= range.low; e -= step) {
-    c.strokeStyle = theme.line;
-    c.beginPath();
-    c.moveTo(44, Math.round(at(10 ** e)) + 0.5);
-    c.lineTo(width, Math.round(at(10 ** e)) + 0.5);
-    c.stroke();
-    c.fillStyle = theme.muted;
-    c.fillText(power(e), 38, at(10 ** e));
-  }
+  for (let e = range.high; e >= range.low; e -= step) drawLevel(c, width, at(10 ** e), power(e));
   const line = (norms, colour, dashes) => {
     c.strokeStyle = colour;
     c.setLineDash(dashes);
@@ -208,13 +195,22 @@ export function drawNorms(canvas, session, frame, start, range) {
   c.fillText("layer", 4, height - 8);
 }
 
+// drawLevel draws a thin line at a height of a diagram, with its value before it.
+function drawLevel(c, right, y, text) {
+  c.lineWidth = 1;
+  c.strokeStyle = theme.line;
+  c.beginPath();
+  c.moveTo(44, Math.round(y) + 0.5);
+  c.lineTo(right, Math.round(y) + 0.5);
+  c.stroke();
+  c.fillStyle = theme.muted;
+  c.textAlign = "right";
+  c.fillText(text, 38, y);
+}
+
 export function drawPlane(canvas, session, frame, { test, bands, selected }) {
   const { c, width } = open(canvas);
-  let map = frame.output, side = session.side;
-  if (selected && selected.column < session.blocks.length) {
-    side /= 2;
-    map = frame.map(selected.index);
-  }
+  const side = session.side, map = mapOf(session, frame, selected?.column ?? session.blocks.length, selected?.unit ?? 0);
   paint(shown, side, [map], bands ? theme.bands : theme.shades);
   c.imageSmoothingEnabled = !bands;
   c.imageSmoothingQuality = "high";
@@ -264,11 +260,10 @@ function colourOf(share) {
 // whose signs differ.
 function boundary(map, side, scale) {
   const path = new Path2D();
-  const v = (i, j) => map[i * side + j] - 127.5;
   const cut = (a, b) => a / (a - b);
   for (let i = 0; i < side - 1; i++) {
     for (let j = 0; j < side - 1; j++) {
-      const a = v(i, j), b = v(i, j + 1), d = v(i + 1, j + 1), e = v(i + 1, j);
+      const a = map(i, j), b = map(i, j + 1), d = map(i + 1, j + 1), e = map(i + 1, j);
       const ends = [];
       if (a > 0 !== b > 0) ends.push([j + cut(a, b), i]);
       if (b > 0 !== d > 0) ends.push([j + 1, i + cut(b, d)]);
@@ -292,17 +287,8 @@ export function drawLoss(canvas, history) {
   const high = logs.length ? Math.max(low + 1, Math.ceil(logs.reduce((a, b) => Math.max(a, b)))) : 0;
   const end = Math.max(10, history.length ? history[history.length - 1][0] : 0);
   const at = (v) => bottom - ((Math.max(low, Math.min(high, v > 0 ? Math.log10(v) : low)) - low) / (high - low)) * (bottom - top);
-  c.lineWidth = 1;
-  for (let e = high; e >= low; e -= Math.max(1, Math.ceil((high - low) / 4))) {
-    c.strokeStyle = theme.line;
-    c.beginPath();
-    c.moveTo(left, Math.round(at(10 ** e)) + 0.5);
-    c.lineTo(right, Math.round(at(10 ** e)) + 0.5);
-    c.stroke();
-    c.fillStyle = theme.muted;
-    c.textAlign = "right";
-    c.fillText(e === 0 ? "1" : e === -1 ? "0.1" : power(e), left - 6, at(10 ** e));
-  }
+  const step = Math.max(1, Math.ceil((high - low) / 4));
+  for (let e = high; e >= low; e -= step) drawLevel(c, right, at(10 ** e), e === 0 ? "1" : e === -1 ? "0.1" : power(e));
   [[1, theme.positive, "training"], [2, theme.negative, "test"]].forEach(([column, colour, name], i) => {
     c.strokeStyle = colour;
     c.lineWidth = 1.75;

@@ -55,7 +55,7 @@ function element(tag, content, properties = {}) {
   return e;
 }
 
-let stage = 0, numbers; // the stage that is shown last, and what is in it
+let taken = 0, stage = 0, numbers; // steps before this one, its stage that is shown last, and what is in it
 
 const at = ([name, i, j]) => numbers[name][2 + i * numbers[name][1] + j];
 
@@ -104,12 +104,13 @@ function equation([formula, name, given, how]) {
 // showSteps shows the view, and goes on where it was.
 export async function showSteps(root, call, announce) {
   const take = async (n, next) => {
-    const result = await call("takeSteps", n);
+    taken += n;
+    const result = await call("steps", taken);
     if (result.error) return announce(result.error);
     numbers = result;
     stage = next;
     render();
-    announce(`Step ${numbers.n}, ${stages[stage][0]}, loss ${number(numbers.L[2], 4)}.`);
+    announce(`Step ${taken}, ${stages[stage][0]}, loss ${number(numbers.L[2], 4)}.`);
   };
   const button = (id, text, onclick) => element("button", text, { type: "button", id, onclick });
   const last = stages.length - 1;
@@ -122,7 +123,7 @@ export async function showSteps(root, call, announce) {
       next,
       button("whole", "One step", () => take(1, last)),
       button("hundred", "100 steps", () => take(100, last)),
-      button("anew", "Begin again", () => take(-1, 0)),
+      button("anew", "Begin again", () => take(-taken, 0)),
       figures,
     ], { className: "transport", role: "group", ariaLabel: "Steps" }),
     body,
@@ -130,7 +131,7 @@ export async function showSteps(root, call, announce) {
 
   function render() {
     next.textContent = stage < last ? `${stages[stage + 1][0]} →` : "Next step →";
-    const shown = { "Step": number(numbers.n, 0), "Loss L": number(numbers.L[2], 4), "η": number(numbers.rate, 1) };
+    const shown = { "Step": number(taken, 0), "Loss L": number(numbers.L[2], 4), "η": number(numbers["η"][2], 1) };
     figures.replaceChildren(...Object.entries(shown).map(([name, v]) => element("div", [element("dt", name), element("dd", v)])));
     body.replaceChildren(...stages.slice(0, stage + 1).map(([title, says, ...layers], i) =>
       element("section", [

@@ -4,13 +4,12 @@ import "./wasm_exec.js";
 
 const go = new Go();
 
+// load loads the program, which is compressed, so that it is small from any server.
 async function load() {
-  const file = await fetch("playground.wasm");
-  if (!file.ok) throw new Error(`playground.wasm cannot be loaded: ${file.status} ${file.statusText}`);
-  if (file.headers.get("Content-Type") === "application/wasm") {
-    return WebAssembly.instantiateStreaming(file, go.importObject);
-  }
-  return WebAssembly.instantiate(await file.arrayBuffer(), go.importObject);
+  const file = await fetch("playground.wasm.gzip");
+  if (!file.ok) throw new Error(`playground.wasm.gzip cannot be loaded: ${file.status} ${file.statusText}`);
+  const program = file.body.pipeThrough(new DecompressionStream("gzip"));
+  return WebAssembly.instantiateStreaming(new Response(program, { headers: { "Content-Type": "application/wasm" } }), go.importObject);
 }
 
 const ready = load().then(({ instance }) => {
@@ -19,6 +18,6 @@ const ready = load().then(({ instance }) => {
 
 onmessage = async ({ data: { id, name, args } }) => {
   await ready;
-  const result = globalThis.lab[name](...args);
-  postMessage({ id, result }, result.frame ? [result.frame.buffer] : []);
+  const result = globalThis.lab(name, ...args);
+  postMessage({ id, result }, result.maps ? [result.maps.buffer] : []);
 };

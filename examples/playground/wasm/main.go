@@ -1,134 +1,86 @@
 //go:build js
 
 // Command wasm hands the package lab to the page. It runs in a web worker, built for GOOS=js and
-// GOARCH=wasm, and sets an object "lab" of functions. Each returns an object; what went wrong is
-// its field error.
+// GOARCH=wasm, and sets a function "lab" of a request and its arguments. It returns an object, of
+// which the field error is what went wrong.
 package main
 
 import (
 	"fmt"
+	"slices"
 	"syscall/js"
 	"time"
+	"unsafe"
 
 	"example.com/backprop/examples/playground/lab"
 )
 
 type object = map[string]any
 
-var (
-	session *lab.Session
-	steps   *lab.Steps
-)
+var session = &lab.Session{Stop: func() {}}
 
 func main() {
-	js.Global().Set("lab", object{
-		"begin":     function(begin),
-		"advance":   function(advance),
-		"refresh":   function(refresh),
-		"check":     function(check),
-		"takeSteps": function(takeSteps),
-	})
+	js.Global().Set("lab", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		reply := object{}
+		if err := answer(args[0].String(), args[1:], reply); err != nil {
+			reply["error"] = err.Error()
+		}
+		return reply
+	}))
 	select {}
 }
 
-// function makes a function of the page. A panic becomes an error, so that the page lives on.
-func function(f func(args []js.Value) (object, error)) js.Func {
-	return js.FuncOf(func(_ js.Value, args []js.Value) (result any) {
-		defer func() {
-			if p := recover(); p != nil {
-				result = object{"error": fmt.Sprint("The program failed, which is a fault of it: ", p)}
-			}
-		}()
-		o, err := f(args)
-		if o == nil {
-			o = object{}
+// answer fills in the reply. A panic becomes an error, so that the page lives on.
+func answer(request string, args []js.Value, reply object) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the program failed, which is a fault of it: %v", p)
 		}
-		if err != nil {
-			o["error"] = lab.Explain(err)
+	}()
+	switch request {
+	case "begin": // with settings, a name and a value in turn
+		err = begin(args, reply)
+	case "advance": // for so many epochs or milliseconds
+		err = session.Advance(args[0].Int(), time.Now().Add(time.Duration(args[1].Int())*time.Millisecond))
+		reply["frame"] = array(session.Frame())
+	case "maps":
+		reply["maps"] = array(session.Maps())
+	case "check":
+		reply["says"], err = session.Check()
+	case "steps": // so many, and the numbers of one more
+		var numbers map[string][]float64
+		numbers, err = lab.Steps(args[0].Int())
+		for name, v := range numbers {
+			reply[name] = array(v)
 		}
-		return o
-	})
+	}
+	return err
 }
 
-// begin takes an object of settings.
-func begin(args []js.Value) (object, error) {
-	settings, told := lab.Parse(func(name string) string {
-		if v := args[0].Get(name); v.Type() == js.TypeString {
-			return v.String()
-		}
-		return ""
-	})
-	s, err := lab.New(settings)
+func begin(given []js.Value, reply object) error {
+	settings := lab.Settings{}
+	for pair := range slices.Chunk(given, 2) {
+		settings[pair[0].String()] = pair[1].String()
+	}
+	next, err := lab.New(settings)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	session = s
+	session.Stop()
+	session = next
 	blocks := []any{}
-	for _, b := range s.Blocks {
-		blocks = append(blocks, object{"units": b.Units, "inputs": b.Inputs, "at": b.At, "end": b.End})
+	for _, b := range session.Blocks {
+		blocks = append(blocks, object{"inputs": b.Inputs, "units": b.Units, "at": b.At, "end": b.End})
 	}
-	defaults, _ := lab.Parse(func(string) string { return "" })
-	return object{
-		"settings": table(settings), "defaults": table(defaults), "told": list(told), "blocks": blocks, "side": s.Side,
-		"points": list(s.Points), "training": s.Training, "frame": frame(),
-	}, nil
+	reply["blocks"], reply["side"] = blocks, session.Side
+	reply["points"], reply["training"] = array(session.Points), session.Training
+	reply["frame"], reply["maps"] = array(session.Frame()), array(session.Maps())
+	return nil
 }
 
-// advance takes epochs and milliseconds.
-func advance(args []js.Value) (object, error) {
-	until := time.Now().Add(time.Duration(args[1].Float() * float64(time.Millisecond)))
-	err := session.Advance(args[0].Int(), until)
-	return object{"frame": frame()}, err
-}
-
-func refresh([]js.Value) (object, error) {
-	session.Refresh()
-	return object{"frame": frame()}, nil
-}
-
-func frame() js.Value {
-	b := session.Frame()
-	array := js.Global().Get("Uint8Array").New(len(b))
-	js.CopyBytesToJS(array, b)
-	return array
-}
-
-func check([]js.Value) (object, error) {
-	says, err := session.Check()
-	return object{"says": says}, err
-}
-
-// takeSteps takes how many steps are to be taken, of which a negative number begins anew.
-func takeSteps(args []js.Value) (_ object, err error) {
-	n := args[0].Int()
-	if n < 0 || steps == nil {
-		if steps, err = lab.NewSteps(0); err != nil {
-			return nil, err
-		}
-	}
-	if err := steps.Take(n); err != nil {
-		return nil, err
-	}
-	numbers, err := steps.Numbers()
-	o := object{"n": steps.N, "rate": lab.StepRate}
-	for name, m := range numbers {
-		o[name] = lab.Flat(m)
-	}
-	return o, err
-}
-
-func list[T any](of []T) []any {
-	l := make([]any, len(of))
-	for i, v := range of {
-		l[i] = v
-	}
-	return l
-}
-
-func table(of map[string]string) object {
-	o := object{}
-	for name, v := range of {
-		o[name] = v
-	}
-	return o
+// array is a Float64Array. Its bytes are those of v, for WebAssembly and browsers are little-endian.
+func array(v []float64) js.Value {
+	bytes := js.Global().Get("Uint8Array").New(8 * len(v))
+	js.CopyBytesToJS(bytes, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 8*len(v)))
+	return js.Global().Get("Float64Array").New(bytes.Get("buffer"))
 }
