@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 	"gonum.org/v1/gonum/integrate/quad"
 )
 

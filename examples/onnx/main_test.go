@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 	"gonum.org/v1/gonum/mat"
 )
 

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -31,6 +32,7 @@ func main() {
 	log.SetPrefix("playground: ")
 	addr := flag.String("addr", "localhost:8080", "the `address` to serve the page on")
 	out := flag.String("out", "", "write the page into this `folder` instead, made if it is missing")
+	noBrowser := flag.Bool("nobrowser", false, "do not open the browser")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("%q is not used; only flags are", flag.Arg(0))
@@ -42,7 +44,7 @@ func main() {
 	case *out != "":
 		err = write(*out, files)
 	default:
-		err = serve(*addr, files)
+		err = serve(*addr, files, !*noBrowser)
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -123,13 +125,31 @@ func write(dir string, files map[string][]byte) error {
 }
 
 // serve serves the files until it is stopped.
-func serve(addr string, files map[string][]byte) error {
+func serve(addr string, files map[string][]byte, open bool) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("%w; -addr localhost:0 takes a port that is free", err)
 	}
-	fmt.Printf("The playground is at http://%s/ until Ctrl-C.\n", listener.Addr())
+	url := fmt.Sprintf("http://%s/", listener.Addr())
+	fmt.Printf("The playground is at %s until Ctrl-C.\n", url)
+	if open {
+		openBrowser(url)
+	}
 	return http.Serve(listener, handler(files))
+}
+
+// openBrowser tries to show the page; whoever reads the address can do so too.
+func openBrowser(url string) {
+	command := []string{"xdg-open", url}
+	switch runtime.GOOS {
+	case "darwin":
+		command[0] = "open"
+	case "windows":
+		command = []string{"rundll32", "url.dll,FileProtocolHandler", url}
+	}
+	if cmd := exec.Command(command[0], command[1:]...); cmd.Start() == nil {
+		go cmd.Wait()
+	}
 }
 
 // policy lets the page load nothing but itself.

@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"example.com/backprop"
+	"example.com/backprop/examples/internal/columns"
 	"example.com/backprop/examples/internal/digits"
-	"example.com/backprop/examples/table/columns"
 	"gonum.org/v1/gonum/mat"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 )
 
 func TestBadInputIsA4xxThatSaysWhy(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 	"gonum.org/v1/gonum/mat"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 )
 
 // tenRows is a good table, with lines 2 to 11.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 )
 
 // Whatever the file, it is an error, or finite inputs and targets for every row.

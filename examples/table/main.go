@@ -29,7 +29,7 @@ import (
 	"strconv"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 	"gonum.org/v1/gonum/mat"
 )
 

@@ -17,7 +17,7 @@ import (
 	"testing"
 
 	"example.com/backprop"
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 )
 
 // figure is the number behind a name in a report.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"example.com/backprop/examples/table/columns"
+	"example.com/backprop/examples/internal/columns"
 	"gonum.org/v1/gonum/mat"
 )
 

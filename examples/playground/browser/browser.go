@@ -128,7 +128,7 @@ func startServer() (url string, stop func(), err error) {
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("go build: %w\n%s", err, text)
 	}
-	server := exec.Command(program, "-addr", "localhost:0")
+	server := exec.Command(program, "-addr", "localhost:0", "-nobrowser")
 	server.Dir = build.Dir
 	server.Stderr = os.Stderr
 	says, err := server.StdoutPipe()
