@@ -311,23 +311,8 @@ loop:
 	FIRST(i); \
 	VMOVUPD acc, (R12)(R14*8)
 
-// acc += W·x over four columns and the four rows at w. Rows are put together by halves as they are
-// loaded, which takes twice the loads, or whole in registers, which takes twice the shuffles; groups
-// take turns.
-#define HALF(o, w, x0, x1, acc) \
-	VMOVUPD     o(w), X8;                   \
-	VMOVUPD     o(w)(R11*1), X9;            \
-	VINSERTF128 UPPER, o(w)(R11*2), Y8, Y8; \
-	VINSERTF128 UPPER, o(w)(R14*1), Y9, Y9; \
-	VUNPCKLPD   Y9, Y8, Y10;                \
-	VUNPCKHPD   Y9, Y8, Y11;                \
-	VFMADD231PD Y10, x0, acc;               \
-	VFMADD231PD Y11, x1, acc
-#define BYHALVES(w, acc) \
-	HALF(0, w, Y4, Y5, acc);  \
-	HALF(16, w, Y6, Y7, acc); \
-	ADDQ $32, w
-#define WHOLE(w, acc) \
+// acc += W·x over four columns and the four rows at w, which are transposed.
+#define FOUR(w, acc) \
 	VMOVUPD     (w), Y8;                     \
 	VMOVUPD     (w)(R11*1), Y9;              \
 	VMOVUPD     (w)(R11*2), Y10;             \
@@ -353,8 +338,9 @@ loop:
 	VBROADCASTSD 16+o(SI), Y6; \
 	VBROADCASTSD 24+o(SI), Y7
 
-// Where W's stride is a multiple of 2 kB, the lines of 16 rows at the same columns lie in one or two
-// sets of the first level of cache, of eight lines each. Two groups then go ahead by so many columns.
+// Where W's stride is a multiple of 4 kB, the lines of sixteen rows at the same columns belong to one
+// set of the first level of cache, which has room for eight or twelve. Two groups then go ahead by so
+// many columns: on Zen 4 256×512 takes 0.5 of the time.
 #define LAG 64
 
 // acc += W·x over one column.
@@ -395,7 +381,7 @@ rows:
 	MOVQ    p+0(FP), SI
 	MOVQ    panel_k(SI), R13
 	MOVQ    panel_a(SI), SI
-	TESTQ   $2047, R11
+	TESTQ   $4095, R11
 	JNE     together
 	CMPQ    R13, $(2*LAG)
 	JGE     apart
@@ -407,10 +393,10 @@ together:
 
 fours:
 	ELEMENTS(0)
-	BYHALVES(AX, Y0)
-	WHOLE(BX, Y1)
-	BYHALVES(CX, Y2)
-	WHOLE(DX, Y3)
+	FOUR(AX, Y0)
+	FOUR(BX, Y1)
+	FOUR(CX, Y2)
+	FOUR(DX, Y3)
 	ADDQ $32, SI
 	SUBQ $4, R13
 	JGE  fours
@@ -451,8 +437,8 @@ apart:
 
 ahead:
 	ELEMENTS(0)
-	BYHALVES(AX, Y0)
-	WHOLE(BX, Y1)
+	FOUR(AX, Y0)
+	FOUR(BX, Y1)
 	ADDQ $32, SI
 	DECQ R8
 	JNZ  ahead
@@ -460,11 +446,11 @@ ahead:
 
 both:
 	ELEMENTS(0)
-	BYHALVES(AX, Y0)
-	WHOLE(BX, Y1)
+	FOUR(AX, Y0)
+	FOUR(BX, Y1)
 	ELEMENTS(-8*LAG)
-	BYHALVES(CX, Y2)
-	WHOLE(DX, Y3)
+	FOUR(CX, Y2)
+	FOUR(DX, Y3)
 	ADDQ $32, SI
 	SUBQ $4, R13
 	JGE  both
@@ -473,8 +459,8 @@ both:
 
 behind:
 	ELEMENTS(0)
-	BYHALVES(CX, Y2)
-	WHOLE(DX, Y3)
+	FOUR(CX, Y2)
+	FOUR(DX, Y3)
 	ADDQ $32, SI
 	DECQ R8
 	JNZ  behind

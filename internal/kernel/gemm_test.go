@@ -85,7 +85,7 @@ func TestMicroKernelKeepsItsContract(t *testing.T) {
 // around the assembly's sixteen, begun with a row and with C itself, with special numbers.
 func TestMatvecKeepsItsContract(t *testing.T) {
 	special := []float64{math.NaN(), math.Inf(1), math.Copysign(0, -1), 0, 0x1p-1060}
-	ca, xa, wa, ba := arena(newArena(t, 256)), arena(newArena(t, 256)), arena(newArena(t, 1<<14)), arena(newArena(t, 256))
+	ca, xa, wa, ba := arena(newArena(t, 256)), arena(newArena(t, 256)), arena(newArena(t, 1<<15)), arena(newArena(t, 256))
 	each(t, func(t *testing.T) {
 		if active == generic {
 			t.Skip("no micro-kernel")
@@ -95,7 +95,7 @@ func TestMatvecKeepsItsContract(t *testing.T) {
 			for _, k := range []int{1, 2, 3, 4, 5, 8, 11, 12 + r.IntN(40), 125 + r.IntN(12)} {
 				ldw := k + r.IntN(3)
 				if k > 64 {
-					ldw = 256 // a stride of 2 kB
+					ldw = 512 // a stride of 4 kB
 				}
 				x, w := draw(r, xa.matrix(1, k, k), 1, k, k), draw(r, wa.matrix(n, k, ldw), n, k, ldw)
 				c, c0 := ca.matrix(1, n, n), draw(r, ba.matrix(1, n, n), 1, n, n)
