@@ -252,11 +252,10 @@ func activated(at Place, s Stage, z *buffer, f Activation) Stage {
 	if f != ReLU {
 		a = at.buffer(z.Cols)
 	}
-	return chain{s, &activationStage{Crew: at.crew, f: f, elementwise: elementwise(f), a: a}}
+	return chain{s, &activationStage{f: f, elementwise: at.crew.Elementwise(elementwise(f)), a: a}}
 }
 
 type activationStage struct {
-	*crew.Crew
 	f           Activation
 	elementwise crew.Function // f, if it can take any part of a batch in one call
 	z           matrix
@@ -268,7 +267,7 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 	s.z = viewOf(z)
 	s.a.resize(s.z.Rows)
 	if s.elementwise != nil {
-		s.Activate(s.elementwise, s.a.Data, s.z.Data)
+		s.elementwise.Forward(s.a.Data, s.z.Data)
 	} else if s.f == Softmax {
 		kernel.Softmax(s.a.Data, s.z.Data, s.z.Cols)
 	} else {
@@ -283,7 +282,7 @@ func (s *activationStage) Forward(z *mat.Dense) *mat.Dense {
 func (s *activationStage) Backward(da *mat.Dense) *mat.Dense {
 	dz := viewOf(da)
 	if s.elementwise != nil {
-		s.Differentiate(s.elementwise, dz.Data, s.z.Data, s.a.Data)
+		s.elementwise.Backward(dz.Data, dz.Data, s.z.Data, s.a.Data)
 		return da
 	}
 	for i := range dz.Rows {
@@ -637,7 +636,7 @@ func (Activate) Reset(Place) {}
 // Stage computes A = f(X).
 func (l Activate) Stage(at Place) Stage {
 	f := cmp.Or(l.F, Identity)
-	return &activationStage{Crew: at.crew, f: f, elementwise: elementwise(f), a: at.buffer(at.Inputs)}
+	return &activationStage{f: f, elementwise: at.crew.Elementwise(elementwise(f)), a: at.buffer(at.Inputs)}
 }
 
 // layerTypes are the layers that a file may name, with the fields that it may leave out.

@@ -22,14 +22,12 @@ type Crew struct {
 	running sync.WaitGroup
 
 	// The tasks of the methods, so that none is allocated.
-	affine        affine
-	mulTN         mulTN
-	mulNN         mulNN
-	sumRows       sumRows
-	gather        gather
-	dropout       dropout
-	activate      activate
-	differentiate differentiate
+	affine  affine
+	mulTN   mulTN
+	mulNN   mulNN
+	sumRows sumRows
+	gather  gather
+	dropout dropout
 }
 
 // A Task is an operation that can be cut: Part computes lo to hi of its result, hi not included.

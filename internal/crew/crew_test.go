@@ -89,13 +89,14 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 			t.Errorf("%d workers: SumRows differs", workers)
 		}
 		z, a, da := random(r, 1, 20001).Row(0), make([]float64, 20001), random(r, 1, 20001).Row(0)
+		f := c.Elementwise(sine{})
 		for name, op := range map[string]struct{ alone, shared func(dst []float64) }{
 			"Dropout": {
 				func(dst []float64) { kernel.Dropout(dst, z, 0.3, 7, 0) },
 				func(dst []float64) { c.Dropout(dst, z, 0.3, 7) },
 			},
-			"Activate":      {func(dst []float64) { sine{}.Forward(dst, z) }, func(dst []float64) { c.Activate(sine{}, dst, z) }},
-			"Differentiate": {func(dst []float64) { sine{}.Backward(dst, dst, z, a) }, func(dst []float64) { c.Differentiate(sine{}, dst, z, a) }},
+			"Forward":  {func(dst []float64) { sine{}.Forward(dst, z) }, func(dst []float64) { f.Forward(dst, z) }},
+			"Backward": {func(dst []float64) { sine{}.Backward(dst, dst, z, a) }, func(dst []float64) { f.Backward(dst, dst, z, a) }},
 		} {
 			want, got := slices.Clone(da), slices.Clone(da)
 			op.alone(want)

@@ -9,7 +9,7 @@ import (
 func TestEveryLargeOperationIsShared(t *testing.T) {
 	c, r := hire(t, 2), rand.New(rand.NewPCG(9, 10))
 	x, w, dz, index := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75), make([]int, 400)
-	z := make([]float64, worthSharing/PerElement)
+	z, f := make([]float64, worthSharing/PerElement), c.Elementwise(sine{})
 	for _, o := range []struct {
 		name string
 		task Task
@@ -20,8 +20,8 @@ func TestEveryLargeOperationIsShared(t *testing.T) {
 		{"MulNN", &c.mulNN, func() { c.MulNN(x, dz, w) }},
 		{"SumRows", &c.sumRows, func() { c.SumRows(make([]float64, 75), random(r, worthSharing/costOfSum/75+1, 75)) }},
 		{"Dropout", &c.dropout, func() { c.Dropout(z, z, 0.5, 1) }},
-		{"Activate", &c.activate, func() { c.Activate(sine{}, z, z) }},
-		{"Differentiate", &c.differentiate, func() { c.Differentiate(sine{}, z, z, z) }},
+		{"Forward", f.(Task), func() { f.Forward(z, z) }},
+		{"Backward", f.(Task), func() { f.Backward(z, z, z, z) }},
 		{"Gather", &c.gather, func() { c.Gather(random(r, 400, 110), x, index) }},
 	} {
 		c.task = nil

@@ -170,40 +170,35 @@ type Function interface {
 	Backward(dz, da, z, a []float64)
 }
 
-// Activate is f.Forward, shared by elements.
-func (c *Crew) Activate(f Function, a, z []float64) {
-	if c.alone(PerElement * len(z)) {
-		f.Forward(a, z)
-		return
+// Elementwise is f, shared by elements. A nil f stays nil.
+func (c *Crew) Elementwise(f Function) Function {
+	if c == nil || f == nil {
+		return f
 	}
-	c.activate = activate{f, a, z}
-	c.share(&c.activate, len(z))
+	return &elementwise{crew: c, f: f}
 }
 
-type activate struct {
-	f    Function
-	a, z []float64
+type elementwise struct {
+	crew         *Crew
+	f            Function
+	dz, da, z, a []float64 // dz is nil in Forward
+}
+
+func (t *elementwise) Forward(a, z []float64) {
+	t.dz, t.z, t.a = nil, z, a
+	t.crew.Share(t, len(z), PerElement*len(z))
+}
+
+func (t *elementwise) Backward(dz, da, z, a []float64) {
+	t.dz, t.da, t.z, t.a = dz, da, z, a
+	t.crew.Share(t, len(z), PerElement*len(z))
 }
 
 // Part computes elements lo to hi.
-func (t *activate) Part(lo, hi int) { t.f.Forward(t.a[lo:hi], t.z[lo:hi]) }
-
-// Differentiate is f.Backward with da in dz, shared by elements.
-func (c *Crew) Differentiate(f Function, dz, z, a []float64) {
-	if c.alone(PerElement * len(z)) {
-		f.Backward(dz, dz, z, a)
-		return
+func (t *elementwise) Part(lo, hi int) {
+	if a, z := t.a[lo:hi], t.z[lo:hi]; t.dz == nil {
+		t.f.Forward(a, z)
+	} else {
+		t.f.Backward(t.dz[lo:hi], t.da[lo:hi], z, a)
 	}
-	c.differentiate = differentiate{f, dz, z, a}
-	c.share(&c.differentiate, len(z))
-}
-
-type differentiate struct {
-	f        Function
-	dz, z, a []float64
-}
-
-// Part computes elements lo to hi.
-func (t *differentiate) Part(lo, hi int) {
-	t.f.Backward(t.dz[lo:hi], t.dz[lo:hi], t.z[lo:hi], t.a[lo:hi])
 }
