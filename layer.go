@@ -233,7 +233,7 @@ func (s *affineStage) Backward(da *mat.Dense) *mat.Dense {
 		s.MulTN(&s.dw, &dz, &s.x) // dW = dZᵀ·X
 	}
 	if s.db != nil {
-		s.SumRows(s.db, &dz) // db = dZᵀ·1
+		kernel.SumRows(s.db, &dz) // db = dZᵀ·1
 	}
 	if s.dx == nil {
 		return nil

@@ -25,7 +25,6 @@ type Crew struct {
 	affine  affine
 	mulTN   mulTN
 	mulNN   mulNN
-	sumRows sumRows
 	gather  gather
 	dropout dropout
 }

@@ -82,12 +82,6 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 				t.Errorf("%d workers, %v: MulNN differs", workers, shape)
 			}
 		}
-		long, wantDB, gotDB := random(r, 9000, 13), make([]float64, 13), make([]float64, 13)
-		kernel.SumRows(wantDB, long)
-		c.SumRows(gotDB, long)
-		if !sameBits(gotDB, wantDB) {
-			t.Errorf("%d workers: SumRows differs", workers)
-		}
 		z, a, da := random(r, 1, 20001).Row(0), make([]float64, 20001), random(r, 1, 20001).Row(0)
 		f := c.Elementwise(sine{})
 		for name, op := range map[string]struct{ alone, shared func(dst []float64) }{

@@ -18,7 +18,6 @@ func TestEveryLargeOperationIsShared(t *testing.T) {
 		{"Affine", &c.affine, func() { c.Affine(dz, x, w, nil) }},
 		{"MulTN", &c.mulTN, func() { c.MulTN(w, dz, x) }},
 		{"MulNN", &c.mulNN, func() { c.MulNN(x, dz, w) }},
-		{"SumRows", &c.sumRows, func() { c.SumRows(make([]float64, 75), random(r, worthSharing/costOfSum/75+1, 75)) }},
 		{"Dropout", &c.dropout, func() { c.Dropout(z, z, 0.5, 1) }},
 		{"Forward", f.(Task), func() { f.Forward(z, z) }},
 		{"Backward", f.(Task), func() { f.Backward(z, z, z, z) }},

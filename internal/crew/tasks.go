@@ -88,30 +88,6 @@ func (t *mulNN) Part(lo, hi int) {
 	kernel.MulNN(&dx, &t.dz, &w)
 }
 
-// costOfSum is what an element costs that is added, in multiplications.
-const costOfSum = 8
-
-// SumRows is [kernel.SumRows], shared by elements of db.
-func (c *Crew) SumRows(db []float64, dz *kernel.Matrix) {
-	if c.alone(costOfSum * dz.Rows * dz.Cols) {
-		kernel.SumRows(db, dz)
-		return
-	}
-	c.sumRows = sumRows{db, *dz}
-	c.share(&c.sumRows, len(db))
-}
-
-type sumRows struct {
-	db []float64
-	dz kernel.Matrix
-}
-
-// Part computes elements lo to hi.
-func (t *sumRows) Part(lo, hi int) {
-	dz := t.dz.Columns(lo, hi)
-	kernel.SumRows(t.db[lo:hi], &dz)
-}
-
 // costOfMove is what an element that is moved costs, in multiplications.
 const costOfMove = 16
 
