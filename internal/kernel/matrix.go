@@ -20,6 +20,15 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
+// Column returns a copy of column j of m.
+func (m *Matrix) Column(j int) []float64 {
+	column := make([]float64, m.Rows)
+	for i := range column {
+		column[i] = m.Row(i)[j]
+	}
+	return column
+}
+
 // Columns returns columns lo to hi of m, hi not included, which share its memory.
 func (m *Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
