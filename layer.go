@@ -858,9 +858,12 @@ type learner interface {
 }
 
 // learn lets the layers learn that do that.
-func (q Sequential) learn(at Place, s *dataset.Samples) error {
-	for i, slot := range q.slots(at) {
-		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
+func (q Sequential) learn(at Place, s *dataset.Samples) error { return learnAll(q.slots(at), nil, s) }
+
+// learnAll lets the layers in the slots learn that do that, but for those that are frozen.
+func learnAll(slots []slot, frozen []int, s *dataset.Samples) error {
+	for i, slot := range slots {
+		if l, ok := slot.Layer.(learner); ok && !slices.Contains(frozen, i) {
 			if err := l.learn(slot.at, s); err != nil {
 				return err
 			}
