@@ -58,7 +58,7 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 		for _, shape := range [][3]int{{90, 110, 75}, {61, 900, 13}, {3, 450, 611}, {900, 203, 4}} {
 			n, in, out := shape[0], shape[1], shape[2]
 			x, w, dz := random(r, n, in), random(r, out, in), random(r, n, out)
-			if c.alone(n * in * out) {
+			if n*in*out < worthSharing {
 				t.Fatalf("%v is too small to be shared", shape)
 			}
 			for _, b := range [][]float64{nil, random(r, 1, out).Row(0)} {
@@ -226,6 +226,40 @@ func TestPartsAreComputedByHelpersTooAndWaitedFor(t *testing.T) {
 			t.Fatalf("%d parts are not computed yet", left)
 		}
 	}
+}
+
+func TestAnOperationThatComesWhileAnotherIsSharedIsItsCallersAlone(t *testing.T) {
+	c := hire(t, 2)
+	var inner parts
+	var after parts
+	c.Share(Func(func(lo, hi int) { c.Share(&inner, 100+lo, worthSharing) }), 16, worthSharing)
+	slices.SortFunc(inner.cuts, func(a, b [2]int) int { return a[1] - b[1] })
+	if !slices.Equal(inner.cuts, [][2]int{{0, 100}, {0, 108}}) {
+		t.Errorf("within a shared operation tasks have parts %v", inner.cuts)
+	}
+	if c.Share(&after, 16, worthSharing); len(after.cuts) != 2 {
+		t.Errorf("behind it a task has parts %v", after.cuts)
+	}
+}
+
+func TestSeveralGoroutinesMayShareAtOnce(t *testing.T) {
+	c, r := hire(t, 3), rand.New(rand.NewPCG(11, 12))
+	z := random(r, 1, worthSharing/PerElement).Row(0)
+	want := make([]float64, len(z))
+	sine{}.Forward(want, z)
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			a := make([]float64, len(z))
+			for range 20 {
+				clear(a)
+				if c.Activate(sine{}, a, z); !sameBits(a, want) {
+					t.Error("the result is another one")
+				}
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func TestHelpersThatSleepAreWoken(t *testing.T) {
