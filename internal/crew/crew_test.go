@@ -300,12 +300,17 @@ func TestNothingIsAllocated(t *testing.T) {
 	x, w, dz := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75)
 	rows, index := random(r, 400, 110), make([]int, 400)
 	b, p := make([]float64, 75), &nothing{}
+	sums, z := random(r, worthSharing/costOfSum/75+1, 75), make([]float64, worthSharing/PerElement)
 	for _, c := range []*Crew{nil, hire(t, 3)} {
 		if n := testing.AllocsPerRun(20, func() {
 			c.Affine(dz, x, w, b)
 			c.MulTN(w, dz, x)
 			c.MulNN(x, dz, w)
+			c.SumRows(b, sums)
 			c.Gather(rows, x, index)
+			c.Dropout(z, z, 0.5, 1)
+			c.Activate(sine{}, z, z)
+			c.Differentiate(sine{}, z, z, z)
 			c.Share(p, 100, worthSharing)
 		}); n != 0 {
 			t.Errorf("crew %p: %v allocations", c, n)
@@ -356,14 +361,37 @@ func TestDismissEndsTheGoroutines(t *testing.T) {
 	(*Crew)(nil).Dismiss()
 }
 
-func TestGatherRefusesShapesThatDoNotAgree(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 8))
+// They panic in the caller's goroutine, before a part is computed that would fit.
+func TestShapesThatDoNotAgreeAreRefused(t *testing.T) {
+	c, r := hire(t, 2), rand.New(rand.NewPCG(7, 8))
+	const n, in, out = 900, 203, 75
+	m := func(rows, cols int) *kernel.Matrix { return random(r, rows, cols) }
+	long := make([]float64, worthSharing/PerElement+8)
+	short := long[:worthSharing/PerElement]
 	for name, call := range map[string]func(){
-		"few rows":      func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 1, 2}) },
-		"other columns": func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 4), []int{0, 1}) },
-		"no such row":   func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 5}) },
+		"Affine, other rows":    func() { c.Affine(m(n, out), m(n+8, in), m(out, in), nil) },
+		"Affine, other inputs":  func() { c.Affine(m(n, out), m(n, in+8), m(out, in), nil) },
+		"Affine, other units":   func() { c.Affine(m(n, out+8), m(n, in), m(out, in), nil) },
+		"Affine, wide":          func() { c.Affine(m(in, n+8), m(in, out), m(n, out), nil) },
+		"MulTN, other rows":     func() { c.MulTN(m(out, in), m(n+8, out), m(n, in)) },
+		"MulTN, other inputs":   func() { c.MulTN(m(out, in), m(n, out), m(n, in+8)) },
+		"MulTN, other units":    func() { c.MulTN(m(in, out), m(n, in+8), m(n, out)) },
+		"MulNN, other rows":     func() { c.MulNN(m(n, in), m(n+8, out), m(out, in)) },
+		"MulNN, other inputs":   func() { c.MulNN(m(out, n), m(out, in), m(in, n+8)) },
+		"MulNN, other units":    func() { c.MulNN(m(n, in), m(n, out+8), m(out, in)) },
+		"SumRows":               func() { c.SumRows(make([]float64, out), m(n, out+8)) },
+		"Dropout":               func() { c.Dropout(short, long, 0.5, 1) },
+		"Dropout, long dst":     func() { c.Dropout(long, short, 0.5, 1) },
+		"Activate":              func() { c.Activate(sine{}, short, long) },
+		"Activate, long a":      func() { c.Activate(sine{}, long, short) },
+		"Differentiate":         func() { c.Differentiate(sine{}, short, long, long) },
+		"Differentiate, long a": func() { c.Differentiate(sine{}, short, short, long) },
+		"Gather, few rows":      func() { c.Gather(m(2, 3), m(5, 3), []int{0, 1, 2}) },
+		"Gather, other columns": func() { c.Gather(m(2, 3), m(5, 4), []int{0, 1}) },
+		"Gather, no such row":   func() { c.Gather(m(2, 3), m(5, 3), []int{0, 5}) },
 	} {
 		func() {
+			c.busy.Store(false)
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%s: no panic", name)
