@@ -342,8 +342,11 @@ func (b BatchNorm) Stage(at Place) Stage {
 		mean: dataOf(at.Statistics[0]), variance: dataOf(at.Statistics[1]),
 		z: at.buffer(at.Inputs), zero: make([]float64, at.Inputs),
 	}
-	for _, of := range []*[]float64{&s.batchMean, &s.batchVariance, &s.scale, &s.gain, &s.offset, &s.trend, &s.row, &s.dgamma, &s.dbeta} {
+	for _, of := range []*[]float64{&s.mu, &s.sigma2, &s.scale, &s.gain, &s.offset, &s.trend, &s.row, &s.dgamma, &s.dbeta} {
 		*of = make([]float64, at.Inputs)
+	}
+	if !at.Training {
+		s.mu, s.sigma2 = s.mean, s.variance
 	}
 	s.forward, s.backward = s.columnsForward, s.columnsBackward
 	if at.Grads != nil {
@@ -357,21 +360,18 @@ type batchNormStage struct {
 	momentum, epsilon          float64
 	gamma, beta, dgamma, dbeta []float64 // out
 	mean, variance             []float64 // out: the running ones
-	batchMean, batchVariance   []float64 // out
+	mu, sigma2                 []float64 // out: those in use, the batch's own or the running ones
 	scale, gain                []float64 // out: 1/√(σ²+ε), and γ times that
 	x, dz                      matrix    // N×out
-	mu, sigma2                 []float64 // out: the mean and the variance in use
 	z                          *buffer   // N×out
 	offset, trend, row, zero   []float64 // out: mean(dz), mean(dz ⊙ x̂)/√(σ²+ε), Backward's own, 0
 	forward, backward          crew.Func
 }
 
 func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
-	s.x, s.mu, s.sigma2 = viewOf(in), s.mean, s.variance
+	s.x = viewOf(in)
+	s.x.Check(s.x.Rows, s.Inputs)
 	s.z.resize(s.x.Rows)
-	if s.Training {
-		s.mu, s.sigma2 = s.batchMean, s.batchVariance
-	}
 	s.crew.Share(s.forward, s.Inputs, crew.PerElement*len(s.z.Data))
 	return &s.z.dense
 }
@@ -391,6 +391,7 @@ func (s *batchNormStage) columnsForward(lo, hi int) {
 
 func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	s.dz = viewOf(da)
+	s.dz.Check(s.x.Rows, s.Inputs)
 	if s.Training {
 		s.follow(float64(s.dz.Rows))
 	}
@@ -429,8 +430,8 @@ func (s *batchNormStage) columnsBackward(lo, hi int) {
 func (s *batchNormStage) follow(n float64) {
 	m := s.momentum
 	for j := range s.mean {
-		s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.batchMean[j])
-		s.variance[j] = float64((1-m)*s.variance[j]) + m*s.batchVariance[j]*n/(n-1)
+		s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.mu[j])
+		s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
 	}
 }
 
@@ -531,10 +532,9 @@ func (l Standardize) learn(at Place, s *dataset.Samples) error { return learnCol
 // A columnStage shifts and scales each column: a = (x−before)·gain + behind.
 type columnStage struct {
 	Place
-	before, gain, behind []float64
-	zero                 []float64
-	gainOf               func(variance float64) float64
-	a                    *buffer // N×out
+	before, gain, behind, zero []float64
+	gainOf                     func(variance float64) float64
+	a                          *buffer // N×out
 }
 
 // newColumnStage makes one that shifts nothing.
@@ -857,9 +857,12 @@ type learner interface {
 }
 
 // learn lets the layers learn that do that.
-func (q Sequential) learn(at Place, s *dataset.Samples) error {
-	for i, slot := range q.slots(at) {
-		if l, ok := slot.Layer.(learner); ok && !slices.Contains(at.frozen, i) {
+func (q Sequential) learn(at Place, s *dataset.Samples) error { return learnAll(q.slots(at), nil, s) }
+
+// learnAll lets the layers in the slots learn that do that, but for those that are frozen.
+func learnAll(slots []slot, frozen []int, s *dataset.Samples) error {
+	for i, slot := range slots {
+		if l, ok := slot.Layer.(learner); ok && !slices.Contains(frozen, i) {
 			if err := l.learn(slot.at, s); err != nil {
 				return err
 			}

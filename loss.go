@@ -349,7 +349,7 @@ func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
 	}
 	scores := make([]ClassScore, m.Rows)
 	for i := range scores {
-		hits, actual, predicted := m.Row(i)[i], floats.Sum(m.Row(i)), floats.Sum(mat.Col(nil, i, confusion))
+		hits, actual, predicted := m.Row(i)[i], floats.Sum(m.Row(i)), floats.Sum(m.Column(i))
 		for j, v := range m.Row(i) {
 			if v < 0 || v != math.Trunc(v) || v > 1<<53 {
 				return nil, &ValueError{string(where), "confusion", i, j, v, "a count"}
@@ -395,13 +395,13 @@ func LabelAccuracies(predicted, actual mat.Matrix) (exact float64, each []float6
 // one that is no better than the mean. Several columns give the mean of theirs. A column of equal
 // targets counts 1 where it is predicted exactly and 0 otherwise, as in scikit-learn.
 func R2(predicted, actual mat.Matrix) (float64, error) {
-	p, _, err := checkMetric("R2", predicted, actual)
+	p, y, err := checkMetric("R2", predicted, actual)
 	if err != nil {
 		return 0, err
 	}
 	sum := 0.0
 	for j := range p.Cols {
-		sum += columnR2(mat.Col(nil, j, predicted), mat.Col(nil, j, actual))
+		sum += columnR2(p.Column(j), y.Column(j))
 	}
 	if !isFinite(sum) {
 		return 0, door("R2").errorf("the sum of squares leaves the range of a float64; scale the data")

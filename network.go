@@ -271,9 +271,8 @@ func (n *Network) Init(seed uint64) {
 // learn lets the layers that have learnt nothing of the data yet do so: all of them or, where that
 // is an error, none.
 func (n *Network) learn(s *dataset.Samples, frozen []int) error {
-	before, at := slices.Clone(n.statistics), n.place
-	at.frozen = frozen
-	err := n.layers.learn(at, s)
+	before := slices.Clone(n.statistics)
+	err := learnAll(n.slots, frozen, s)
 	if err != nil {
 		copy(n.statistics, before)
 	}

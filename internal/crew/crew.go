@@ -12,8 +12,10 @@ import (
 // them changes no bit of the result, and a goroutine that has no processor holds up nobody. A nil
 // *Crew is the caller alone.
 //
-// One goroutine at a time may call the methods of a Crew.
+// Several goroutines may call its methods at once, as a layer may whose branches are computed side
+// by side: what comes while another operation is shared is its caller's alone.
 type Crew struct {
+	busy    atomic.Bool // an operation is shared, or about to be
 	task    Task
 	size    int
 	next    atomic.Uint32   // the task's number of parts and, in the lower 16 bits, its next part
@@ -92,10 +94,13 @@ func (c *Crew) Share(t Task, size, cost int) {
 	c.share(t, size)
 }
 
-// alone reports whether an operation of so many multiplications is not shared.
-func (c *Crew) alone(multiplications int) bool { return c == nil || multiplications < worthSharing }
+// alone reports whether an operation of so many multiplications is not shared. Else the crew is the
+// caller's until share returns.
+func (c *Crew) alone(multiplications int) bool {
+	return c == nil || multiplications < worthSharing || !c.busy.CompareAndSwap(false, true)
+}
 
-// share computes a task with all of the crew.
+// share computes a task with all of the crew, which is the caller's.
 func (c *Crew) share(t Task, size int) {
 	parts := min(len(c.wake)+1, (size+partsOf-1)/partsOf)
 	c.task, c.size = t, size // nobody reads them: every part of the last task is computed
@@ -111,6 +116,7 @@ func (c *Crew) share(t Task, size int) {
 	for c.left.Load() > 0 {
 		runtime.Gosched()
 	}
+	c.busy.Store(false)
 }
 
 // work takes parts of the task, as long as there are any.

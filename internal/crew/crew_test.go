@@ -58,7 +58,7 @@ func TestSharedOperationsHaveTheBitsOfOneGoroutine(t *testing.T) {
 		for _, shape := range [][3]int{{90, 110, 75}, {61, 900, 13}, {3, 450, 611}, {900, 203, 4}} {
 			n, in, out := shape[0], shape[1], shape[2]
 			x, w, dz := random(r, n, in), random(r, out, in), random(r, n, out)
-			if c.alone(n * in * out) {
+			if n*in*out < worthSharing {
 				t.Fatalf("%v is too small to be shared", shape)
 			}
 			for _, b := range [][]float64{nil, random(r, 1, out).Row(0)} {
@@ -223,6 +223,40 @@ func TestPartsAreComputedByHelpersTooAndWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAnOperationThatComesWhileAnotherIsSharedIsItsCallersAlone(t *testing.T) {
+	c := hire(t, 2)
+	var inner parts
+	var after parts
+	c.Share(Func(func(lo, hi int) { c.Share(&inner, 100+lo, worthSharing) }), 16, worthSharing)
+	slices.SortFunc(inner.cuts, func(a, b [2]int) int { return a[1] - b[1] })
+	if !slices.Equal(inner.cuts, [][2]int{{0, 100}, {0, 108}}) {
+		t.Errorf("within a shared operation tasks have parts %v", inner.cuts)
+	}
+	if c.Share(&after, 16, worthSharing); len(after.cuts) != 2 {
+		t.Errorf("behind it a task has parts %v", after.cuts)
+	}
+}
+
+func TestSeveralGoroutinesMayShareAtOnce(t *testing.T) {
+	c, r := hire(t, 3), rand.New(rand.NewPCG(11, 12))
+	z := random(r, 1, worthSharing/PerElement).Row(0)
+	want := make([]float64, len(z))
+	sine{}.Forward(want, z)
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			a, f := make([]float64, len(z)), c.Elementwise(sine{})
+			for range 20 {
+				clear(a)
+				if f.Forward(a, z); !sameBits(a, want) {
+					t.Error("the result is another one")
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
+
 func TestHelpersThatSleepAreWoken(t *testing.T) {
 	c := hire(t, 2)
 	var m meeting
@@ -261,12 +295,17 @@ func TestNothingIsAllocated(t *testing.T) {
 	x, w, dz := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75)
 	rows, index := random(r, 400, 110), make([]int, 400)
 	b, p := make([]float64, 75), &nothing{}
+	z := make([]float64, worthSharing/PerElement)
 	for _, c := range []*Crew{nil, hire(t, 3)} {
+		f := c.Elementwise(sine{})
 		if n := testing.AllocsPerRun(20, func() {
 			c.Affine(dz, x, w, b)
 			c.MulTN(w, dz, x)
 			c.MulNN(x, dz, w)
 			c.Gather(rows, x, index)
+			c.Dropout(z, z, 0.5, 1)
+			f.Forward(z, z)
+			f.Backward(z, z, z, z)
 			c.Share(p, 100, worthSharing)
 		}); n != 0 {
 			t.Errorf("crew %p: %v allocations", c, n)
@@ -317,14 +356,36 @@ func TestDismissEndsTheGoroutines(t *testing.T) {
 	(*Crew)(nil).Dismiss()
 }
 
-func TestGatherRefusesShapesThatDoNotAgree(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 8))
+// They panic in the caller's goroutine, before a part is computed that would fit.
+func TestShapesThatDoNotAgreeAreRefused(t *testing.T) {
+	c, r := hire(t, 2), rand.New(rand.NewPCG(7, 8))
+	const n, in, out = 900, 203, 75
+	m := func(rows, cols int) *kernel.Matrix { return random(r, rows, cols) }
+	long := make([]float64, worthSharing/PerElement+8)
+	short, f := long[:worthSharing/PerElement], c.Elementwise(sine{})
 	for name, call := range map[string]func(){
-		"few rows":      func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 1, 2}) },
-		"other columns": func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 4), []int{0, 1}) },
-		"no such row":   func() { (*Crew)(nil).Gather(random(r, 2, 3), random(r, 5, 3), []int{0, 5}) },
+		"Affine, other rows":    func() { c.Affine(m(n, out), m(n+8, in), m(out, in), nil) },
+		"Affine, other inputs":  func() { c.Affine(m(n, out), m(n, in+8), m(out, in), nil) },
+		"Affine, other units":   func() { c.Affine(m(n, out+8), m(n, in), m(out, in), nil) },
+		"Affine, wide":          func() { c.Affine(m(in, n+8), m(in, out), m(n, out), nil) },
+		"MulTN, other rows":     func() { c.MulTN(m(out, in), m(n+8, out), m(n, in)) },
+		"MulTN, other inputs":   func() { c.MulTN(m(out, in), m(n, out), m(n, in+8)) },
+		"MulTN, other units":    func() { c.MulTN(m(in, out), m(n, in+8), m(n, out)) },
+		"MulNN, other rows":     func() { c.MulNN(m(n, in), m(n+8, out), m(out, in)) },
+		"MulNN, other inputs":   func() { c.MulNN(m(out, n), m(out, in), m(in, n+8)) },
+		"MulNN, other units":    func() { c.MulNN(m(n, in), m(n, out+8), m(out, in)) },
+		"Dropout":               func() { c.Dropout(short, long, 0.5, 1) },
+		"Dropout, long dst":     func() { c.Dropout(long, short, 0.5, 1) },
+		"Forward":               func() { f.Forward(short, long) },
+		"Forward, long a":       func() { f.Forward(long, short) },
+		"Backward":              func() { f.Backward(short, short, long, long) },
+		"Backward, long a":      func() { f.Backward(short, short, short, long) },
+		"Gather, few rows":      func() { c.Gather(m(2, 3), m(5, 3), []int{0, 1, 2}) },
+		"Gather, other columns": func() { c.Gather(m(2, 3), m(5, 4), []int{0, 1}) },
+		"Gather, no such row":   func() { c.Gather(m(2, 3), m(5, 3), []int{0, 5}) },
 	} {
 		func() {
+			c.busy.Store(false)
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%s: no panic", name)

@@ -3,7 +3,8 @@ package crew
 import "example.com/backprop/internal/kernel"
 
 // The operations of package kernel, shared if they are large. A task keeps copies of the matrices,
-// not pointers, lest a caller's escape to the heap.
+// not pointers, lest a caller's escape to the heap. Shapes are checked before a task is cut: a part
+// may fit where the whole does not, and a helper's panic is nobody's to recover.
 
 // shareLonger computes a task whose result is a matrix, cut between its rows or between its columns,
 // whichever are more.
@@ -18,6 +19,8 @@ func (c *Crew) Affine(z, x, w *kernel.Matrix, b []float64) {
 		kernel.Affine(z, x, w, b)
 		return
 	}
+	z.Check(x.Rows, w.Rows)
+	x.Check(x.Rows, w.Cols)
 	c.affine = affine{*z, *x, *w, b}
 	c.shareLonger(&c.affine, z)
 }
@@ -48,6 +51,8 @@ func (c *Crew) MulTN(dw, dz, x *kernel.Matrix) {
 		kernel.MulTN(dw, dz, x)
 		return
 	}
+	dz.Check(x.Rows, dw.Rows)
+	x.Check(x.Rows, dw.Cols)
 	c.mulTN = mulTN{*dw, *dz, *x}
 	c.shareLonger(&c.mulTN, dw)
 }
@@ -71,6 +76,8 @@ func (c *Crew) MulNN(dx, dz, w *kernel.Matrix) {
 		kernel.MulNN(dx, dz, w)
 		return
 	}
+	dx.Check(dz.Rows, w.Cols)
+	dz.Check(dz.Rows, w.Rows)
 	c.mulNN = mulNN{*dx, *dz, *w}
 	c.shareLonger(&c.mulNN, dx)
 }
@@ -121,12 +128,22 @@ func (t *gather) Part(lo, hi int) {
 // multiplications.
 const PerElement = 32
 
+// checkLengths panics unless all slices have n elements, whatever their capacity.
+func checkLengths(n int, slices ...[]float64) {
+	for _, s := range slices {
+		if len(s) != n {
+			panic("crew: slices differ in length")
+		}
+	}
+}
+
 // Dropout is [kernel.Dropout], shared by elements.
 func (c *Crew) Dropout(dst, x []float64, rate float64, key uint64) {
 	if c.alone(PerElement * len(x)) {
 		kernel.Dropout(dst, x, rate, key, 0)
 		return
 	}
+	checkLengths(len(x), dst)
 	c.dropout = dropout{dst, x, rate, key}
 	c.share(&c.dropout, len(x))
 }
@@ -161,11 +178,13 @@ type elementwise struct {
 }
 
 func (t *elementwise) Forward(a, z []float64) {
+	checkLengths(len(z), a)
 	t.dz, t.z, t.a = nil, z, a
 	t.crew.Share(t, len(z), PerElement*len(z))
 }
 
 func (t *elementwise) Backward(dz, da, z, a []float64) {
+	checkLengths(len(z), dz, da, a)
 	t.dz, t.da, t.z, t.a = dz, da, z, a
 	t.crew.Share(t, len(z), PerElement*len(z))
 }

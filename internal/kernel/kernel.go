@@ -58,9 +58,9 @@ func Exact() bool { return active != generic }
 func Affine(z, x, w *Matrix, b []float64) {
 	n, in, out := x.Rows, x.Cols, w.Rows
 	if !z.is(n, out) || !x.is(n, in) || !w.is(out, in) {
-		z.check(n, out)
-		x.check(n, in)
-		w.check(out, in)
+		z.Check(n, out)
+		x.Check(n, in)
+		w.Check(out, in)
 	}
 	c0 := &zero[0]
 	if b != nil {
@@ -86,9 +86,9 @@ func Affine(z, x, w *Matrix, b []float64) {
 func MulTN(dw, dz, x *Matrix) {
 	out, in, n := dw.Rows, dw.Cols, x.Rows
 	if !dw.is(out, in) || !dz.is(n, out) || !x.is(n, in) {
-		dw.check(out, in)
-		dz.check(n, out)
-		x.check(n, in)
+		dw.Check(out, in)
+		dz.Check(n, out)
+		x.Check(n, in)
 	}
 	switch {
 	case out == 0 || in == 0:
@@ -107,9 +107,9 @@ func MulTN(dw, dz, x *Matrix) {
 func MulNN(dx, dz, w *Matrix) {
 	n, in, out := dx.Rows, dx.Cols, w.Rows
 	if !dx.is(n, in) || !dz.is(n, out) || !w.is(out, in) {
-		dx.check(n, in)
-		dz.check(n, out)
-		w.check(out, in)
+		dx.Check(n, in)
+		dz.Check(n, out)
+		w.Check(out, in)
 	}
 	switch {
 	case n == 0 || in == 0:
@@ -126,7 +126,7 @@ func MulNN(dx, dz, w *Matrix) {
 func SumRows(db []float64, dz *Matrix) {
 	n, out := dz.Rows, dz.Cols
 	if !dz.is(n, out) {
-		dz.check(n, out)
+		dz.Check(n, out)
 	}
 	checkLength(db, out)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -532,6 +533,12 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"MulTN", [3][2]int{{7, 6}, {5, 7}, {5, 6}}, MulTN},
 		{"MulNN", [3][2]int{{5, 6}, {5, 7}, {7, 6}}, MulNN},
 		{"SumRows", [3][2]int{{0, 0}, {0, 0}, {5, 7}}, func(c, a, b *Matrix) { SumRows(make([]float64, 7), b) }},
+		{"NormalizeRows", [3][2]int{{5, 7}, {5, 7}, {0, 0}}, func(c, a, b *Matrix) {
+			NormalizeRows(c, a, make([]float64, 7), make([]float64, 7), make([]float64, 7))
+		}},
+		{"CorrelateRows", [3][2]int{{0, 0}, {5, 7}, {5, 7}}, func(c, a, b *Matrix) {
+			CorrelateRows(make([]float64, 7), a, make([]float64, 7), b, make([]float64, 7))
+		}},
 	}
 	each(t, func(t *testing.T) {
 		for _, f := range vectors {
@@ -595,13 +602,16 @@ func TestPartsOfAMatrixShareItsMemory(t *testing.T) {
 	if s := m.Slice(1, 3); s.Rows != 2 || s.Cols != 3 || at(s, 0, 0) != at(m, 1, 0) || at(s, 1, 2) != at(m, 2, 2) || len(s.Data) != 5+3 {
 		t.Errorf("rows 1 to 3 are %v", s)
 	}
+	if c := m.Column(1); !slices.Equal(c, []float64{1, 6, 11, 16}) {
+		t.Errorf("column 1 is %v", c)
+	}
 	if s := m.Columns(1, 3); s.Rows != 4 || s.Cols != 2 || at(s, 0, 0) != at(m, 0, 1) || at(s, 3, 1) != at(m, 3, 2) {
 		t.Errorf("columns 1 to 3 are %v", s)
 	}
 	s := m.Slice(2, 4)
-	s.check(2, 3)
+	s.Check(2, 3)
 	s = m.Columns(2, 3)
-	s.check(4, 1)
+	s.Check(4, 1)
 }
 
 func TestNothingIsAllocated(t *testing.T) {

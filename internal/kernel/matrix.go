@@ -20,6 +20,15 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
+// Column returns a copy of column j of m.
+func (m *Matrix) Column(j int) []float64 {
+	column := make([]float64, m.Rows)
+	for i := range column {
+		column[i] = m.Row(i)[j]
+	}
+	return column
+}
+
 // Columns returns columns lo to hi of m, hi not included, which share its memory.
 func (m *Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
@@ -27,14 +36,14 @@ func (m *Matrix) Columns(lo, hi int) Matrix {
 
 // is reports whether m is rows×cols and has the memory, in the few steps that a small product can
 // afford. It may deny that of a matrix that is empty, huge, or a row shorter than its stride would
-// be; check knows.
+// be; Check knows.
 func (m *Matrix) is(rows, cols int) bool {
 	return m.Rows == rows && m.Cols == cols &&
 		uint(rows|cols|m.Stride) < 1<<31 && cols <= m.Stride && uint((rows-1)*m.Stride+cols) <= uint(len(m.Data))
 }
 
-// check panics unless m is rows×cols and has the memory.
-func (m *Matrix) check(rows, cols int) {
+// Check panics unless m is rows×cols and has the memory.
+func (m *Matrix) Check(rows, cols int) {
 	if m.Rows != rows || m.Cols != cols {
 		panic("kernel: shapes do not agree")
 	}

@@ -52,6 +52,8 @@ func Overlap(a, b []float64) bool {
 
 // NormalizeRows is [Normalize] of each row of x.
 func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
+	dst.Check(dst.Rows, len(mean))
+	x.Check(dst.Rows, len(mean))
 	for i := range x.Rows {
 		Normalize(dst.Row(i), x.Row(i), mean, scale, shift)
 	}
@@ -59,6 +61,8 @@ func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
 
 // CorrelateRows sums what [Correlate] adds for each row of x and y.
 func CorrelateRows(sum []float64, x *Matrix, xMean []float64, y *Matrix, yMean []float64) {
+	x.Check(x.Rows, len(sum))
+	y.Check(x.Rows, len(sum))
 	clear(sum)
 	for i := range x.Rows {
 		Correlate(sum, x.Row(i), xMean, y.Row(i), yMean)

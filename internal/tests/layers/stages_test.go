@@ -49,6 +49,36 @@ func TestStagesGoBackInInferenceToo(t *testing.T) {
 	}
 }
 
+// Whoever composes stages may hand one a matrix that does not belong there.
+func TestAStagePanicsAtAMatrixOfAnotherWidth(t *testing.T) {
+	panics := func(f func()) (p bool) {
+		defer func() { p = recover() != nil }()
+		f()
+		return
+	}
+	row := []*mat.Dense{mat.NewDense(1, 4, nil), mat.NewDense(1, 4, nil)}
+	for layer, params := range map[Layer][]*mat.Dense{
+		Dense{Units: 4}:   {mat.NewDense(4, 4, nil), row[0]},
+		BatchNorm{}:       row,
+		Activate{F: Tanh}: nil,
+		Standardize{}:     nil,
+	} {
+		for _, training := range []bool{false, true} {
+			at := Place{Inputs: 4, Rows: 9, Params: params, Grads: params, Statistics: row, Training: training, NeedDX: true}
+			for cols := 3; cols <= 5; cols++ {
+				stage := layer.Stage(at)
+				if got := panics(func() { stage.Forward(Pattern(5, cols)) }); got != (cols != 4) {
+					t.Errorf("%v forward with %d columns: panics is %v", layer, cols, got)
+				}
+				stage.Forward(Pattern(5, 4))
+				if got := panics(func() { stage.Backward(Pattern(5, cols)) }); got != (cols != 4) {
+					t.Errorf("%v backward with %d columns: panics is %v", layer, cols, got)
+				}
+			}
+		}
+	}
+}
+
 func TestResizeKeepsMemoryThatIsEnough(t *testing.T) {
 	m := mat.NewDense(4, 6, nil)
 	memory := &m.RawMatrix().Data[0]

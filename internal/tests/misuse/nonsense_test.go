@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -195,6 +196,18 @@ func (m shrunk) Dims() (r, c int) {
 
 func (m shrunk) T() mat.Matrix { return mat.Transpose{Matrix: m} }
 
+// Rest is without the first column of the matrix within it.
+type rest struct{ *mat.Dense }
+
+func (m rest) Dims() (r, c int) {
+	r, c = m.Dense.Dims()
+	return r, c - 1
+}
+
+func (m rest) At(i, j int) float64 { return m.Dense.At(i, j+1) }
+
+func (m rest) T() mat.Matrix { return mat.Transpose{Matrix: m} }
+
 // A matrix is what its Dims and At say, whatever it is made of.
 func TestMatricesAreWhatTheirMethodsSay(t *testing.T) {
 	x, y := Pattern(12, 2), Pattern(12, 1)
@@ -207,6 +220,13 @@ func TestMatricesAreWhatTheirMethodsSay(t *testing.T) {
 	SameBits(t, "parameters", net.Params(), twin.Params())
 	if a, b := Value(R2(shrunk{y}, shrunk{x.Slice(0, 12, 1, 2).(*mat.Dense)}))(t), Value(R2(halfY, x.Slice(0, 6, 1, 2)))(t); a != b {
 		t.Errorf("R2 is %v, want %v", a, b)
+	}
+	if a, b := Value(R2(rest{x}, rest{ScaledMatrix(x, 2)}))(t), Value(R2(x.Slice(0, 12, 1, 2), ScaledMatrix(x, 2).Slice(0, 12, 1, 2)))(t); a != b {
+		t.Errorf("R2 of the second column is %v, want %v", a, b)
+	}
+	counts := mat.NewDense(2, 3, []float64{100, 5, 1, 100, 2, 4})
+	if a, b := Value(ClassScores(rest{counts}))(t), Value(ClassScores(counts.Slice(0, 2, 1, 3)))(t); !slices.Equal(a, b) {
+		t.Errorf("ClassScores are %v, want %v", a, b)
 	}
 	_, err := net.Train(t.Context(), shrunk{x}, y, config)
 	Fails(t, err, "backprop: Train: y is 12×1, want 6×1")

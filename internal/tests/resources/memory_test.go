@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,7 +26,7 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
 	const few = 16
 	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 2, Activation: Softmax}}
-	large := []Layer{Dense{Units: 200, Activation: GELU}, Dense{Units: 150, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
+	large := []Layer{Dense{Units: 300, Activation: GELU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 150, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
 	for name, c := range map[string]struct {
 		layers []Layer
 		inputs int
@@ -40,7 +41,7 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 		"AdaGrad":      {norm, 3, TrainConfig{BatchSize: 8, Optimizer: &AdaGrad{}}},
 		"all penalties": {norm, 3, TrainConfig{BatchSize: 8, Optimizer: &Adam{}, L2: 0.1, WeightDecay: 0.1, ClipNorm: 1, ClipValue: 0.1,
 			Schedule: CosineDecay{Epochs: 10}}},
-		"large": {large, 100, TrainConfig{BatchSize: 32, Optimizer: &Adam{}}},
+		"large": {large, 100, TrainConfig{BatchSize: 64, Optimizer: &Adam{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			net := NewNetwork(t, c.inputs, c.layers...)
@@ -64,6 +65,21 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 				t.Errorf("64 samples allocate %d times, 640 samples %d times", base, more)
 			}
 		})
+	}
+}
+
+func TestAStepOfOnesOwnAllocatesNoMoreForMoreLayers(t *testing.T) {
+	mayNotAllocate(t)
+	step := func(layers int) uint64 {
+		net := NewNetwork(t, 3, slices.Repeat([]Layer{Dense{Units: 3, Activation: Tanh}}, layers)...)
+		grad, batch, rng := slices.Clone(net.Params()), Data{X: Pattern(5, 3), Y: Pattern(5, 3)}, rand.New(rand.NewPCG(1, 2))
+		return allocations(func() {
+			_, _, err := net.TrainingGradient(grad, batch, nil, rng)
+			NoError(t, err)
+		})
+	}
+	if one, many := step(1), step(20); many != one {
+		t.Errorf("1 layer allocates %d times, 20 layers %d times", one, many)
 	}
 }
 
