@@ -38,8 +38,8 @@ func main() {
 	flag.TextVar(&rows, "rows", regexp.MustCompile(""), "measure only rows whose title matches this `regexp`")
 	flag.Parse()
 	list := slices.DeleteFunc(workloads(), func(w *workload) bool { return !rows.MatchString(w.title) })
-	if len(list) == 0 || *rounds < 1 {
-		log.Fatalf("-rounds %d -rows '%v': want 1 round or more, and a part of a title that the table has", *rounds, &rows)
+	if flag.NArg() > 0 || len(list) == 0 || *rounds < 1 {
+		log.Fatal("want -rounds of 1 or more, -rows that match a title of the table, and no other words")
 	}
 	sides := start(*python, list)
 	// The first milliseconds after the others' turns find cold caches and a slow clock.

@@ -37,6 +37,9 @@ func main() {
 	log.SetFlags(0)
 	out := flag.String("out", "", "the SVG `file` to draw a view, the outputs and the path to")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("drive: %q is not used; only flags are", flag.Arg(0))
+	}
 	check(run(os.Stdout, *out, 6, 60, 20))
 }
 

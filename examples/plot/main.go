@@ -41,6 +41,9 @@ func main() {
 	log.SetFlags(0)
 	dir := flag.String("out", ".", "the `folder` to draw into, made if it is missing")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("plot: %q is not used; only flags are", flag.Arg(0))
+	}
 	check(drawAll(*dir))
 }
 

@@ -42,7 +42,7 @@ func TestBadInputIsA4xxThatSaysWhy(t *testing.T) {
 		{"null input", with("null"), 400, "sample 0: input 0 is null, want a number"},
 		{"text input", with(`"7"`), 400, "cannot unmarshal string"},
 		{"deep", strings.Repeat("[", 100000), 400, "max depth"},
-		{"too large", `{"inputs":[` + strings.Repeat(" ", maxBody) + `]}`, 413, "request body too large"},
+		{"too large", `{"inputs":[` + strings.Repeat(" ", maxBody) + `]}`, 413, "the body is longer than 1048576 bytes"},
 	} {
 		status, body := post(t, url, c.body)
 		checkFailure(t, c.name, status, body, c.status, c.want)
@@ -98,8 +98,8 @@ func TestColumnsAndClassesHaveTheirNames(t *testing.T) {
 func TestBadNamesAndCellsAreErrors(t *testing.T) {
 	url := start(t, newServer(newPredictor(tableModel(t))))
 	for _, c := range []struct{ inputs, want string }{
-		{`{}`, `sample 0: column "size": it is not there`},
-		{`{"size":1}`, `column "colour": it is not there`},
+		{`{}`, `sample 0: there is no column "size"; the columns are []`},
+		{`{"size":1}`, `there is no column "colour"; the columns are ["size"]`},
 		{`{"size":1,"colour":"blue"}`, `column "colour": "blue" was in no row of the training, which had ["3" "red"]`},
 		{`{"size":1,"colour":null}`, `column "colour": the cell is missing`},
 		{`{"size":"much","colour":"red"}`, `column "size": "much" is no number`},

@@ -118,7 +118,7 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkFailure(t, "slow body", r.StatusCode, read(t, r), 408, "i/o timeout")
+	checkFailure(t, "slow body", r.StatusCode, read(t, r), 408, "the body took too long to come")
 }
 
 func TestShutdownLetsRequestsFinish(t *testing.T) {

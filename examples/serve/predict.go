@@ -76,20 +76,21 @@ func (p *predictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		reply = map[string]string{"error": err.Error()}
-		w.WriteHeader(status(err))
+		status, text := failure(err)
+		w.WriteHeader(status)
+		reply = map[string]string{"error": text}
 	}
 	json.NewEncoder(w).Encode(reply) // an error means that the client has gone
 }
 
-func status(err error) int {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return http.StatusRequestEntityTooLarge
+func failure(err error) (status int, text string) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is longer than %d bytes", tooLarge.Limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return http.StatusRequestTimeout
+		return http.StatusRequestTimeout, "the body took too long to come"
 	}
-	return http.StatusBadRequest
+	return http.StatusBadRequest, err.Error()
 }
 
 // decode takes one sample or an array of them from a request's body.

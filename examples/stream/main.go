@@ -39,6 +39,9 @@ func main() {
 	if flag.NArg() > 0 {
 		log.Fatalf("stream: %q is not used; only flags are", flag.Arg(0))
 	}
+	if *size < 1 {
+		log.Fatalf("stream: -size is %d, want 1 or more", *size)
+	}
 	if _, err := run(os.Stdout, *size<<20/sampleSize); err != nil {
 		log.Fatal("stream: ", err)
 	}

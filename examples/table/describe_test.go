@@ -76,15 +76,15 @@ func TestWhatCannotBeLearntIsAnErrorWithItsPlace(t *testing.T) {
 		{"categories", tenRows, options{categories: list{"x"}}, `line 1: there is no column "x"`},
 		{"drop all", tenRows, options{drop: list{"id", "size", "colour", "code"}}, "there are 10 rows and 0 columns"},
 		{"few rows", replace("b0,10,red,10,10\n", ""), options{}, "there are 9 rows and 4 columns"},
-		{"typing error", replace("a5,5", "a5,5o"), options{}, `line 6: column "size": "5o" is no number of at most 1e100 in size; mend the cell, or`},
+		{"typing error", replace("a5,5", "a5,5o"), options{}, `line 6: column "size": "5o" is no number of at most 1e100 in size; mend the file, or`},
 		{"typing error at first", replace("a1,1", "a1,l"), options{}, `line 2: column "size": "l" is no number of at most 1e100 in size`},
 		{"infinite", replace("a5,5", "a5,-Inf"), options{}, `line 6: column "size": "-Inf" is no number`},
 		{"huge", replace("a5,5", "a5,1e300"), options{}, `line 6: column "size": "1e300" is no number`},
 		{"infinite target", replace("1.5\n", "inf\n"), options{}, `line 2: column "price": "inf" is no number`},
 		{"missing target", replace("1.5\n", "?\n"), options{}, `line 2: column "price": the cell is missing`},
 		{"missing class", replace("red", "NA"), options{target: "colour"}, `line 2: column "colour": the cell is missing`},
-		{"one class", strings.ReplaceAll(tenRows, "blue", "red"), options{target: "colour"}, `line 1: column "colour": all rows have the same`},
-		{"names", many, options{}, `line 1: column "name": it has more than 100 different texts; -drop`},
+		{"one class", strings.ReplaceAll(tenRows, "blue", "red"), options{target: "colour"}, `line 1: column "colour": all rows have the same value`},
+		{"names", many, options{}, `line 1: column "name": it has more than 100 different texts, "n99" for one; write a number as 1234.5, or`},
 		{"names for a target", many, options{target: "name"}, `line 1: column "name": it has more than 100 different texts`},
 	} {
 		path := temporary(t, c.text)

@@ -117,15 +117,13 @@ func split(rows []row) (test, validation, training []row) {
 func describe(s *sheet, o options, training []row) (t columns.Table) {
 	for _, name := range slices.Concat([]string{o.target}, o.categories, o.drop) {
 		if !slices.Contains(s.names, name) {
-			log.Fatalf("%s: line 1: there is no column %.40q; the columns are %.40q, which -noheader counts from 1",
+			log.Fatalf("%s: line 1: there is no column %.40q; the columns are %.40q, or with -noheader 1, 2, 3, …",
 				s.path, name, s.names)
 		}
 	}
+	t.Target = must(s.column(o.target, o, training))
 	for _, name := range s.names {
-		switch {
-		case name == o.target:
-			t.Target = must(s.column(name, o, training))
-		case !slices.Contains(o.drop, name):
+		if name != o.target && !slices.Contains(o.drop, name) {
 			t.Inputs = append(t.Inputs, must(s.column(name, o, training)))
 		}
 	}

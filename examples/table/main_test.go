@@ -237,7 +237,7 @@ func TestPredictionsNeedTheColumnsOfTheTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ model, text, want string }{
-		{model, "size,code\n1,10\n", `data.csv: line 2: column "colour": it is not there`},
+		{model, "size,code\n1,10\n", `data.csv: line 2: there is no column "colour"; the columns are ["code" "size"]; mend the file, or`},
 		{model, "size,code,colour\n1,10,red\n1,10,pink\n", `line 3: column "colour": "pink" was in no row of the training, which had ["blue" "red"]`},
 		{model, "size,code,colour\n1,,red\n", `line 2: column "code": the cell is missing`},
 		{model, "size,code,colour\nten,1,red\n", `line 2: column "size": "ten" is no number`},

@@ -129,13 +129,14 @@ func (s *sheet) column(name string, o options, training []row) (columns.Column, 
 	sorted := slices.Sorted(maps.Keys(texts))
 	switch {
 	case isTarget && len(texts) < 2:
-		return c, s.errorf(1, "column %.40q: all rows have the same, which leaves nothing to learn; want another -target", name)
+		return c, s.errorf(1, "column %.40q: all rows have the same value, which leaves nothing to learn; want another -target", name)
 	case slices.ContainsFunc(sorted, isNumber) && !slices.Contains(o.categories, name) && !(isTarget && len(texts) == 2):
 		if texts[""] {
 			c.Fill = mean(training, j)
 		}
 	case len(texts) > maxCategories:
-		return c, s.errorf(1, "column %.40q: it has more than %d different texts; -drop leaves it out", name, maxCategories)
+		return c, s.errorf(1, "column %.40q: it has more than %d different texts, %.40q for one; write a number as 1234.5, "+
+			"or leave the column out with -drop", name, maxCategories, sorted[maxCategories])
 	default:
 		c.Categories = sorted
 	}
@@ -163,7 +164,7 @@ func (s *sheet) encode(l columns.List, rows []row) (*mat.Dense, error) {
 			cells[name] = r.cells[j]
 		}
 		if err := l.Encode(x.RawRowView(i), cells); err != nil {
-			return nil, s.errorf(r.line, "%w; mend the cell, or learn with -categories or -drop for the column", err)
+			return nil, s.errorf(r.line, "%w; mend the file, or learn with -categories or -drop for the column", err)
 		}
 	}
 	return x, nil

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -70,10 +71,11 @@ func (l List) Width() int {
 func (l List) Encode(x []float64, cells map[string]string) (err error) {
 	for _, c := range l {
 		cell, ok := cells[c.Name]
+		if !ok {
+			return fmt.Errorf("there is no column %.40q; the columns are %.40q", c.Name, slices.Sorted(maps.Keys(cells)))
+		}
 		cell = cmp.Or(Clean(cell), c.Fill)
 		switch k := slices.Index(c.Categories, cell); {
-		case !ok:
-			err = errors.New("it is not there")
 		case k >= 0:
 			x[k] = 1
 		case cell == "":
@@ -96,11 +98,15 @@ func (c Column) Width() int { return max(1, len(c.Categories)) }
 
 // String is the column in a line of text.
 func (c Column) String() string {
-	kind := "a number"
-	if n := len(c.Categories); n > 0 {
+	kind, n := "a number", len(c.Categories)
+	switch n {
+	case 0:
+	case 1:
+		kind = fmt.Sprintf("always %.40q", c.Categories[0])
+	default:
 		kind = fmt.Sprintf("%d categories", n)
 	}
-	if c.Fill != "" || slices.Contains(c.Categories, "") {
+	if c.Fill != "" || n > 1 && slices.Contains(c.Categories, "") {
 		kind += ", some missing"
 	}
 	return fmt.Sprintf("%.40q (%s)", c.Name, kind)

@@ -113,7 +113,7 @@ func TestCellsAreEncoded(t *testing.T) {
 		{[]string{"x", "blue", "1"}, `column "size": "x" is no number`},
 		{[]string{"1", "red", "1"}, `"red" was in no row of the training, which had ["" "blue" "réd"]`},
 		{[]string{"1", "blue", "NA"}, `column "age": the cell is missing`},
-		{[]string{"1", "blue"}, `column "age": it is not there`},
+		{[]string{"1", "blue"}, `there is no column "age"; the columns are ["a \"name\", of\n two lines\x00 \u2028" "more" "size"]`},
 	} {
 		if _, err := encode(c.cells...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.cells, err, c.want)
@@ -124,6 +124,14 @@ func TestCellsAreEncoded(t *testing.T) {
 func TestAColumnInALineOfTextSaysWhereCellsAreMissing(t *testing.T) {
 	want := `["size" (a number, some missing) "a \"name\", of\n two lines\x00 \u2028" (3 categories, some missing) "age" (a number)]`
 	if got := fmt.Sprint(example().Inputs); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestAColumnThatIsAlwaysTheSameIsToldAsSuch(t *testing.T) {
+	want := `["colour" (always "red") "remarks" (always "")]`
+	got := fmt.Sprint(List{{Name: "colour", Categories: []string{"red"}}, {Name: "remarks", Categories: []string{""}}})
+	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
