@@ -62,6 +62,9 @@ func read(path string) (data backprop.Data, names []string) {
 	defer file.Close()
 	lines, err := csv.NewReader(file).ReadAll()
 	check(err)
+	if len(lines) < 2 || len(lines[0]) < 2 {
+		log.Fatalf("%s: want a line of titles, and lines of numbers with a name behind them, with commas between", path)
+	}
 	var x []float64
 	var labels []int
 	for _, line := range lines[1:] {

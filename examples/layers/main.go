@@ -1,6 +1,6 @@
 // Command layers trains networks of layers that are not the library's but its own, in files that can
-// be copied: on small handwritten digits 1000 residual blocks with layer normalization, whose
-// weights begin the ordinary way, and on MNIST a convolutional network.
+// be copied: on small handwritten digits 1000 residual blocks with layer normalization and the usual
+// initial weights, and on MNIST a convolutional network.
 //
 //	go run ./examples/layers
 //	go run ./examples/layers -data DIR
