@@ -92,9 +92,9 @@ func TestMatvecKeepsItsContract(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(7, 8))
 		for n := 4; n <= 52; n++ {
-			for _, k := range []int{1, 2, 3, 4, 5, 8, 11, 12 + r.IntN(40), 125 + r.IntN(12)} {
+			for _, k := range []int{1, 2, 3, 4, 5, 8, 11, 12 + r.IntN(40), 64 + r.IntN(4), 125 + r.IntN(12)} {
 				ldw := k + r.IntN(3)
-				if k > 64 {
+				if k >= 64 {
 					ldw = 512 // a stride of 4 kB
 				}
 				x, w := draw(r, xa.matrix(1, k, k), 1, k, k), draw(r, wa.matrix(n, k, ldw), n, k, ldw)
