@@ -615,7 +615,6 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 	}
 	step := min(xm.Rows, n.step)
 	p := take(&n.inference, step, n.newInference)
-	defer n.inference.Put(p)
 	part, some := &xm, matrix{}
 	for lo := 0; lo < xm.Rows; lo += step {
 		if step < xm.Rows { // a copy of a matrix waits for what was stored in it
@@ -627,6 +626,7 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 			copy(out.Row(lo+i), a.RawRowView(i))
 		}
 	}
+	n.inference.Put(p)
 	return where.checkFinite("output", &out)
 }
 
