@@ -26,7 +26,7 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
 	const few = 16
 	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 2, Activation: Softmax}}
-	large := []Layer{Dense{Units: 300, Activation: GELU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 150, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
+	large := []Layer{Dense{Units: 300, Activation: GELU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 20, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
 	for name, c := range map[string]struct {
 		layers []Layer
 		inputs int
