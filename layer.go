@@ -420,10 +420,7 @@ func (s *batchNormStage) columnsBackward(lo, hi int) {
 	}
 	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
 	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
-	for i := range dz.Rows {
-		kernel.Normalize(s.row[lo:hi], x.Row(i), mu, s.trend[lo:hi], s.offset[lo:hi])
-		kernel.Normalize(dz.Row(i), dz.Row(i), s.row[lo:hi], s.gain[lo:hi], zero)
-	}
+	kernel.DetrendRows(&dz, &x, mu, s.trend[lo:hi], s.offset[lo:hi], s.gain[lo:hi], s.row[lo:hi], zero)
 }
 
 // follow moves the running statistics towards those of the last batch, n samples.

