@@ -87,8 +87,8 @@ type ELU struct{ Alpha float64 }
 // LeakyReLU is z for z > 0 and Slope·z otherwise. Slope is finite; 0 means 0.01 (Maas et al. 2013).
 type LeakyReLU struct{ Slope float64 }
 
-// elementwise is an activation that treats each element by itself, so that it can take any part of
-// a batch in one call, or nil. A user's own is called row by row, even if it embeds one of these.
+// elementwise is f if that treats each element by itself, so that it can take any part of a batch in
+// one call, and else nil. A user's own is called row by row, even if it embeds one of these.
 func elementwise(f Activation) crew.Function {
 	switch f.(type) {
 	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU:
@@ -171,7 +171,7 @@ func (e ELU) String() string { return parametric("ELU", e.alpha()) }
 
 func (e ELU) alpha() float64 { return cmp.Or(e.Alpha, 1) }
 
-func (e ELU) check() error { return checkEpsilon("ELU Alpha", e.Alpha) }
+func (e ELU) check() error { return checkPositive("ELU Alpha", e.Alpha) }
 
 // Forward stores f(z) in a.
 func (e ELU) Forward(a, z []float64) { kernel.ELU(a, z, 1, e.alpha()) }

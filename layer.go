@@ -324,7 +324,7 @@ func (b BatchNorm) Shape(inputs int) (Shape, error) {
 	}
 	return s, errors.Join(
 		check(b.Momentum >= 0 && b.Momentum <= 1, "BatchNorm Momentum", b.Momentum, "0 to 1"),
-		checkEpsilon("BatchNorm Epsilon", b.Epsilon))
+		checkPositive("BatchNorm Epsilon", b.Epsilon))
 }
 
 // Reset makes γ and the running variance 1, β and the running mean 0.

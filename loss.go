@@ -91,7 +91,7 @@ func (mae) Gradient(da, a, y []float64) { kernel.Absolute.Gradient(da, a, y, 1/f
 
 func (h Huber) delta() float64 { return cmp.Or(h.Delta, 1) }
 
-func (h Huber) check() error { return checkEpsilon("Huber Delta", h.Delta) }
+func (h Huber) check() error { return checkPositive("Huber Delta", h.Delta) }
 
 // Value is the loss of one sample.
 func (h Huber) Value(a, y []float64) float64 {

@@ -316,7 +316,8 @@ func checkDecay(name string, v float64) error {
 	return check(v >= 0 && v < 1, name, v, "0 to 1, 1 not included")
 }
 
-func checkEpsilon(name string, v float64) error {
+// checkPositive lets 0 pass, which stands for the default.
+func checkPositive(name string, v float64) error {
 	return check(isFinite(v) && v >= 0, name, v, "a finite number above 0")
 }
 

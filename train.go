@@ -547,7 +547,7 @@ type AdaGrad struct {
 	memory
 }
 
-func (o *AdaGrad) check() error { return checkEpsilon("AdaGrad Epsilon", o.Epsilon) }
+func (o *AdaGrad) check() error { return checkPositive("AdaGrad Epsilon", o.Epsilon) }
 
 func (o *AdaGrad) remembered() (*memory, int) { return &o.memory, 1 }
 
@@ -573,7 +573,7 @@ type RMSProp struct {
 
 func (o *RMSProp) check() error {
 	return errors.Join(checkDecay("RMSProp Alpha", o.Alpha), checkDecay("RMSProp Momentum", o.Momentum),
-		checkEpsilon("RMSProp Epsilon", o.Epsilon))
+		checkPositive("RMSProp Epsilon", o.Epsilon))
 }
 
 func (o *RMSProp) remembered() (*memory, int) { return &o.memory, 3 }
@@ -611,7 +611,7 @@ type Adam struct {
 
 func (o *Adam) check() error {
 	return errors.Join(checkDecay("Adam Beta1", o.Beta1), checkDecay("Adam Beta2", o.Beta2),
-		checkEpsilon("Adam Epsilon", o.Epsilon))
+		checkPositive("Adam Epsilon", o.Epsilon))
 }
 
 func (o *Adam) remembered() (*memory, int) { return &o.memory, 2 }
@@ -713,7 +713,7 @@ type StepDecay struct {
 }
 
 func (s StepDecay) check() error {
-	return errors.Join(checkEpochs("StepDecay Every", s.Every), checkEpsilon("StepDecay Factor", s.Factor))
+	return errors.Join(checkEpochs("StepDecay Every", s.Every), checkPositive("StepDecay Factor", s.Factor))
 }
 
 // Rate is base·Factor^⌊n/Every⌋ in epoch n.
