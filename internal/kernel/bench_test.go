@@ -68,7 +68,7 @@ func BenchmarkElementwise(b *testing.B) {
 		run("Softplus", func() { Softplus(a, z) })
 		run("GELU", func() { GELU(a, z) })
 		run("GELUBackward", func() { GELUBackward(x, y, z, a) })
-		run("Normalize", func() { Normalize(a, z, x, y, y) })
+		run("Normalize", func() { normalizeRow(a, z, x, y, y) })
 		run("Dropout", func() { Dropout(a, z, 0.5, 1, 0) })
 		run("Squared.Sum", func() { Squared.Sum(y, z) })
 		run("RMS", func() { RMS(x, z, y, nil, nil, RMSStep{Decay: 0.9, Eta: 0.001, Epsilon: 1e-8}) })

@@ -134,26 +134,6 @@ func GELUBackward(dz, da, z, a []float64) {
 	o.run(geluBackward)
 }
 
-// Normalize sets dst[i] = (x[i]−mean[i])·scale[i] + shift[i]. dst may be any of them.
-func Normalize(dst, x, mean, scale, shift []float64) {
-	checkLength(x, len(dst))
-	checkLength(mean, len(dst))
-	checkLength(scale, len(dst))
-	checkLength(shift, len(dst))
-	o := operands{dst: first(dst), n: len(dst), x: first(x), y: first(mean), z: first(scale), w: first(shift)}
-	o.run(normalize)
-}
-
-// Correlate adds (x[i]−xMean[i])·(y[i]−yMean[i]) to sum[i].
-func Correlate(sum, x, xMean, y, yMean []float64) {
-	checkLength(x, len(sum))
-	checkLength(xMean, len(sum))
-	checkLength(y, len(sum))
-	checkLength(yMean, len(sum))
-	o := operands{dst: first(sum), n: len(sum), x: first(x), y: first(xMean), z: first(y), w: first(yMean)}
-	o.run(correlate)
-}
-
 // The generator of Dropout is SplitMix64 (Steele, Lea and Flood 2014) but for its last step, which
 // changes no upper bits: the number of element i is a mixture of key + i·weyl.
 const (
@@ -181,7 +161,7 @@ const piece = 512
 
 var zeros [piece]float64
 
-// Scale computes x ← α·x, and 0 for α = 0, of an infinity too.
+// Scale computes x ← α·x, but 0 for α = 0, whatever x is.
 func Scale(alpha float64, x []float64) {
 	switch {
 	case alpha == 0:

@@ -188,6 +188,18 @@ func TestActivationsOfSpecialValues(t *testing.T) {
 	})
 }
 
+// normalizeRow sets dst[i] = (x[i]−mean[i])·scale[i] + shift[i]. dst may be any of them.
+func normalizeRow(dst, x, mean, scale, shift []float64) {
+	o := operands{dst: first(dst), n: len(dst), x: first(x), y: first(mean), z: first(scale), w: first(shift)}
+	o.run(normalize)
+}
+
+// correlateRow adds (x[i]−xMean[i])·(y[i]−yMean[i]) to sum[i].
+func correlateRow(sum, x, xMean, y, yMean []float64) {
+	o := operands{dst: first(sum), n: len(sum), x: first(x), y: first(xMean), z: first(y), w: first(yMean)}
+	o.run(correlate)
+}
+
 func TestArithmeticFollowsItsFormulas(t *testing.T) {
 	const n = 2*piece + 100
 	r := rand.New(rand.NewPCG(21, 22))
@@ -204,10 +216,10 @@ func TestArithmeticFollowsItsFormulas(t *testing.T) {
 			}
 		}
 		got := make([]float64, n)
-		Normalize(got, x, m, y, c)
+		normalizeRow(got, x, m, y, c)
 		check("Normalize", got, func(i int) float64 { return (x[i]-m[i])*y[i] + c[i] })
 		copy(got, c)
-		Correlate(got, x, m, y, c)
+		correlateRow(got, x, m, y, c)
 		check("Correlate", got, func(i int) float64 { return c[i] + (x[i]-m[i])*(y[i]-c[i]) })
 		copy(got, x)
 		Scale(-3, got)

@@ -509,8 +509,6 @@ func TestLengthsAndShapesMustAgree(t *testing.T) {
 		{"LogisticLoss", 2, func(x [][]float64) { LogisticLoss(x[0], x[1]) }},
 		{"GELU", 2, func(x [][]float64) { GELU(x[0], x[1]) }},
 		{"GELUBackward", 4, func(x [][]float64) { GELUBackward(x[0], x[1], x[2], x[3]) }},
-		{"Normalize", 5, func(x [][]float64) { Normalize(x[0], x[1], x[2], x[3], x[4]) }},
-		{"Correlate", 5, func(x [][]float64) { Correlate(x[0], x[1], x[2], x[3], x[4]) }},
 		{"Dropout", 2, func(x [][]float64) { Dropout(x[0], x[1], 0.5, 1, 0) }},
 		{"Residual.Gradient", 3, func(x [][]float64) { Squared.Gradient(x[0], x[1], x[2], 1) }},
 		{"Residual.Sum", 2, func(x [][]float64) { Squared.Sum(x[0], x[1]) }},
@@ -617,10 +615,10 @@ func TestRowsHaveTheBitsOfOneAtATime(t *testing.T) {
 			row, zero := make([]float64, cols), make([]float64, cols)
 			for i := range 4 {
 				copy(dz.Row(i), wantDZ.Row(i))
-				Normalize(wantA.Row(i), x.Row(i), v.Row(0), v.Row(1), v.Row(2))
-				Correlate(wantSum, x.Row(i), v.Row(0), y.Row(i), v.Row(1))
-				Normalize(row, x.Row(i), v.Row(0), v.Row(1), v.Row(2))
-				Normalize(wantDZ.Row(i), wantDZ.Row(i), row, v.Row(3), zero)
+				normalizeRow(wantA.Row(i), x.Row(i), v.Row(0), v.Row(1), v.Row(2))
+				correlateRow(wantSum, x.Row(i), v.Row(0), y.Row(i), v.Row(1))
+				normalizeRow(row, x.Row(i), v.Row(0), v.Row(1), v.Row(2))
+				normalizeRow(wantDZ.Row(i), wantDZ.Row(i), row, v.Row(3), zero)
 			}
 			NormalizeRows(a, x, v.Row(0), v.Row(1), v.Row(2))
 			CorrelateRows(sum, x, v.Row(0), y, v.Row(1))
@@ -695,7 +693,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			LeakyReLU(a[:], z[:], z[:], 1)
 			ELU(a[:], z[:], 1, 1)
 			GELUBackward(x[:], y[:], z[:], a[:])
-			Normalize(x[:], y[:], z[:], a[:], a[:])
+			normalizeRow(x[:], y[:], z[:], a[:], a[:])
 			m := Matrix{1, len(x), x[:], len(x)}
 			NormalizeRows(&m, &m, y[:], z[:], a[:])
 			CorrelateRows(a[:], &m, y[:], &m, z[:])

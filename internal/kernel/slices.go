@@ -53,7 +53,7 @@ func Overlap(a, b []float64) bool {
 // The operands of rows are filled once, but for where a row begins: 1000 rows of 64 columns take 0.57
 // of the time, of 16 0.40.
 
-// NormalizeRows is [Normalize] of each row of x.
+// NormalizeRows sets dst[i][j] = (x[i][j]−mean[j])·scale[j] + shift[j]. dst may be x.
 func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
 	dst.Check(dst.Rows, len(mean))
 	x.Check(dst.Rows, len(mean))
@@ -66,7 +66,7 @@ func NormalizeRows(dst, x *Matrix, mean, scale, shift []float64) {
 	}
 }
 
-// CorrelateRows sums what [Correlate] adds for each row of x and y.
+// CorrelateRows sets sum[j] = Σᵢ (x[i][j]−xMean[j])·(y[i][j]−yMean[j]).
 func CorrelateRows(sum []float64, x *Matrix, xMean []float64, y *Matrix, yMean []float64) {
 	x.Check(x.Rows, len(sum))
 	y.Check(x.Rows, len(sum))
