@@ -81,7 +81,7 @@ func TestWhatCannotBeLearntIsAnErrorWithItsPlace(t *testing.T) {
 		{"infinite", replace("a5,5", "a5,-Inf"), options{}, `line 6: column "size": "-Inf" is no number`},
 		{"huge", replace("a5,5", "a5,1e300"), options{}, `line 6: column "size": "1e300" is no number`},
 		{"infinite target", replace("1.5\n", "inf\n"), options{}, `line 2: column "price": "inf" is no number`},
-		{"missing target", replace("1.5\n", "?\n"), options{}, `line 2: column "price": the cell is missing`},
+		{"missing target", replace("1.5\n", "?\n"), options{}, `line 2: column "price": the cell is missing, but a row to learn from must have its target; leave the row out`},
 		{"missing class", replace("red", "NA"), options{target: "colour"}, `line 2: column "colour": the cell is missing`},
 		{"one class", strings.ReplaceAll(tenRows, "blue", "red"), options{target: "colour"}, `line 1: column "colour": all rows have the same value`},
 		{"names", many, options{}, `line 1: column "name": it has more than 100 different texts, "n99" for one; write a number as 1234.5, or`},

@@ -118,13 +118,13 @@ func isNumber(cell string) bool {
 // of a target only two.
 func (s *sheet) column(name string, o options, training []row) (columns.Column, error) {
 	c, j := columns.Column{Name: name}, slices.Index(s.names, name)
-	texts := map[string]bool{}
+	texts, isTarget := map[string]bool{}, name == o.target
 	for _, r := range s.rows {
-		texts[columns.Clean(r.cells[j])] = true
-	}
-	isTarget := name == o.target
-	if isTarget {
-		delete(texts, "")
+		cell := columns.Clean(r.cells[j])
+		if isTarget && cell == "" {
+			return c, s.errorf(r.line, "column %.40q: the cell is missing, but a row to learn from must have its target; leave the row out", name)
+		}
+		texts[cell] = true
 	}
 	sorted := slices.Sorted(maps.Keys(texts))
 	switch {
