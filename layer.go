@@ -147,7 +147,7 @@ type Place struct {
 	Statistics []*mat.Dense // views of the statistics
 	Training   bool         // use the batch's own statistics, and let Backward move those learnt
 	NeedDX     bool         // Backward is to return dx
-	Rand       *rand.Rand   // the source of chance; nil where there is to be none
+	Rand       *rand.Rand   // the source of chance, for one goroutine at a time; nil where there is to be none
 	crew       *crew.Crew   // who shares large operations
 	frozen     []int        // layers of the network that training leaves as they are
 	turns      *turns       // the memory of an inference; nil where each stage has its own
@@ -212,7 +212,7 @@ func (d Dense) Stage(at Place) Stage {
 }
 
 type affineStage struct {
-	*crew.Crew           // who computes products and sums
+	*crew.Crew           // who computes the products
 	w, dw      matrix    // out×in; dw is empty where nobody asks
 	b, db      []float64 // out
 	x          matrix    // N×in

@@ -294,7 +294,8 @@ func BalancedWeights(y mat.Matrix) ([]float64, error) {
 // With several columns a row's class is the column with the largest element, the first of equals;
 // with a single column it is 1 from 0.5 upwards and 0 below. Matrices of different shapes are a
 // [*ShapeError], and actual rows that are no classes a [*ValueError]: their elements are from 0 to
-// 1 and, of several columns, sum to 1. Several labels a row are judged a column at a time.
+// 1 and, of several columns, sum to 1. [LabelAccuracies] judges several labels a row. A NaN or an
+// infinity in either is a [*ValueError], here and in the functions below.
 func Accuracy(predicted, actual mat.Matrix) (float64, error) {
 	p, y, err := checkClasses("Accuracy", predicted, actual)
 	if err != nil {
@@ -338,6 +339,7 @@ type ClassScore struct {
 }
 
 // ClassScores are the scores of each class, from a matrix of counts as [ConfusionMatrix] makes it.
+// One that is not square is a [*ShapeError], and what is no count a [*ValueError].
 func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
 	const where = door("ClassScores")
 	var m matrix
@@ -393,7 +395,8 @@ func LabelAccuracies(predicted, actual mat.Matrix) (exact float64, each []float6
 
 // R2 is the coefficient of determination, 1 − Σ(a−y)²/Σ(y−ȳ)²: 1 for a perfect prediction, 0 for
 // one that is no better than the mean. Several columns give the mean of theirs. A column of equal
-// targets counts 1 where it is predicted exactly and 0 otherwise, as in scikit-learn.
+// targets counts 1 where it is predicted exactly and 0 otherwise, as in scikit-learn. Squares that
+// leave the range of a float64 are an error.
 func R2(predicted, actual mat.Matrix) (float64, error) {
 	p, y, err := checkMetric("R2", predicted, actual)
 	if err != nil {
@@ -437,7 +440,7 @@ func checkClasses(where door, predicted, actual mat.Matrix) (p, y matrix, err er
 
 // checkClass returns an error if a row of y is no class.
 func checkClass(where door, name string, y *matrix) error {
-	const want = "for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time; R2 judges numbers"
+	const want = "for a row that is a class, as OneHot makes it; LabelAccuracies judges several labels a row, R2 numbers"
 	if y.Cols > 1 {
 		return checkDistributions(where, name, *y, want)
 	}

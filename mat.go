@@ -12,8 +12,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// This file is the dense-matrix core, where one looks things up: views of matrices, what is done to
-// their rows and columns besides a layer's products, and the checks at the library's door.
+// This file is the dense-matrix core, where one looks things up: views of matrices, the memory of a
+// stage's results, and the checks at the library's door.
 //
 // Dimension letters, used everywhere: N is the number of samples in a batch, in and out are a
 // layer's numbers of inputs and units. Rows are samples.

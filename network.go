@@ -136,16 +136,16 @@ import (
 // Its parameters are one flat slice, layer by layer as given to New: W (row-major, out×in), then b;
 // for batch norm γ, then β.
 //
-// Predict, PredictTo, Loss, Gradient, InputGradient, CheckGradient, Clone and String may be called
-// from several goroutines at once, as long as nothing changes the parameters or the statistics
-// meanwhile: Train, TrainingGradient, Adapt, Init or the caller.
+// Everything but Train, TrainBatches, TrainingGradient, Adapt and Init may be called from several
+// goroutines at once, as long as none of these, nor the caller, changes the parameters or the
+// statistics meanwhile.
 type Network struct {
 	layers     Sequential
 	shape      Shape     // of all layers
 	place      Place     // of all layers: where the parameters and statistics are
 	slots      []slot    // the layers in their places
 	width      int       // outputs of the widest layer
-	step       int       // samples predicted at a time: memory close to the processor, of wide layers below some 256 MB
+	step       int       // samples predicted at a time: 256, fewer where two buffers of the widest layer would take 256 MB
 	params     []float64 // of all layers, one behind the other
 	statistics []float64
 
@@ -291,7 +291,7 @@ func (n *Network) unlearn() {
 // Adapt lets a [Standardize] learn its statistics of data.X and an [Unstandardize] of data.Y, anew
 // if they have learnt before. [Network.Train] does it by itself when it first starts; a training
 // from batches or by a loop of one's own is preceded by Adapt, with the data or, where these are
-// too many, with a sample of them.
+// too many, with a sample of them. It takes X and Y whatever is to learn.
 func (n *Network) Adapt(data Data) error {
 	const where = door("Adapt")
 	if err := n.checkMade(); err != nil {
@@ -999,8 +999,9 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 	return written, door("WriteTo").wrap(err)
 }
 
-// Load reads a network that [Network.Save] has written, or a checkpoint of its training, or another
-// program in the same form with tensors of type F64 or F32. The file is not trusted: whatever is
+// Load reads a network that [Network.Save] has written, or another program in the same form with
+// tensors of type F64 or F32, or a checkpoint of its training, of which it takes the parameters
+// after the last epoch, with Patience as well. The file is not trusted: whatever is
 // wrong with it is an error that says what and where, and what it claims is compared with its
 // description before anything else is read, so that Load takes little more memory than the network
 // and twice the file's header. A path that holds anything but a regular file is an error, and that

@@ -26,7 +26,7 @@ type TrainConfig struct {
 	LearningRate float64   // η, above 0
 	Epochs       int       // passes over the data, 1 or more
 	BatchSize    int       // samples a step; 0 means all of them: batch gradient descent
-	NoShuffle    bool      // do not shuffle the samples before every epoch
+	NoShuffle    bool      // leave the samples in their order, which is else drawn anew for every epoch
 	Loss         Loss      // nil means what belongs to the output's activation, as for Network.Loss
 	Optimizer    Optimizer // nil means &SGD{}, gradient descent: θ ← θ − η·∂L/∂θ
 	Schedule     Schedule  // η by epoch; nil means LearningRate throughout
@@ -81,7 +81,7 @@ const (
 	StopOnEpoch   StopReason = "stopped by OnEpoch"  // it returned ErrStop or an error
 	StopCancelled StopReason = "cancelled"           // the context ended
 	StopDiverged  StopReason = "diverged"            // the error wraps ErrDiverged
-	StopFailed    StopReason = "failed"              // by the schedule or the checkpoint, as the error says
+	StopFailed    StopReason = "failed"              // by the schedule, the checkpoint or a sequence of batches, as the error says
 )
 
 // Train minimizes the mean loss over the samples in the rows of x, with their targets in the rows
@@ -91,8 +91,8 @@ const (
 // x and y are not changed, nor copied if they are a *mat.Dense. They must stay as they are until
 // Train returns: they are checked before the first step, and a checkpoint compares them. Samples
 // that change from epoch to epoch are for [Network.TrainBatches]. The last, short batch of an epoch
-// is used; where the network has batch norm, a single left-over sample joins the batch before it.
-// Gradients are means, so η does not depend on the batch size. The same network, data,
+// is used; one too short for a layer, as a single sample is for batch norm, joins the batch before
+// it. Gradients are means, so η does not depend on the batch size. The same network, data,
 // configuration and seed give the same bits, whatever GOMAXPROCS is; without shuffling and with a
 // single batch the seed matters to dropout only.
 //
@@ -109,11 +109,12 @@ const (
 // taken the loss beyond the first epoch's. An optimizer with SetState is made to start afresh then.
 // An error that OnEpoch returns is wrapped.
 //
-// Besides the data and the network, Train holds a copy of the parameters (with a Checkpoint two),
-// the gradient, the optimizer's state and the values of one batch.
+// Besides the data and the network, Train holds a copy of the parameters, the gradient, the
+// optimizer's state, with a Checkpoint another copy of the parameters and of that state, and the
+// values of one batch.
 //
-// Products of more than half a million multiplications are shared among GOMAXPROCS goroutines,
-// which spin for some 75 µs after each before they sleep. None outlives the call. During Train
+// Large operations, from products of half a million multiplications on, are shared among GOMAXPROCS
+// goroutines, which spin for some 75 µs after each before they sleep. None outlives the call. During Train
 // nothing else may use the network, but for OnEpoch; another Train of it is an error.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
 	data := Data{X: x, Y: y, SampleWeights: config.SampleWeights}
@@ -439,11 +440,11 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 	return loss, norm
 }
 
-// ClipNorm scales a gradient by min(1, c/‖g‖), c above 0, and returns ‖g‖, as TrainConfig's
-// ClipNorm, for a training loop of one's own (PyTorch's clip_grad_norm_). A gradient whose norm is
-// not finite stays as it is.
+// ClipNorm scales a gradient by min(1, c/‖g‖) and returns ‖g‖, as TrainConfig's ClipNorm, for a
+// training loop of one's own. A c of 0 or less means no clipping. A gradient whose norm is not finite
+// stays as it is. (PyTorch's clip_grad_norm_, which adds 1e-6 to ‖g‖.)
 func ClipNorm(grad []float64, c float64) (norm float64) {
-	if norm = kernel.Norm2(grad); norm > c && isFinite(norm) {
+	if norm = kernel.Norm2(grad); norm > c && c > 0 && isFinite(norm) {
 		kernel.Scale(c/norm, grad) // g ← g·c/‖g‖
 	}
 	return norm

@@ -3,8 +3,8 @@
 //	go run ./examples/table -data examples/iris/iris.csv -target species -save iris.safetensors
 //	go run ./examples/table -model iris.safetensors -predict new.csv
 //
-// A column whose cells are all numbers is one, any other, or what -categories names, is one of
-// categories, which the network takes one-hot. The target is learnt as classes if it is of
+// A column with a number in it is one of numbers, where any other text is an error. The rest, and
+// what -categories names, are of categories, which the network takes one-hot. The target is learnt as classes if it is of
 // categories, or has but two values, and as a number otherwise. A fifth of the rows is held out for
 // testing, and a fifth for stopping early. The columns are kept in the network's file, so the
 // second command, and examples/serve, know their names.

@@ -1,6 +1,6 @@
 // Package kernel holds the inner loops of backpropagation over float64 slices: the three matrix
-// products of a dense layer, the exponential family and its derivatives, and the update of the
-// parameters.
+// products of a dense layer, what is done element by element (activations, losses, dropout, batch
+// norm), and the update of the parameters.
 //
 // N is the number of samples, in and out are a layer's inputs and units; ldx is the stride of x.
 // Shapes that do not agree and a shape that does not fit its slice panic before anything is

@@ -102,7 +102,7 @@ func TestTrainingOnTheParametersThemselvesIsAnError(t *testing.T) {
 
 // Accuracy of three labels a row, or of numbers for classes, would be that of something else.
 func TestMetricsOfClassesRefuseWhatAreNone(t *testing.T) {
-	const want = " for a row that is a class, as OneHot makes it; of several labels a row, take a column at a time; R2 judges numbers"
+	const want = " for a row that is a class, as OneHot makes it; LabelAccuracies judges several labels a row, R2 numbers"
 	p := Probabilities(2, 3)
 	for _, c := range []struct {
 		actual         *mat.Dense

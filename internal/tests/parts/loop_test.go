@@ -200,6 +200,15 @@ func TestClipNormLeavesAnInfiniteGradientAlone(t *testing.T) {
 	EqualTo(t, "gradient", grad, []float64{0.6, 0.8}, 1e-15)
 }
 
+// 0 means no clipping, as in a TrainConfig.
+func TestClipNormClipsToAboveZeroOnly(t *testing.T) {
+	for _, c := range []float64{0, -1} {
+		grad := []float64{3, 4}
+		EqualTo(t, "norm", []float64{ClipNorm(grad, c)}, []float64{5}, 0)
+		SameBits(t, "gradient", grad, []float64{3, 4})
+	}
+}
+
 // Others may use the network meanwhile.
 func TestCheckGradientStepsOnACopy(t *testing.T) {
 	net := NewNetwork(t, 2, BatchNorm{}, Dense{Units: 1})
