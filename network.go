@@ -91,7 +91,8 @@
 // [AdaGrad]), the [Schedule] of the learning rate ([StepDecay], [CosineDecay], [Warmup],
 // [ReduceLROnPlateau], [ScheduleFunc]), weights of samples, frozen layers, weight decay, clipping,
 // early stopping, checkpoints. [Network.TrainBatches] takes the samples from a sequence. [History]
-// and [Epoch] tell how it went.
+// and [Epoch] tell how it went. [Network.Init] draws the parameters anew, [Network.Adapt] lets
+// standardization learn of other data.
 //
 // [Network.Predict] and [Network.PredictTo] use it, and [Accuracy], [ConfusionMatrix],
 // [ClassScores], [LabelAccuracies] and [R2] judge it. [OneHot] makes targets for classes, [Classes]
@@ -104,8 +105,11 @@
 // own.
 //
 // [Network.Params] and [Network.Gradient], or [Network.TrainingGradient], are what another optimizer
-// or a training loop of one's own needs, [Network.InputGradient] what a network in front does.
-// [Network.CheckGradient] compares backpropagation with central differences.
+// or a training loop of one's own needs, with [ClipNorm], [Network.InputGradient] what a network in
+// front does. [Network.CheckGradient] compares backpropagation with central differences.
+//
+// A [Layer] of one's own has a [Shape] with [Tensor]s, and a [Stage] in each [Place], with results
+// that [Resize] sizes. An [Optimizer] of one's own is [Stateful] if its training is to be kept.
 package backprop
 
 import (
@@ -318,7 +322,7 @@ func (n *Network) Params() []float64 { return n.orNone().params }
 
 // Weights is a live view of layer i's weights, i counting the layers as given to [New]: W of a
 // Dense, Units×inputs, or γ of a BatchNorm, 1×inputs. It is nil where there is no such layer or it
-// has none, and the same matrix at every call.
+// has none of its own, as a Sequential, and the same matrix at every call.
 func (n *Network) Weights(i int) *mat.Dense { return n.tensor(i, "weight") }
 
 // Biases is a live view of layer i's biases: b of a Dense, Units elements, or β of a BatchNorm. It
@@ -574,8 +578,8 @@ func (p *pass) backward() (dx *mat.Dense) {
 
 // Predict returns the network's outputs for the samples in the rows of x, N×outputs for N×inputs,
 // in memory of the caller's own. It is inference: dropout is inactive, batch norm uses its running
-// statistics. A matrix of another width is a [*ShapeError], a NaN or an infinity in x a
-// [*ValueError].
+// statistics. A matrix of another width is a [*ShapeError], a NaN or an infinity in x, or in the
+// output, a [*ValueError].
 func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 	dst := new(mat.Dense)
 	if err := n.predictTo("Predict", dst, x); err != nil {
@@ -586,7 +590,8 @@ func (n *Network) Predict(x mat.Matrix) (*mat.Dense, error) {
 
 // PredictTo is [Network.Predict] into dst, which is N×outputs, or empty and then sized. It
 // allocates nothing once as many samples have been predicted before, if dst has its size and x is a
-// *mat.Dense. After an error that names the output, what dst holds is not defined.
+// *mat.Dense that does not lie between dst's elements. After an error that names the output, what
+// dst holds is not defined.
 func (n *Network) PredictTo(dst *mat.Dense, x mat.Matrix) error {
 	return n.predictTo("PredictTo", dst, x)
 }

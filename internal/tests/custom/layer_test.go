@@ -25,12 +25,19 @@ func (l Scale) Reset(at backprop.Place) {
 	}
 }
 
-func (l Scale) Stage(at backprop.Place) backprop.Stage { return &scaling{Place: at} }
+func (l Scale) Stage(at backprop.Place) backprop.Stage {
+	s := &scaling{Place: at, dw: make([]float64, at.Inputs)}
+	if s.Grads != nil {
+		s.dw = s.Grads[0].RawRowView(0)
+	}
+	return s
+}
 
 type scaling struct {
 	backprop.Place
-	x *mat.Dense
-	a mat.Dense
+	dw []float64
+	x  *mat.Dense
+	a  mat.Dense
 }
 
 func (s *scaling) Forward(x *mat.Dense) *mat.Dense {
@@ -46,16 +53,13 @@ func (s *scaling) Forward(x *mat.Dense) *mat.Dense {
 }
 
 func (s *scaling) Backward(da *mat.Dense) *mat.Dense {
-	w, dw := s.Params[0].RawRowView(0), make([]float64, s.Inputs)
-	if s.Grads != nil {
-		dw = s.Grads[0].RawRowView(0)
-		clear(dw)
-	}
+	w := s.Params[0].RawRowView(0)
+	clear(s.dw)
 	for i := range da.RawMatrix().Rows {
 		dx := da.RawRowView(i) // in place
 		for j, v := range dx {
-			dw[j] += v * s.x.At(i, j) // dw = Σ da ⊙ x
-			dx[j] = v * w[j]          // dx = da ⊙ w
+			s.dw[j] += v * s.x.At(i, j) // dw = Σ da ⊙ x
+			dx[j] = v * w[j]            // dx = da ⊙ w
 		}
 	}
 	if !s.NeedDX {
