@@ -128,7 +128,7 @@ func startServer() (url string, stop func(), err error) {
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("go build: %w\n%s", err, text)
 	}
-	server := exec.Command(program, "-addr", "localhost:0", "-nobrowser")
+	server := exec.Command(program, "-addr", "127.0.0.1:0", "-nobrowser")
 	server.Dir = build.Dir
 	server.Stderr = os.Stderr
 	says, err := server.StdoutPipe()
@@ -156,7 +156,9 @@ func startServer() (url string, stop func(), err error) {
 
 // startBrowser starts a Chromium that nobody sees.
 func startBrowser() (context.Context, func(), error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("hide-scrollbars", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.Flag("hide-scrollbars", true),
+		chromedp.WSURLReadTimeout(2*time.Minute)) // it starts slowly on a busy machine
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}

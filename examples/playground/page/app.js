@@ -194,7 +194,7 @@ async function train() {
     const now = performance.now();
     if (calm.matches && now - drawn < 500) continue;
     await new Promise(requestAnimationFrame);
-    drawn = now;
+    drawn = performance.now();
     draw();
     if (now - spoken > 20000) {
       announce(`Epoch ${Math.floor(frame.epoch)}, training loss ${number(frame.train)}, test loss ${number(frame.test)}.`);

@@ -24,6 +24,7 @@ import (
 // that wait.
 func TestTrainingStepsAllocateNothing(t *testing.T) {
 	mayNotAllocate(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // a crew of two: what many take for waiting differs
 	const few = 16
 	norm := []Layer{Standardize{}, Dense{Units: 9, Activation: Tanh}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 2, Activation: Softmax}}
 	large := []Layer{Dense{Units: 300, Activation: GELU}, BatchNorm{}, Dropout{Rate: 0.5}, Dense{Units: 20, Activation: Softmax}, Dense{Units: 2, Activation: Softmax}}
@@ -70,6 +71,7 @@ func TestTrainingStepsAllocateNothing(t *testing.T) {
 
 func TestAStepOfOnesOwnAllocatesNoMoreForMoreLayers(t *testing.T) {
 	mayNotAllocate(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each processor has a pool of its own
 	step := func(layers int) uint64 {
 		net := NewNetwork(t, 3, slices.Repeat([]Layer{Dense{Units: 3, Activation: Tanh}}, layers)...)
 		grad, batch, rng := slices.Clone(net.Params()), Data{X: Pattern(5, 3), Y: Pattern(5, 3)}, rand.New(rand.NewPCG(1, 2))
@@ -85,6 +87,7 @@ func TestAStepOfOnesOwnAllocatesNoMoreForMoreLayers(t *testing.T) {
 
 func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 	mayNotAllocate(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each processor has a pool of its own
 	for _, layers := range [][]Layer{
 		{Dense{Units: 4, Activation: Tanh}, Dense{Units: 1, Activation: Sigmoid}},
 		{Standardize{}, Dense{Units: 200}, BatchNorm{Activation: ReLU}, Dropout{Rate: 0.5}, Dense{Units: 100, Activation: Softmax}},
@@ -213,6 +216,9 @@ func TestALongRunStaysFlat(t *testing.T) {
 func usage() (heap uint64, goroutines, files int) {
 	runtime.GC()
 	runtime.GC() // for the pools
+	for range 100000 {
+		runtime.Gosched() // to goroutines that have said that they are done and have not ended yet
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	open, _ := os.ReadDir("/proc/self/fd")
