@@ -63,6 +63,10 @@ func normal(r *rand.Rand, n int) []float64 {
 	return x
 }
 
+func row(x []float64) *kernel.Matrix {
+	return &kernel.Matrix{Rows: 1, Cols: len(x), Stride: len(x), Data: x}
+}
+
 // elementwise covers whole vectors and what is left of one, and arguments where the derivatives
 // take the exponential.
 func elementwise() (results []float64) {
@@ -90,8 +94,8 @@ func elementwise() (results []float64) {
 			func() { kernel.MulSigmoid(u, da, z) },
 			func() { kernel.SiLUBackward(u, da, z) },
 			func() { kernel.Softplus(u, z) },
-			func() { kernel.Normalize(u, da, z, t, e) },
-			func() { kernel.Correlate(u, da, z, t, e) },
+			func() { kernel.NormalizeRows(row(u), row(da), z, t, e) },
+			func() { kernel.CorrelateRows(u, row(da), z, row(t), e) },
 			func() { kernel.Dropout(u, da, 0.3, 7, 0) },
 			func() { kernel.Huber(1).Gradient(u, da, z, 0.1) },
 			func() { kernel.RMS(u, da, e, z, t, kernel.RMSStep{Decay: 0.9, Mean: 0.1, Mu: 0.5, Eta: 0.1}) },
