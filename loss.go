@@ -68,14 +68,8 @@ type Huber struct{ Delta float64 }
 
 // isElementwise reports whether a loss is the mean over elements that it treats each by itself, so
 // that it can take a whole batch in one call. A user's own is called row by row, even if it embeds
-// one of these.
-func isElementwise(l Loss) bool {
-	switch l.(type) {
-	case mse, mae, Huber, binaryCrossEntropy:
-		return true
-	}
-	return false
-}
+// one of the package's.
+func isElementwise(l Loss) bool { return isOurs(l) && l != CrossEntropy }
 
 type mse struct{}
 
@@ -127,14 +121,8 @@ func checkOutput(l Loss, f Activation) error {
 
 // checkProbabilities returns an error if an element of y is no probability.
 func checkProbabilities(where door, name string, y matrix, want string) error {
-	for i := range y.Rows {
-		for j, v := range y.Row(i) {
-			if v < 0 || v > 1 {
-				return &ValueError{string(where), name, i, j, v, "0 to 1 " + want}
-			}
-		}
-	}
-	return nil
+	isProbability := func(v float64) bool { return v >= 0 && v <= 1 }
+	return where.checkElements(name, &y, isProbability, "0 to 1", want)
 }
 
 // checkDistributions returns an error if a row of y is not the probabilities of classes.
@@ -347,14 +335,13 @@ func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
 	if m.Rows != m.Cols {
 		return nil, &ShapeError{string(where), "confusion", m.Rows, m.Cols, m.Cols, m.Cols}
 	}
+	isCount := func(v float64) bool { return v >= 0 && v == math.Trunc(v) && v <= 1<<53 }
+	if err := where.checkElements("confusion", &m, isCount, "a count"); err != nil {
+		return nil, err
+	}
 	scores := make([]ClassScore, m.Rows)
 	for i := range scores {
 		hits, actual, predicted := m.Row(i)[i], floats.Sum(m.Row(i)), floats.Sum(m.Column(i))
-		for j, v := range m.Row(i) {
-			if v < 0 || v != math.Trunc(v) || v > 1<<53 {
-				return nil, &ValueError{string(where), "confusion", i, j, v, "a count"}
-			}
-		}
 		share := func(part, whole float64) float64 { return part / max(whole, 1) }
 		scores[i] = ClassScore{share(hits, predicted), share(hits, actual), share(2*hits, actual+predicted), int(actual)}
 	}

@@ -134,8 +134,10 @@ func fill(x []float64, v float64) {
 
 func isFinite(v float64) bool { return v-v == 0 }
 
+var packagePath = reflect.TypeFor[door]().PkgPath()
+
 // isOurs reports whether a value is of a type of this package.
-func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == reflect.TypeFor[door]().PkgPath() }
+func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == packagePath }
 
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("stop training")
@@ -261,16 +263,18 @@ func (d door) viewFinite(v *matrix, name string, m mat.Matrix, rows, cols int) e
 
 // checkFinite returns an error if an element of m is NaN or infinite.
 func (d door) checkFinite(name string, m *matrix) error {
-	if m.Stride == m.Cols && kernel.Finite(m.Data[:m.Rows*m.Cols]) {
+	if m.Finite() {
 		return nil
 	}
+	return d.checkElements(name, m, isFinite, "a finite number")
+}
+
+// checkElements returns an error that says what is wanted if an element of m is not fine.
+func (d door) checkElements(name string, m *matrix, fine func(v float64) bool, want ...string) error {
 	for i := range m.Rows {
-		if kernel.Finite(m.Row(i)) {
-			continue
-		}
 		for j, v := range m.Row(i) {
-			if !isFinite(v) {
-				return &ValueError{string(d), name, i, j, v, "a finite number"}
+			if !fine(v) {
+				return &ValueError{string(d), name, i, j, v, strings.Join(want, " ")}
 			}
 		}
 	}
@@ -285,13 +289,9 @@ func (d door) viewWeights(v *matrix, name string, w []float64, rows int) error {
 	if len(w) != rows {
 		return &ShapeError{string(d), name, len(w), 1, rows, 1}
 	}
-	for i, v := range w {
-		if !isFinite(v) || v < 0 {
-			return &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
-		}
-	}
 	*v = matrixOf(w, rows, 1)
-	return nil
+	isWeight := func(v float64) bool { return isFinite(v) && v >= 0 }
+	return d.checkElements(name, v, isWeight, "a finite number, 0 or more")
 }
 
 // isNil reports whether v is nil or holds a nil pointer.

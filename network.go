@@ -409,11 +409,12 @@ func (n *Network) String() string {
 // Nothing of a pass is kept in the network, so any number of them can be on their way at once.
 type pass struct {
 	rows       int
-	body       chain     // the stages
-	head       Stage     // the last one, apart from the others, if the loss is one of its input
-	grad       []float64 // what backward fills, as long as the parameters; nil in inference
-	statistics []float64 // of a gradient, which moves no others
-	chance     *chance   // what its Rand draws from, if it has one that can be exchanged
+	stages     chain
+	body       chain      // the stages, but for the head
+	head       Stage      // the last stage, if the loss is one of its input; else nil
+	grad       []float64  // what backward fills, as long as the parameters; nil in inference
+	statistics []float64  // of a gradient, which moves no others
+	rand       *rand.Rand // the source of chance in a step of TrainingGradient, which gives it one
 	samples    batch
 	targets    batch
 	outputs    int
@@ -422,13 +423,10 @@ type pass struct {
 	z, a       []float64 // N×outputs: what goes into the head, and what the loss sees
 	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
-	loss        Loss
-	closed      logitLoss // the loss, if it has a closed form in the head's input
-	elementwise bool      // the loss can take a batch in one call
+	loss   Loss
+	closed logitLoss // the loss, if it has a closed form in the head's input
+	whole  bool      // the loss can take a batch in one call
 }
-
-// A chance draws from a Rand that can be exchanged for another one.
-type chance struct{ *rand.Rand }
 
 // newPass makes a pass for inference or, in a place with Training, for training.
 func (n *Network) newPass(at Place) *pass {
@@ -440,7 +438,8 @@ func (n *Network) newPass(at Place) *pass {
 	if at.Training || at.NeedDX {
 		p.da = newBuffer(at.Rows, n.shape.Outputs)
 	}
-	p.body = n.layers.Stage(at).(chain)
+	p.stages = n.layers.Stage(at).(chain)
+	p.body = p.stages
 	return p
 }
 
@@ -451,15 +450,13 @@ func (n *Network) newInference(rows int) *pass {
 }
 
 // newGradient makes a pass with the batch's own statistics that leaves the running ones as they
-// are, and with chance, unless that is nil.
-func (n *Network) newGradient(rows int, c *chance) *pass {
+// are. Dropout draws from rng, unless that is nil.
+func (n *Network) newGradient(rows int, rng *rand.Rand) *pass {
 	at, statistics := n.place, make([]float64, len(n.statistics))
-	at.Rows, at.Training, at.Statistics = rows, true, views(n.shape.Statistics, statistics)
-	if c != nil {
-		at.Rand = rand.New(c)
-	}
+	at.Rows, at.Training, at.Rand = rows, true, rng
+	at.Statistics = views(n.shape.Statistics, statistics)
 	p := n.newPass(at)
-	p.statistics, p.chance = statistics, c
+	p.statistics, p.rand = statistics, rng
 	return p
 }
 
@@ -473,24 +470,16 @@ func take(pool *sync.Pool, rows int, newPass func(rows int) *pass) *pass {
 
 // use makes l the loss of the batches to come.
 func (p *pass) use(l Loss) {
-	if p.head != nil {
-		p.body, p.head = append(p.body, p.head), nil
-	}
-	p.loss, p.closed, p.elementwise = l, nil, isElementwise(l)
-	last := len(p.body) - 1
-	if last < 0 {
-		return
-	}
-	switch s := p.body[last].(type) {
+	p.loss, p.closed, p.whole = l, nil, isElementwise(l)
+	p.body, p.head = p.stages, nil
+	last := len(p.stages) - 1
+	switch s := p.stages[last].(type) {
 	case *activationStage:
 		if closed, ok := l.(logitLoss); ok && s.f == closed.output() {
-			p.head, p.closed = s, closed
+			p.body, p.head, p.closed, p.whole = p.stages[:last], s, closed, true
 		}
 	case *unstandardizeStage:
-		p.head = s // the loss is one of standardized targets
-	}
-	if p.head != nil {
-		p.body = p.body[:last]
+		p.body, p.head = p.stages[:last], s // the loss is one of standardized targets
 	}
 }
 
@@ -516,16 +505,12 @@ func (p *pass) value(s *dataset.Samples) float64 {
 	if u, ok := p.head.(*unstandardizeStage); ok {
 		p.y = dataOf(u.targets.Forward(&y.dense))
 	}
-	if p.weights == nil && (p.closed != nil || p.elementwise) {
+	if p.weights == nil && p.whole {
 		return p.valueOf(p.z, p.a, p.y)
 	}
 	sum := 0.0
 	for i := range s.Y.Rows {
-		w := 1.0
-		if p.weights != nil {
-			w = p.weights[i]
-		}
-		if w != 0 { // else its loss may be infinite
+		if w := s.Weight(i); w != 0 { // else its loss may be infinite
 			sum += float64(w * p.valueOf(p.row(p.z, i), p.row(p.a, i), p.row(p.y, i)))
 		}
 	}
@@ -558,7 +543,7 @@ func (p *pass) backward() (dx *mat.Dense) {
 	switch {
 	case p.closed != nil:
 		kernel.Squared.Gradient(p.da.Data, p.a, p.y, 1/float64(p.closed.terms(rows, p.outputs))) // dZ = (A − Y)/terms
-	case p.elementwise:
+	case p.whole:
 		p.loss.Gradient(p.da.Data, p.a, p.y)
 	default:
 		for i := range rows {
@@ -833,17 +818,17 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if err := n.checkRows(where, s.X.Rows, nil); err != nil {
 		return 0, nil, err
 	}
-	pool, c := &n.gradients, (*chance)(nil)
+	pool, own := &n.gradients, (*rand.Rand)(nil)
 	if rng != nil {
 		if err := n.learn(nil, nil); err != nil {
 			return 0, nil, where.wrap(err)
 		}
-		pool, c = &n.steps, &chance{}
+		pool, own = &n.steps, &rand.Rand{}
 	}
-	p := take(pool, s.X.Rows, func(rows int) *pass { return n.newGradient(rows, c) })
+	p := take(pool, s.X.Rows, func(rows int) *pass { return n.newGradient(rows, own) })
 	defer pool.Put(p)
 	if rng != nil {
-		p.chance.Rand = rng
+		*p.rand = *rng // both draw from one source
 	}
 	kernel.Copy(p.statistics, n.statistics)
 	value, _ = p.differentiate(&s, l)
@@ -1047,21 +1032,14 @@ func (n *Network) describe(fitted bool) (string, error) {
 // tensors are the parameters and the statistics as they stand in a file, without their memory where
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
-	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
-	add := func(tensors []Tensor, memory []*mat.Dense) {
-		for i, t := range tensors {
-			m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
-			if t.least != nil {
-				m.Least = *t.least
-			}
-			if memory != nil {
-				m.Data = dataOf(memory[i])
-			}
-			list = append(list, m)
+	all, memory := slices.Concat(n.shape.Params, n.shape.Statistics), slices.Concat(n.place.Params, n.place.Statistics)
+	list := make([]modelfile.Tensor, len(all))
+	for i, t := range all {
+		list[i] = modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: t.least}
+		if memory != nil {
+			list[i].Data = dataOf(memory[i])
 		}
 	}
-	add(n.shape.Params, n.place.Params)
-	add(n.shape.Statistics, n.place.Statistics)
 	return list
 }
 

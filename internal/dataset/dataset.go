@@ -26,6 +26,14 @@ func (s *Samples) Slice(lo, hi int) Samples {
 	return part
 }
 
+// Weight is the weight of sample i.
+func (s *Samples) Weight(i int) float64 {
+	if s.Weights.Data == nil {
+		return 1
+	}
+	return s.Weights.Data[i]
+}
+
 // Gather is a copy of the samples named by index.
 func (s *Samples) Gather(index []int) Samples {
 	g := s.reserve(len(index))
@@ -90,11 +98,7 @@ const smallestNormal = 0x1p-1022
 func (s *Samples) Moments(m *kernel.Matrix, j int) (mean, variance float64, err error) {
 	var column, weights []float64
 	for i := range m.Rows {
-		w := 1.0
-		if s.Weights.Data != nil {
-			w = s.Weights.Data[i]
-		}
-		if w > 0 {
+		if w := s.Weight(i); w > 0 {
 			column, weights = append(column, m.Row(i)[j]), append(weights, w)
 		}
 	}

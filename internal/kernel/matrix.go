@@ -29,6 +29,19 @@ func (m *Matrix) Column(j int) []float64 {
 	return column
 }
 
+// Finite reports whether all elements of m are finite.
+func (m *Matrix) Finite() bool {
+	if m.Stride == m.Cols {
+		return Finite(m.Data[:m.Rows*m.Cols])
+	}
+	for i := range m.Rows {
+		if !Finite(m.Row(i)) {
+			return false
+		}
+	}
+	return true
+}
+
 // Columns returns columns lo to hi of m, hi not included, which share its memory.
 func (m *Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
