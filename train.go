@@ -860,17 +860,14 @@ func (e *Epoch) watched() float64 {
 
 // stop is the reason to end after an epoch, or "".
 func (t *trainer) stop(e *Epoch) (StopReason, error) {
-	if t.OnEpoch == nil {
-		return t.done(e), nil
+	if t.OnEpoch != nil {
+		if err := t.OnEpoch(*e); errors.Is(err, ErrStop) {
+			return StopOnEpoch, nil
+		} else if err != nil {
+			return StopOnEpoch, t.where.errorf("OnEpoch failed after epoch %d: %w", e.N, err)
+		}
 	}
-	switch err := t.OnEpoch(*e); {
-	case err == nil:
-		return t.done(e), nil
-	case errors.Is(err, ErrStop):
-		return StopOnEpoch, nil
-	default:
-		return StopOnEpoch, t.where.errorf("OnEpoch failed after epoch %d: %w", e.N, err)
-	}
+	return t.done(e), nil
 }
 
 // done is the reason of the training's own to end after an epoch.
