@@ -595,21 +595,19 @@ type unstandardizeStage struct {
 
 // learnColumns makes the moments of the columns of x or y the statistics of a layer that has still
 // to learn.
-func learnColumns(l Layer, at Place, name string, s *dataset.Samples) error {
-	if mean := at.Statistics[0].At(0, 0); mean != 0 || !math.Signbit(mean) {
+func learnColumns(l Layer, at Place, name string, s *dataset.Samples) (err error) {
+	mean, variance := dataOf(at.Statistics[0]), dataOf(at.Statistics[1])
+	if mean[0] != 0 || !math.Signbit(mean[0]) {
 		return nil
 	}
 	if s == nil {
 		return fmt.Errorf("%s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
 	}
 	m := map[string]*matrix{"x": &s.X, "y": &s.Y}[name]
-	for j := range m.Cols {
-		mean, variance, err := s.Moments(m, j)
-		if err != nil {
+	for j := range mean {
+		if mean[j], variance[j], err = s.Moments(m, j); err != nil {
 			return fmt.Errorf("column %d of %s is %w", j, name, err)
 		}
-		at.Statistics[0].Set(0, j, mean)
-		at.Statistics[1].Set(0, j, variance)
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ type trainer struct {
 	data        *dataset.Batches // in memory
 	sequence    Batches          // or not
 	batches     int              // an epoch; 0 of a sequence
-	validation  dataset.Samples  // none without
+	validation  *dataset.Samples // nil for none
 	e           *Epoch           // under way
 	b, seen     int              // its batches and samples so far
 	pcg         *rand.PCG        // reseeded for every epoch
@@ -296,12 +296,12 @@ func (t *trainer) epoch(e *Epoch) (err error) {
 	if err != nil {
 		return err
 	}
-	if t.validation.X.Data != nil {
-		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, &t.validation, t.Loss); err != nil {
+	if t.validation != nil {
+		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, t.validation, t.Loss); err != nil {
 			return t.cancelled(err)
 		}
 	}
-	if t.validation.X.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
+	if t.validation != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
 		return t.diverged(t.b - 1)
 	}
 	return nil
@@ -370,9 +370,7 @@ func (t *trainer) on(s *dataset.Samples) error {
 	t.seen += s.X.Rows
 	t.e.Loss += float64((loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen))) // the mean so far
 	t.e.GradNorm = norm
-	if t.progress != nil {
-		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
-	}
+	t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
 	t.b++
 	return nil
 }
@@ -832,7 +830,7 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 func (t *trainer) beginsBest(loss float64) bool {
 	n := len(t.history.Epochs) - 1
 	switch {
-	case t.validation.X.Data != nil: // noteBest keeps those after the epoch
+	case t.validation != nil: // noteBest keeps those after the epoch
 		return false
 	case t.batches == 1:
 		return loss <= t.lowest
@@ -844,7 +842,7 @@ func (t *trainer) beginsBest(loss float64) bool {
 func (t *trainer) noteBest(e *Epoch) {
 	if loss := e.watched(); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss
-		if t.validation.X.Data != nil {
+		if t.validation != nil {
 			t.best.become(t.net)
 		}
 	}
@@ -1006,11 +1004,9 @@ func (t *trainer) check(data Data) (err error) {
 	}
 	var set *dataset.Samples // nil of a sequence
 	if t.sequence == nil {
-		s, err := t.checkSet("x", data)
-		if err != nil {
+		if set, err = t.checkSet("x", data); err != nil {
 			return err
 		}
-		set = &s
 	}
 	if t.Optimizer == nil {
 		t.Optimizer = &SGD{}
@@ -1043,15 +1039,16 @@ func (t *trainer) check(data Data) (err error) {
 }
 
 // checkSet views a whole set of samples.
-func (t *trainer) checkSet(x string, d Data) (s dataset.Samples, err error) {
-	if s, err = t.net.checkData(t.where, x, d, &t.Loss); err != nil {
-		return s, err
+func (t *trainer) checkSet(x string, d Data) (*dataset.Samples, error) {
+	s, err := t.net.checkData(t.where, x, d, &t.Loss)
+	if err != nil {
+		return nil, err
 	}
 	y, weights := names(x)
 	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
-		return s, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
+		return nil, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
 	}
-	return s, t.where.wrap(s.ScaleWeights(weights))
+	return &s, t.where.wrap(s.ScaleWeights(weights))
 }
 
 // checkConfig reports every field of the configuration that cannot be used.
