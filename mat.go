@@ -37,13 +37,6 @@ func viewOf(m *mat.Dense) matrix { return matrix(m.RawMatrix()) }
 // dataOf is all elements of m, which has no gaps between its rows.
 func dataOf(m *mat.Dense) []float64 { return m.RawMatrix().Data }
 
-// copyRows copies src to dst, of the same shape.
-func copyRows(dst, src *matrix) {
-	for i := range dst.Rows {
-		copy(dst.Row(i), src.Row(i))
-	}
-}
-
 // A buffer is the memory of a stage's result, as the kernels and as gonum see it. There are no gaps
 // between its rows.
 type buffer struct {
@@ -91,24 +84,23 @@ func (b *buffer) resize(rows int) {
 // them does not depend on how they lie in memory.
 type batch struct {
 	shown  buffer
-	copied *buffer
+	copied mat.Dense
 }
 
-// show makes b show m itself, or a copy if m has gaps.
-func (b *batch) show(m *matrix) *buffer {
+// show shows m itself, or a copy if m has gaps.
+func (b *batch) show(m *matrix) *mat.Dense {
 	if m.Stride == m.Cols || m.Rows == 1 {
 		if b.shown.Rows != m.Rows || &b.shown.Data[0] != &m.Data[0] {
 			b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
 			b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
 		}
-		return &b.shown
+		return &b.shown.dense
 	}
-	if b.copied == nil {
-		b.copied = newBuffer(m.Rows, m.Cols)
+	copied := Resize(&b.copied, m.Rows, m.Cols)
+	for i := range m.Rows {
+		copied.SetRow(i, m.Row(i))
 	}
-	b.copied.resize(m.Rows)
-	copyRows(&b.copied.matrix, m)
-	return b.copied
+	return copied
 }
 
 // Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if

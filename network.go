@@ -486,7 +486,7 @@ func (p *pass) use(l Loss) {
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
 func (p *pass) forward(x *matrix) (out *mat.Dense) {
-	out = p.body.Forward(&p.samples.show(x).dense)
+	out = p.body.Forward(p.samples.show(x))
 	p.z = dataOf(out)
 	p.a = p.z
 	if p.head != nil {
@@ -501,10 +501,10 @@ func (p *pass) forward(x *matrix) (out *mat.Dense) {
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
 func (p *pass) value(s *dataset.Samples) float64 {
 	y := p.targets.show(&s.Y)
-	p.y, p.weights = y.Data, s.Weights.Data
 	if u, ok := p.head.(*unstandardizeStage); ok {
-		p.y = dataOf(u.targets.Forward(&y.dense))
+		y = u.targets.Forward(y)
 	}
+	p.y, p.weights = dataOf(y), s.Weights.Data
 	if p.weights == nil && p.whole {
 		return p.valueOf(p.z, p.a, p.y)
 	}
@@ -594,9 +594,11 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
 	if kernel.Overlap(out.Data, xm.Data) {
-		own := newBuffer(xm.Rows, xm.Cols)
-		copyRows(&own.matrix, &xm)
-		xm = own.matrix
+		own := mat.NewDense(xm.Rows, xm.Cols, nil)
+		for i := range xm.Rows {
+			own.SetRow(i, xm.Row(i))
+		}
+		xm = viewOf(own)
 	}
 	step := min(xm.Rows, n.step)
 	p := take(&n.inference, step, n.newInference)
