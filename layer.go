@@ -206,7 +206,7 @@ func (d Dense) Stage(at Place) Stage {
 		}
 	}
 	if at.NeedDX {
-		s.dx = newBuffer(at.Rows, at.Inputs)
+		s.dx = at.buffer(at.Inputs)
 	}
 	return activated(at, s, s.z, d.Activation)
 }

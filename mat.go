@@ -44,12 +44,6 @@ type buffer struct {
 	dense mat.Dense
 }
 
-func newBuffer(rows, cols int) *buffer {
-	b := &buffer{}
-	b.matrix = viewOf(Resize(&b.dense, rows, cols))
-	return b
-}
-
 // Turns are the two pieces of memory that the stages of an inference write to in turn: what comes
 // out of one is read by the next and by nobody else.
 type turns struct {
@@ -58,17 +52,22 @@ type turns struct {
 	next   int
 }
 
+// take is memory for n numbers: of its own where there are no turns.
+func (t *turns) take(n int) []float64 {
+	if t == nil {
+		return make([]float64, n)
+	}
+	memory := &t.memory[t.next]
+	t.next ^= 1
+	if len(*memory) < n {
+		*memory = make([]float64, max(t.size, n))
+	}
+	return *memory
+}
+
 // buffer is the memory of a stage's result in a place.
 func (p *Place) buffer(cols int) *buffer {
-	if p.turns == nil {
-		return newBuffer(p.Rows, cols)
-	}
-	memory := &p.turns.memory[p.turns.next]
-	p.turns.next ^= 1
-	if len(*memory) < p.Rows*cols {
-		*memory = make([]float64, max(p.turns.size, p.Rows*cols))
-	}
-	b := &buffer{matrix: matrixOf(*memory, p.Rows, cols)}
+	b := &buffer{matrix: matrixOf(p.turns.take(p.Rows*cols), p.Rows, cols)}
 	b.dense.SetRawMatrix(blas64.General(b.matrix))
 	return b
 }
@@ -78,29 +77,6 @@ func (b *buffer) resize(rows int) {
 	if b.Rows != rows {
 		b.matrix = viewOf(Resize(&b.dense, rows, b.Cols))
 	}
-}
-
-// A batch shows samples or targets without gaps between their rows, so that what is computed of
-// them does not depend on how they lie in memory.
-type batch struct {
-	shown  buffer
-	copied mat.Dense
-}
-
-// show shows m itself, or a copy if m has gaps.
-func (b *batch) show(m *matrix) *mat.Dense {
-	if m.Stride == m.Cols || m.Rows == 1 {
-		if b.shown.Rows != m.Rows || &b.shown.Data[0] != &m.Data[0] {
-			b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
-			b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
-		}
-		return &b.shown.dense
-	}
-	copied := Resize(&b.copied, m.Rows, m.Cols)
-	for i := range m.Rows {
-		copied.SetRow(i, m.Row(i))
-	}
-	return copied
 }
 
 // Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if

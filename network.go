@@ -415,8 +415,8 @@ type pass struct {
 	grad       []float64  // what backward fills, as long as the parameters; nil in inference
 	statistics []float64  // of a gradient, which moves no others
 	rand       *rand.Rand // the source of chance in a step of TrainingGradient, which gives it one
-	samples    batch
-	targets    batch
+	samples    dataset.Dense
+	targets    dataset.Dense
 	outputs    int
 	y          []float64 // N×outputs
 	weights    []float64 // of the samples; nil means 1 each
@@ -436,7 +436,7 @@ func (n *Network) newPass(at Place) *pass {
 		at.Grads = views(n.shape.Params, p.grad)
 	}
 	if at.Training || at.NeedDX {
-		p.da = newBuffer(at.Rows, n.shape.Outputs)
+		p.da = at.buffer(n.shape.Outputs)
 	}
 	p.stages = n.layers.Stage(at).(chain)
 	p.body = p.stages
@@ -486,7 +486,7 @@ func (p *pass) use(l Loss) {
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
 func (p *pass) forward(x *matrix) (out *mat.Dense) {
-	out = p.body.Forward(p.samples.show(x))
+	out = p.body.Forward(p.samples.Show(x))
 	p.z = dataOf(out)
 	p.a = p.z
 	if p.head != nil {
@@ -500,7 +500,7 @@ func (p *pass) forward(x *matrix) (out *mat.Dense) {
 
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
 func (p *pass) value(s *dataset.Samples) float64 {
-	y := p.targets.show(&s.Y)
+	y := p.targets.Show(&s.Y)
 	if u, ok := p.head.(*unstandardizeStage); ok {
 		y = u.targets.Forward(y)
 	}
@@ -594,11 +594,7 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
 	if kernel.Overlap(out.Data, xm.Data) {
-		own := mat.NewDense(xm.Rows, xm.Cols, nil)
-		for i := range xm.Rows {
-			own.SetRow(i, xm.Row(i))
-		}
-		xm = viewOf(own)
+		xm = xm.Clone()
 	}
 	step := min(xm.Rows, n.step)
 	p := take(&n.inference, step, n.newInference)

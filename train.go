@@ -175,8 +175,8 @@ type trainer struct {
 	validation  *dataset.Samples // nil for none
 	e           *Epoch           // under way
 	b, seen     int              // its batches and samples so far
-	pcg         *rand.PCG        // reseeded for every epoch
-	rng         *rand.Rand
+	pcg         rand.PCG         // reseeded for every epoch
+	rng         *rand.Rand       // draws from it
 	crew        *crew.Crew
 	pass        *pass
 	weights     [][]float64 // every W, without biases, γ and β
@@ -242,8 +242,7 @@ func (t *trainer) run() error {
 // prepare takes the memory for training.
 func (t *trainer) prepare() {
 	t.weights, t.moving = t.net.matrices(t.net.params, t.Freeze), t.net.moving(t.Freeze)
-	t.pcg = rand.NewPCG(0, 0)
-	t.rng = rand.New(t.pcg)
+	t.rng = rand.New(&t.pcg)
 	if t.data != nil {
 		t.reserve(t.data.Largest)
 	}

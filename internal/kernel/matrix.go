@@ -20,6 +20,15 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
+// Clone returns a copy of m without gaps between its rows.
+func (m *Matrix) Clone() Matrix {
+	c := Matrix{Rows: m.Rows, Cols: m.Cols, Stride: m.Cols, Data: make([]float64, m.Rows*m.Cols)}
+	for i := range m.Rows {
+		copy(c.Row(i), m.Row(i))
+	}
+	return c
+}
+
 // Column returns a copy of column j of m.
 func (m *Matrix) Column(j int) []float64 {
 	column := make([]float64, m.Rows)
