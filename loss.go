@@ -2,7 +2,6 @@ package backprop
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -106,17 +105,6 @@ type logitLoss interface {
 	valueZ(z, a, y []float64, out int) float64 // the mean over samples of out units
 	terms(rows, cols int) int                  // of which the batch's loss is the mean
 	checkTargets(where door, name string, y matrix) error
-}
-
-// checkOutput returns an error if a loss of probabilities stands behind an activation of the
-// package's that gives none. One of the caller's own may.
-func checkOutput(l Loss, f Activation) error {
-	f = cmp.Or(f, Identity)
-	if c, ok := l.(logitLoss); ok && f != c.output() && isOurs(f) {
-		return fmt.Errorf("%v takes what a %v gives, and the last layer ends with %v; set its Activation to %[2]v, or choose another loss",
-			c, c.output(), f)
-	}
-	return nil
 }
 
 // checkProbabilities returns an error if an element of y is no probability.

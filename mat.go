@@ -47,9 +47,8 @@ type buffer struct {
 // Turns are the two pieces of memory that the stages of an inference write to in turn: what comes
 // out of one is read by the next and by nobody else.
 type turns struct {
-	memory [2][]float64
-	size   int // of either, at least
-	next   int
+	memory [2][]float64 // the one taken last, and the next
+	size   int          // of either, at least
 }
 
 // take is memory for n numbers: of its own where there are no turns.
@@ -57,12 +56,11 @@ func (t *turns) take(n int) []float64 {
 	if t == nil {
 		return make([]float64, n)
 	}
-	memory := &t.memory[t.next]
-	t.next ^= 1
-	if len(*memory) < n {
-		*memory = make([]float64, max(t.size, n))
+	t.memory[0], t.memory[1] = t.memory[1], t.memory[0]
+	if len(t.memory[0]) < n {
+		t.memory[0] = make([]float64, max(t.size, n))
 	}
-	return *memory
+	return t.memory[0]
 }
 
 // buffer is the memory of a stage's result in a place.

@@ -109,6 +109,7 @@
 package backprop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -694,15 +695,21 @@ func (n *Network) checkData(where door, x string, d Data, l *Loss) (dataset.Samp
 }
 
 // checkLoss makes a loss that is nil what belongs to the output's activation, and returns an error
-// if one cannot be used here.
+// if one cannot be used here, as one of probabilities behind a layer and an activation of the
+// package's that give none. Those of the caller's own may.
 func (n *Network) checkLoss(l *Loss) error {
+	last, f := n.layers[len(n.layers)-1], cmp.Or(n.shape.Activation, Identity)
 	if *l == nil {
-		*l = defaultLoss(n.shape.Activation)
+		*l = defaultLoss(f)
 	}
-	if err := checkFields(*l); err != nil || !isOurs(n.layers[len(n.layers)-1]) {
+	if err := checkFields(*l); err != nil {
 		return err
 	}
-	return checkOutput(*l, n.shape.Activation)
+	if c, ok := (*l).(logitLoss); ok && f != c.output() && isOurs(f) && isOurs(last) {
+		return fmt.Errorf("%v takes what a %v gives, and the last layer ends with %v; set its Activation to %[2]v, or choose another loss",
+			c, c.output(), f)
+	}
+	return nil
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
@@ -921,12 +928,11 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 
 // layerOf is the layer that parameter i belongs to, or −1.
 func (n *Network) layerOf(i int) int {
-	if i < 0 {
-		return i
-	}
+	end := 0
 	return slices.IndexFunc(n.slots, func(s slot) bool {
-		i -= sizeOf(s.shape.Params, 0)
-		return i < 0
+		begin := end
+		end += sizeOf(s.shape.Params, 0)
+		return begin <= i && i < end
 	})
 }
 

@@ -387,13 +387,16 @@ func (t *trainer) learningRate(n int) (float64, error) {
 	return 0, t.where.errorf("Schedule gives η = %v for epoch %d, want %s", eta, n, want)
 }
 
-// rate is what a schedule gives, nil for a constant one.
+// rate is what a schedule gives, nil for a constant one. One that waits for a plateau goes on from
+// what it has seen of the history before.
 func rate(s Schedule, base float64, history []Epoch, p *plateau) float64 {
-	if s == nil {
+	switch s := s.(type) {
+	case nil:
 		return base
-	}
-	if t, ok := s.(tracker); ok && isOurs(s) {
-		return t.track(base, history, p)
+	case Warmup:
+		return s.track(base, history, p)
+	case ReduceLROnPlateau:
+		return s.track(base, history, p)
 	}
 	return s.Rate(base, history)
 }
@@ -786,11 +789,6 @@ func (s ReduceLROnPlateau) check() error {
 // Rate goes through the history from its beginning.
 func (s ReduceLROnPlateau) Rate(base float64, history []Epoch) float64 {
 	return s.track(base, history, &plateau{})
-}
-
-// A tracker is a schedule that Train lets go on from what it has seen of the history before.
-type tracker interface {
-	track(base float64, history []Epoch, p *plateau) float64
 }
 
 // A plateau is what a ReduceLROnPlateau has seen.
