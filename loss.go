@@ -109,8 +109,7 @@ type logitLoss interface {
 
 // checkProbabilities returns an error if an element of y is no probability.
 func checkProbabilities(where door, name string, y matrix, want string) error {
-	isProbability := func(v float64) bool { return v >= 0 && v <= 1 }
-	return where.checkElements(name, &y, isProbability, "0 to 1", want)
+	return where.checkRange(name, &y, 0, 1, "0 to 1", want)
 }
 
 // checkDistributions returns an error if a row of y is not the probabilities of classes.
@@ -323,13 +322,14 @@ func ClassScores(confusion mat.Matrix) ([]ClassScore, error) {
 	if m.Rows != m.Cols {
 		return nil, &ShapeError{string(where), "confusion", m.Rows, m.Cols, m.Cols, m.Cols}
 	}
-	isCount := func(v float64) bool { return v >= 0 && v == math.Trunc(v) && v <= 1<<53 }
-	if err := where.checkElements("confusion", &m, isCount, "a count"); err != nil {
-		return nil, err
-	}
 	scores := make([]ClassScore, m.Rows)
 	for i := range scores {
 		hits, actual, predicted := m.Row(i)[i], floats.Sum(m.Row(i)), floats.Sum(m.Column(i))
+		for j, v := range m.Row(i) {
+			if v < 0 || v != math.Trunc(v) || v > 1<<53 {
+				return nil, &ValueError{string(where), "confusion", i, j, v, "a count"}
+			}
+		}
 		share := func(part, whole float64) float64 { return part / max(whole, 1) }
 		scores[i] = ClassScore{share(hits, predicted), share(hits, actual), share(2*hits, actual+predicted), int(actual)}
 	}

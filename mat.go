@@ -3,6 +3,7 @@ package backprop
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -232,14 +233,14 @@ func (d door) checkFinite(name string, m *matrix) error {
 	if m.Finite() {
 		return nil
 	}
-	return d.checkElements(name, m, isFinite, "a finite number")
+	return d.checkRange(name, m, -math.MaxFloat64, math.MaxFloat64, "a finite number")
 }
 
-// checkElements returns an error that says what is wanted if an element of m is not fine.
-func (d door) checkElements(name string, m *matrix, fine func(v float64) bool, want ...string) error {
+// checkRange returns an error that says what is wanted if an element of m is not from lo to hi.
+func (d door) checkRange(name string, m *matrix, lo, hi float64, want ...string) error {
 	for i := range m.Rows {
 		for j, v := range m.Row(i) {
-			if !fine(v) {
+			if !(v >= lo && v <= hi) { // a NaN is not
 				return &ValueError{string(d), name, i, j, v, strings.Join(want, " ")}
 			}
 		}
@@ -256,8 +257,7 @@ func (d door) viewWeights(v *matrix, name string, w []float64, rows int) error {
 		return &ShapeError{string(d), name, len(w), 1, rows, 1}
 	}
 	*v = matrixOf(w, rows, 1)
-	isWeight := func(v float64) bool { return isFinite(v) && v >= 0 }
-	return d.checkElements(name, v, isWeight, "a finite number, 0 or more")
+	return d.checkRange(name, v, 0, math.MaxFloat64, "a finite number, 0 or more")
 }
 
 // isNil reports whether v is nil or holds a nil pointer.

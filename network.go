@@ -450,9 +450,15 @@ func (n *Network) newInference(rows int) *pass {
 	return n.newPass(at)
 }
 
-// newGradient makes a pass with the batch's own statistics that leaves the running ones as they
+// newGradient makes a pass of Gradient.
+func (n *Network) newGradient(rows int) *pass { return n.newTraining(rows, nil) }
+
+// newStep makes a pass of TrainingGradient.
+func (n *Network) newStep(rows int) *pass { return n.newTraining(rows, &rand.Rand{}) }
+
+// newTraining makes a pass with the batch's own statistics that leaves the running ones as they
 // are. Dropout draws from rng, unless that is nil.
-func (n *Network) newGradient(rows int, rng *rand.Rand) *pass {
+func (n *Network) newTraining(rows int, rng *rand.Rand) *pass {
 	at, statistics := n.place, make([]float64, len(n.statistics))
 	at.Rows, at.Training, at.Rand = rows, true, rng
 	at.Statistics = views(n.shape.Statistics, statistics)
@@ -823,14 +829,14 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if err := n.checkRows(where, s.X.Rows, nil); err != nil {
 		return 0, nil, err
 	}
-	pool, own := &n.gradients, (*rand.Rand)(nil)
+	pool, newPass := &n.gradients, n.newGradient
 	if rng != nil {
 		if err := n.learn(nil, nil); err != nil {
 			return 0, nil, where.wrap(err)
 		}
-		pool, own = &n.steps, &rand.Rand{}
+		pool, newPass = &n.steps, n.newStep
 	}
-	p := take(pool, s.X.Rows, func(rows int) *pass { return n.newGradient(rows, own) })
+	p := take(pool, s.X.Rows, newPass)
 	defer pool.Put(p)
 	if rng != nil {
 		*p.rand = *rng // both draw from one source
@@ -913,7 +919,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	}
 	s, _ := n.checkData(where, "x", Data{X: x, Y: y}, &l) // no error in gradient
 	c := n.Clone()
-	p := c.newGradient(s.X.Rows, nil)
+	p := c.newGradient(s.X.Rows)
 	copy(p.statistics, c.statistics)
 	p.use(l)
 	worst := difference.Compare(grad, c.params, func() float64 {
