@@ -392,8 +392,12 @@ func (s *batchNormStage) columnsForward(lo, hi int) {
 func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	s.dz = viewOf(da)
 	s.dz.Check(s.x.Rows, s.Inputs)
-	if s.Training {
-		s.follow(float64(s.dz.Rows))
+	if s.Training { // the running statistics move towards those of the batch, n samples
+		n, m := float64(s.dz.Rows), s.momentum
+		for j := range s.mean {
+			s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.mu[j])
+			s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
+		}
 	}
 	s.crew.Share(s.backward, s.Inputs, crew.PerElement*len(s.z.Data))
 	if !s.NeedDX {
@@ -421,15 +425,6 @@ func (s *batchNormStage) columnsBackward(lo, hi int) {
 	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
 	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	kernel.DetrendRows(&dz, &x, mu, s.trend[lo:hi], s.offset[lo:hi], s.gain[lo:hi], s.row[lo:hi], zero)
-}
-
-// follow moves the running statistics towards those of the last batch, n samples.
-func (s *batchNormStage) follow(n float64) {
-	m := s.momentum
-	for j := range s.mean {
-		s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.mu[j])
-		s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
-	}
 }
 
 // moments are the tensors of a mean and a variance, of which the latter is at least as given.
