@@ -1042,7 +1042,8 @@ func (n *Network) describe(fitted bool) (string, error) {
 // tensors are the parameters and the statistics as they stand in a file, without their memory where
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
-	all, memory := slices.Concat(n.shape.Params, n.shape.Statistics), slices.Concat(n.place.Params, n.place.Statistics)
+	all := slices.Concat(n.shape.Params, n.shape.Statistics)
+	memory := slices.Concat(n.place.Params, n.place.Statistics)
 	list := make([]modelfile.Tensor, len(all))
 	for i, t := range all {
 		list[i] = modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: t.least}

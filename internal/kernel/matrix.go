@@ -38,6 +38,11 @@ func (m *Matrix) Column(j int) []float64 {
 	return column
 }
 
+// Columns returns columns lo to hi of m, hi not included, which share its memory.
+func (m *Matrix) Columns(lo, hi int) Matrix {
+	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
+}
+
 // Finite reports whether all elements of m are finite.
 func (m *Matrix) Finite() bool {
 	if m.Stride == m.Cols {
@@ -49,11 +54,6 @@ func (m *Matrix) Finite() bool {
 		}
 	}
 	return true
-}
-
-// Columns returns columns lo to hi of m, hi not included, which share its memory.
-func (m *Matrix) Columns(lo, hi int) Matrix {
-	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
 }
 
 // is reports whether m is rows×cols and has the memory, in the few steps that a small product can
