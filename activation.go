@@ -88,10 +88,9 @@ type ELU struct{ Alpha float64 }
 type LeakyReLU struct{ Slope float64 }
 
 // elementwise is f if that treats each element by itself, so that it can take any part of a batch in
-// one call, and else nil. A user's own is called row by row, even if it embeds one of these.
+// one call, and else nil. A user's own is called row by row, even if it embeds one of the package's.
 func elementwise(f Activation) crew.Function {
-	switch f.(type) {
-	case identity, sigmoid, tanh, relu, gelu, silu, selu, softplus, LeakyReLU, ELU:
+	if isOurs(f) && f != Softmax {
 		return f
 	}
 	return nil

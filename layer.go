@@ -210,7 +210,7 @@ func (d Dense) Stage(at Place) Stage {
 		}
 	}
 	if at.NeedDX {
-		s.dx = newBuffer(at.Rows, at.Inputs)
+		s.dx = at.buffer(at.Inputs)
 	}
 	return activated(at, s, s.z, d.Activation)
 }
@@ -396,8 +396,12 @@ func (s *batchNormStage) columnsForward(lo, hi int) {
 func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 	s.dz = viewOf(da)
 	s.dz.Check(s.x.Rows, s.Inputs)
-	if s.Training {
-		s.follow(float64(s.dz.Rows))
+	if s.Training { // the running statistics move towards those of the batch, n samples
+		n, m := float64(s.dz.Rows), s.momentum
+		for j := range s.mean {
+			s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.mu[j])
+			s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
+		}
 	}
 	s.crew.Share(s.backward, s.Inputs, crew.PerElement*len(s.z.Data))
 	if !s.NeedDX {
@@ -425,15 +429,6 @@ func (s *batchNormStage) columnsBackward(lo, hi int) {
 	// μ and σ² are functions of the batch too, so that dx = γ/√(σ²+ε) ·
 	// (dz − mean(dz) − x̂·mean(dz ⊙ x̂)), in place.
 	kernel.DetrendRows(&dz, &x, mu, s.trend[lo:hi], s.offset[lo:hi], s.gain[lo:hi], s.row[lo:hi], zero)
-}
-
-// follow moves the running statistics towards those of the last batch, n samples.
-func (s *batchNormStage) follow(n float64) {
-	m := s.momentum
-	for j := range s.mean {
-		s.mean[j] = float64((1-m)*s.mean[j]) + float64(m*s.mu[j])
-		s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
-	}
 }
 
 // moments are the tensors of a mean and a variance, of which the latter is at least as given.
@@ -599,21 +594,19 @@ type unstandardizeStage struct {
 
 // learnColumns makes the moments of the columns of x or y the statistics of a layer that has still
 // to learn.
-func learnColumns(l Layer, at Place, name string, s *dataset.Samples) error {
-	if mean := at.Statistics[0].At(0, 0); mean != 0 || !math.Signbit(mean) {
+func learnColumns(l Layer, at Place, name string, s *dataset.Samples) (err error) {
+	mean, variance := dataOf(at.Statistics[0]), dataOf(at.Statistics[1])
+	if mean[0] != 0 || !math.Signbit(mean[0]) {
 		return nil
 	}
 	if s == nil {
 		return fmt.Errorf("%s has learnt nothing of the data yet; Adapt lets it", kindOf(l))
 	}
 	m := map[string]*matrix{"x": &s.X, "y": &s.Y}[name]
-	for j := range m.Cols {
-		mean, variance, err := s.Moments(m, j)
-		if err != nil {
+	for j := range mean {
+		if mean[j], variance[j], err = s.Moments(m, j); err != nil {
 			return fmt.Errorf("column %d of %s is %w", j, name, err)
 		}
-		at.Statistics[0].Set(0, j, mean)
-		at.Statistics[1].Set(0, j, variance)
 	}
 	return nil
 }

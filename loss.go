@@ -2,7 +2,6 @@ package backprop
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -68,14 +67,8 @@ type Huber struct{ Delta float64 }
 
 // isElementwise reports whether a loss is the mean over elements that it treats each by itself, so
 // that it can take a whole batch in one call. A user's own is called row by row, even if it embeds
-// one of these.
-func isElementwise(l Loss) bool {
-	switch l.(type) {
-	case mse, mae, Huber, binaryCrossEntropy:
-		return true
-	}
-	return false
-}
+// one of the package's.
+func isElementwise(l Loss) bool { return isOurs(l) && l != CrossEntropy }
 
 type mse struct{}
 
@@ -114,27 +107,9 @@ type logitLoss interface {
 	checkTargets(where door, name string, y matrix) error
 }
 
-// checkOutput returns an error if a loss of probabilities stands behind an activation of the
-// package's that gives none. One of the caller's own may.
-func checkOutput(l Loss, f Activation) error {
-	f = cmp.Or(f, Identity)
-	if c, ok := l.(logitLoss); ok && f != c.output() && isOurs(f) {
-		return fmt.Errorf("%v takes what a %v gives, and the last layer ends with %v; set its Activation to %[2]v, or choose another loss",
-			c, c.output(), f)
-	}
-	return nil
-}
-
 // checkProbabilities returns an error if an element of y is no probability.
 func checkProbabilities(where door, name string, y matrix, want string) error {
-	for i := range y.Rows {
-		for j, v := range y.Row(i) {
-			if v < 0 || v > 1 {
-				return &ValueError{string(where), name, i, j, v, "0 to 1 " + want}
-			}
-		}
-	}
-	return nil
+	return where.checkRange(name, &y, 0, 1, "0 to 1", want)
 }
 
 // checkDistributions returns an error if a row of y is not the probabilities of classes.

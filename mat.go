@@ -3,6 +3,7 @@ package backprop
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -37,13 +38,6 @@ func viewOf(m *mat.Dense) matrix { return matrix(m.RawMatrix()) }
 // dataOf is all elements of m, which has no gaps between its rows.
 func dataOf(m *mat.Dense) []float64 { return m.RawMatrix().Data }
 
-// copyRows copies src to dst, of the same shape.
-func copyRows(dst, src *matrix) {
-	for i := range dst.Rows {
-		copy(dst.Row(i), src.Row(i))
-	}
-}
-
 // A buffer is the memory of a stage's result, as the kernels and as gonum see it. There are no gaps
 // between its rows.
 type buffer struct {
@@ -51,31 +45,28 @@ type buffer struct {
 	dense mat.Dense
 }
 
-func newBuffer(rows, cols int) *buffer {
-	b := &buffer{}
-	b.matrix = viewOf(Resize(&b.dense, rows, cols))
-	return b
-}
-
 // Turns are the two pieces of memory that the stages of an inference write to in turn: what comes
 // out of one is read by the next and by nobody else.
 type turns struct {
-	memory [2][]float64
-	size   int // of either, at least
-	next   int
+	memory [2][]float64 // the one taken last, and the next
+	size   int          // of either, at least
+}
+
+// take is memory for n numbers: of its own where there are no turns.
+func (t *turns) take(n int) []float64 {
+	if t == nil {
+		return make([]float64, n)
+	}
+	t.memory[0], t.memory[1] = t.memory[1], t.memory[0]
+	if len(t.memory[0]) < n {
+		t.memory[0] = make([]float64, max(t.size, n))
+	}
+	return t.memory[0]
 }
 
 // buffer is the memory of a stage's result in a place.
 func (p *Place) buffer(cols int) *buffer {
-	if p.turns == nil {
-		return newBuffer(p.Rows, cols)
-	}
-	memory := &p.turns.memory[p.turns.next]
-	p.turns.next ^= 1
-	if len(*memory) < p.Rows*cols {
-		*memory = make([]float64, max(p.turns.size, p.Rows*cols))
-	}
-	b := &buffer{matrix: matrixOf(*memory, p.Rows, cols)}
+	b := &buffer{matrix: matrixOf(p.turns.take(p.Rows*cols), p.Rows, cols)}
 	b.dense.SetRawMatrix(blas64.General(b.matrix))
 	return b
 }
@@ -85,30 +76,6 @@ func (b *buffer) resize(rows int) {
 	if b.Rows != rows {
 		b.matrix = viewOf(Resize(&b.dense, rows, b.Cols))
 	}
-}
-
-// A batch shows samples or targets without gaps between their rows, so that what is computed of
-// them does not depend on how they lie in memory.
-type batch struct {
-	shown  buffer
-	copied *buffer
-}
-
-// show makes b show m itself, or a copy if m has gaps.
-func (b *batch) show(m *matrix) *buffer {
-	if m.Stride == m.Cols || m.Rows == 1 {
-		if b.shown.Rows != m.Rows || &b.shown.Data[0] != &m.Data[0] {
-			b.shown.matrix = matrixOf(m.Data, m.Rows, m.Cols)
-			b.shown.dense.SetRawMatrix(blas64.General(b.shown.matrix))
-		}
-		return &b.shown
-	}
-	if b.copied == nil {
-		b.copied = newBuffer(m.Rows, m.Cols)
-	}
-	b.copied.resize(m.Rows)
-	copyRows(&b.copied.matrix, m)
-	return b.copied
 }
 
 // Resize makes m a rows×cols matrix without gaps between its rows, in the memory that it has if
@@ -134,8 +101,10 @@ func fill(x []float64, v float64) {
 
 func isFinite(v float64) bool { return v-v == 0 }
 
+var packagePath = reflect.TypeFor[door]().PkgPath()
+
 // isOurs reports whether a value is of a type of this package.
-func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == reflect.TypeFor[door]().PkgPath() }
+func isOurs(v any) bool { return reflect.TypeOf(v).PkgPath() == packagePath }
 
 // ErrStop, returned by [TrainConfig.OnEpoch], ends training without an error.
 var ErrStop = errors.New("stop training")
@@ -261,16 +230,18 @@ func (d door) viewFinite(v *matrix, name string, m mat.Matrix, rows, cols int) e
 
 // checkFinite returns an error if an element of m is NaN or infinite.
 func (d door) checkFinite(name string, m *matrix) error {
-	if m.Stride == m.Cols && kernel.Finite(m.Data[:m.Rows*m.Cols]) {
+	if m.Finite() {
 		return nil
 	}
+	return d.checkRange(name, m, -math.MaxFloat64, math.MaxFloat64, "a finite number")
+}
+
+// checkRange returns an error that says what is wanted if an element of m is not from lo to hi.
+func (d door) checkRange(name string, m *matrix, lo, hi float64, want ...string) error {
 	for i := range m.Rows {
-		if kernel.Finite(m.Row(i)) {
-			continue
-		}
 		for j, v := range m.Row(i) {
-			if !isFinite(v) {
-				return &ValueError{string(d), name, i, j, v, "a finite number"}
+			if !(v >= lo && v <= hi) { // a NaN is not
+				return &ValueError{string(d), name, i, j, v, strings.Join(want, " ")}
 			}
 		}
 	}
@@ -285,13 +256,8 @@ func (d door) viewWeights(v *matrix, name string, w []float64, rows int) error {
 	if len(w) != rows {
 		return &ShapeError{string(d), name, len(w), 1, rows, 1}
 	}
-	for i, v := range w {
-		if !isFinite(v) || v < 0 {
-			return &ValueError{string(d), name, i, 0, v, "a finite number, 0 or more"}
-		}
-	}
 	*v = matrixOf(w, rows, 1)
-	return nil
+	return d.checkRange(name, v, 0, math.MaxFloat64, "a finite number, 0 or more")
 }
 
 // isNil reports whether v is nil or holds a nil pointer.

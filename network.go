@@ -113,6 +113,7 @@
 package backprop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -413,26 +414,24 @@ func (n *Network) String() string {
 // Nothing of a pass is kept in the network, so any number of them can be on their way at once.
 type pass struct {
 	rows       int
-	body       chain     // the stages
-	head       Stage     // the last one, apart from the others, if the loss is one of its input
-	grad       []float64 // what backward fills, as long as the parameters; nil in inference
-	statistics []float64 // of a gradient, which moves no others
-	chance     *chance   // what its Rand draws from, if it has one that can be exchanged
-	samples    batch
-	targets    batch
+	stages     chain
+	body       chain      // the stages, but for the head
+	head       Stage      // the last stage, if the loss is one of its input; else nil
+	grad       []float64  // what backward fills, as long as the parameters; nil in inference
+	statistics []float64  // of a gradient, which moves no others
+	rand       *rand.Rand // the source of chance in a step of TrainingGradient, which gives it one
+	samples    dataset.Dense
+	targets    dataset.Dense
 	outputs    int
 	y          []float64 // N×outputs
 	weights    []float64 // of the samples; nil means 1 each
 	z, a       []float64 // N×outputs: what goes into the head, and what the loss sees
 	da         *buffer   // N×outputs: ∂L/∂a, or ∂L/∂z where there is a head
 
-	loss        Loss
-	closed      logitLoss // the loss, if it has a closed form in the head's input
-	elementwise bool      // the loss can take a batch in one call
+	loss   Loss
+	closed logitLoss // the loss, if it has a closed form in the head's input
+	whole  bool      // the loss can take a batch in one call
 }
-
-// A chance draws from a Rand that can be exchanged for another one.
-type chance struct{ *rand.Rand }
 
 // newPass makes a pass for inference or, in a place with Training, for training.
 func (n *Network) newPass(at Place) *pass {
@@ -442,9 +441,10 @@ func (n *Network) newPass(at Place) *pass {
 		at.Grads = views(n.shape.Params, p.grad)
 	}
 	if at.Training || at.NeedDX {
-		p.da = newBuffer(at.Rows, n.shape.Outputs)
+		p.da = at.buffer(n.shape.Outputs)
 	}
-	p.body = n.layers.Stage(at).(chain)
+	p.stages = n.layers.Stage(at).(chain)
+	p.body = p.stages
 	return p
 }
 
@@ -454,16 +454,20 @@ func (n *Network) newInference(rows int) *pass {
 	return n.newPass(at)
 }
 
-// newGradient makes a pass with the batch's own statistics that leaves the running ones as they
-// are, and with chance, unless that is nil.
-func (n *Network) newGradient(rows int, c *chance) *pass {
+// newGradient makes a pass of Gradient.
+func (n *Network) newGradient(rows int) *pass { return n.newTraining(rows, nil) }
+
+// newStep makes a pass of TrainingGradient.
+func (n *Network) newStep(rows int) *pass { return n.newTraining(rows, &rand.Rand{}) }
+
+// newTraining makes a pass with the batch's own statistics that leaves the running ones as they
+// are. Dropout draws from rng, unless that is nil.
+func (n *Network) newTraining(rows int, rng *rand.Rand) *pass {
 	at, statistics := n.place, make([]float64, len(n.statistics))
-	at.Rows, at.Training, at.Statistics = rows, true, views(n.shape.Statistics, statistics)
-	if c != nil {
-		at.Rand = rand.New(c)
-	}
+	at.Rows, at.Training, at.Rand = rows, true, rng
+	at.Statistics = views(n.shape.Statistics, statistics)
 	p := n.newPass(at)
-	p.statistics, p.chance = statistics, c
+	p.statistics, p.rand = statistics, rng
 	return p
 }
 
@@ -477,31 +481,23 @@ func take(pool *sync.Pool, rows int, newPass func(rows int) *pass) *pass {
 
 // use makes l the loss of the batches to come.
 func (p *pass) use(l Loss) {
-	if p.head != nil {
-		p.body, p.head = append(p.body, p.head), nil
-	}
-	p.loss, p.closed, p.elementwise = l, nil, isElementwise(l)
-	last := len(p.body) - 1
-	if last < 0 {
-		return
-	}
-	switch s := p.body[last].(type) {
+	p.loss, p.closed, p.whole = l, nil, isElementwise(l)
+	p.body, p.head = p.stages, nil
+	last := len(p.stages) - 1
+	switch s := p.stages[last].(type) {
 	case *activationStage:
 		if closed, ok := l.(logitLoss); ok && s.f == closed.output() {
-			p.head, p.closed = s, closed
+			p.body, p.head, p.closed, p.whole = p.stages[:last], s, closed, true
 		}
 	case *unstandardizeStage:
-		p.head = s // the loss is one of standardized targets
-	}
-	if p.head != nil {
-		p.body = p.body[:last]
+		p.body, p.head = p.stages[:last], s // the loss is one of standardized targets
 	}
 }
 
 // forward computes the network's output for a batch. It stays valid until the next forward of the
 // same pass.
 func (p *pass) forward(x *matrix) (out *mat.Dense) {
-	out = p.body.Forward(&p.samples.show(x).dense)
+	out = p.body.Forward(p.samples.Show(x))
 	p.z = dataOf(out)
 	p.a = p.z
 	if p.head != nil {
@@ -515,21 +511,17 @@ func (p *pass) forward(x *matrix) (out *mat.Dense) {
 
 // value is the mean loss over the batch that went forward last, each sample's times its weight.
 func (p *pass) value(s *dataset.Samples) float64 {
-	y := p.targets.show(&s.Y)
-	p.y, p.weights = y.Data, s.Weights.Data
+	y := p.targets.Show(&s.Y)
 	if u, ok := p.head.(*unstandardizeStage); ok {
-		p.y = dataOf(u.targets.Forward(&y.dense))
+		y = u.targets.Forward(y)
 	}
-	if p.weights == nil && (p.closed != nil || p.elementwise) {
+	p.y, p.weights = dataOf(y), s.Weights.Data
+	if p.weights == nil && p.whole {
 		return p.valueOf(p.z, p.a, p.y)
 	}
 	sum := 0.0
 	for i := range s.Y.Rows {
-		w := 1.0
-		if p.weights != nil {
-			w = p.weights[i]
-		}
-		if w != 0 { // else its loss may be infinite
+		if w := s.Weight(i); w != 0 { // else its loss may be infinite
 			sum += float64(w * p.valueOf(p.row(p.z, i), p.row(p.a, i), p.row(p.y, i)))
 		}
 	}
@@ -562,7 +554,7 @@ func (p *pass) backward() (dx *mat.Dense) {
 	switch {
 	case p.closed != nil:
 		kernel.Squared.Gradient(p.da.Data, p.a, p.y, 1/float64(p.closed.terms(rows, p.outputs))) // dZ = (A − Y)/terms
-	case p.elementwise:
+	case p.whole:
 		p.loss.Gradient(p.da.Data, p.a, p.y)
 	default:
 		for i := range rows {
@@ -614,9 +606,7 @@ func (n *Network) predictTo(where door, dst *mat.Dense, x mat.Matrix) error {
 		return where.errorf("dst overlaps the network's Params, want other memory")
 	}
 	if kernel.Overlap(out.Data, xm.Data) {
-		own := newBuffer(xm.Rows, xm.Cols)
-		copyRows(&own.matrix, &xm)
-		xm = own.matrix
+		xm = xm.Clone()
 	}
 	step := min(xm.Rows, n.step)
 	p := take(&n.inference, step, n.newInference)
@@ -716,15 +706,21 @@ func (n *Network) checkData(where door, x string, d Data, l *Loss) (dataset.Samp
 }
 
 // checkLoss makes a loss that is nil what belongs to the output's activation, and returns an error
-// if one cannot be used here.
+// if one cannot be used here, as one of probabilities behind a layer and an activation of the
+// package's that give none. Those of the caller's own may.
 func (n *Network) checkLoss(l *Loss) error {
+	last, f := n.layers[len(n.layers)-1], cmp.Or(n.shape.Activation, Identity)
 	if *l == nil {
-		*l = defaultLoss(n.shape.Activation)
+		*l = defaultLoss(f)
 	}
-	if err := checkFields(*l); err != nil || !isOurs(n.layers[len(n.layers)-1]) {
+	if err := checkFields(*l); err != nil {
 		return err
 	}
-	return checkOutput(*l, n.shape.Activation)
+	if c, ok := (*l).(logitLoss); ok && f != c.output() && isOurs(f) && isOurs(last) {
+		return fmt.Errorf("%v takes what a %v gives, and the last layer ends with %v; set its Activation to %[2]v, or choose another loss",
+			c, c.output(), f)
+	}
+	return nil
 }
 
 // Loss returns the mean loss over the samples in the rows of x, with the targets in the rows of y,
@@ -838,17 +834,17 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	if err := n.checkRows(where, s.X.Rows, nil); err != nil {
 		return 0, nil, err
 	}
-	pool, c := &n.gradients, (*chance)(nil)
+	pool, newPass := &n.gradients, n.newGradient
 	if rng != nil {
 		if err := n.learn(nil, nil); err != nil {
 			return 0, nil, where.wrap(err)
 		}
-		pool, c = &n.steps, &chance{}
+		pool, newPass = &n.steps, n.newStep
 	}
-	p := take(pool, s.X.Rows, func(rows int) *pass { return n.newGradient(rows, c) })
+	p := take(pool, s.X.Rows, newPass)
 	defer pool.Put(p)
 	if rng != nil {
-		p.chance.Rand = rng
+		*p.rand = *rng // both draw from one source
 	}
 	kernel.Copy(p.statistics, n.statistics)
 	value, _ = p.differentiate(&s, l)
@@ -928,7 +924,7 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 	}
 	s, _ := n.checkData(where, "x", Data{X: x, Y: y}, &l) // no error in gradient
 	c := n.Clone()
-	p := c.newGradient(s.X.Rows, nil)
+	p := c.newGradient(s.X.Rows)
 	copy(p.statistics, c.statistics)
 	p.use(l)
 	worst := difference.Compare(grad, c.params, func() float64 {
@@ -943,12 +939,11 @@ func (n *Network) CheckGradient(x, y mat.Matrix, l Loss) (GradientError, error) 
 
 // layerOf is the layer that parameter i belongs to, or −1.
 func (n *Network) layerOf(i int) int {
-	if i < 0 {
-		return i
-	}
+	end := 0
 	return slices.IndexFunc(n.slots, func(s slot) bool {
-		i -= sizeOf(s.shape.Params, 0)
-		return i < 0
+		begin := end
+		end += sizeOf(s.shape.Params, 0)
+		return begin <= i && i < end
 	})
 }
 
@@ -1053,21 +1048,15 @@ func (n *Network) describe(fitted bool) (string, error) {
 // tensors are the parameters and the statistics as they stand in a file, without their memory where
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
-	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
-	add := func(tensors []Tensor, memory []*mat.Dense) {
-		for i, t := range tensors {
-			m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: math.Inf(-1)}
-			if t.least != nil {
-				m.Least = *t.least
-			}
-			if memory != nil {
-				m.Data = dataOf(memory[i])
-			}
-			list = append(list, m)
+	all := slices.Concat(n.shape.Params, n.shape.Statistics)
+	memory := slices.Concat(n.place.Params, n.place.Statistics)
+	list := make([]modelfile.Tensor, len(all))
+	for i, t := range all {
+		list[i] = modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: t.least}
+		if memory != nil {
+			list[i].Data = dataOf(memory[i])
 		}
 	}
-	add(n.shape.Params, n.place.Params)
-	add(n.shape.Statistics, n.place.Statistics)
 	return list
 }
 

@@ -173,11 +173,11 @@ type trainer struct {
 	data        *dataset.Batches // in memory
 	sequence    Batches          // or not
 	batches     int              // an epoch; 0 of a sequence
-	validation  dataset.Samples  // none without
+	validation  *dataset.Samples // nil for none
 	e           *Epoch           // under way
 	b, seen     int              // its batches and samples so far
-	pcg         *rand.PCG        // reseeded for every epoch
-	rng         *rand.Rand
+	pcg         rand.PCG         // reseeded for every epoch
+	rng         *rand.Rand       // draws from it
 	crew        *crew.Crew
 	pass        *pass
 	weights     [][]float64 // every W, without biases, γ and β
@@ -243,8 +243,7 @@ func (t *trainer) run() error {
 // prepare takes the memory for training.
 func (t *trainer) prepare() {
 	t.weights, t.moving = t.net.matrices(t.net.params, t.Freeze), t.net.moving(t.Freeze)
-	t.pcg = rand.NewPCG(0, 0)
-	t.rng = rand.New(t.pcg)
+	t.rng = rand.New(&t.pcg)
 	if t.data != nil {
 		t.reserve(t.data.Largest)
 	}
@@ -297,12 +296,12 @@ func (t *trainer) epoch(e *Epoch) (err error) {
 	if err != nil {
 		return err
 	}
-	if t.validation.X.Data != nil {
-		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, &t.validation, t.Loss); err != nil {
+	if t.validation != nil {
+		if e.ValidationLoss, err = t.net.meanLoss(t.ctx, t.validation, t.Loss); err != nil {
 			return t.cancelled(err)
 		}
 	}
-	if t.validation.X.Data != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
+	if t.validation != nil && !isFinite(e.ValidationLoss) || !t.net.isFinite() {
 		return t.diverged(t.b - 1)
 	}
 	return nil
@@ -371,9 +370,7 @@ func (t *trainer) on(s *dataset.Samples) error {
 	t.seen += s.X.Rows
 	t.e.Loss += float64((loss - t.e.Loss) * (float64(s.X.Rows) / float64(t.seen))) // the mean so far
 	t.e.GradNorm = norm
-	if t.progress != nil {
-		t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
-	}
+	t.progress.Batch(t.e.N, t.b, t.batches, t.e.Loss)
 	t.b++
 	return nil
 }
@@ -391,13 +388,16 @@ func (t *trainer) learningRate(n int) (float64, error) {
 	return 0, t.where.errorf("Schedule gives η = %v for epoch %d, want %s", eta, n, want)
 }
 
-// rate is what a schedule gives, nil for a constant one.
+// rate is what a schedule gives, nil for a constant one. One that waits for a plateau goes on from
+// what it has seen of the history before.
 func rate(s Schedule, base float64, history []Epoch, p *plateau) float64 {
-	if s == nil {
+	switch s := s.(type) {
+	case nil:
 		return base
-	}
-	if t, ok := s.(tracker); ok && isOurs(s) {
-		return t.track(base, history, p)
+	case Warmup:
+		return s.track(base, history, p)
+	case ReduceLROnPlateau:
+		return s.track(base, history, p)
 	}
 	return s.Rate(base, history)
 }
@@ -792,11 +792,6 @@ func (s ReduceLROnPlateau) Rate(base float64, history []Epoch) float64 {
 	return s.track(base, history, &plateau{})
 }
 
-// A tracker is a schedule that Train lets go on from what it has seen of the history before.
-type tracker interface {
-	track(base float64, history []Epoch, p *plateau) float64
-}
-
 // A plateau is what a ReduceLROnPlateau has seen.
 type plateau struct {
 	epochs, bad, cooldown int
@@ -833,7 +828,7 @@ func (s ReduceLROnPlateau) track(base float64, history []Epoch, p *plateau) floa
 func (t *trainer) beginsBest(loss float64) bool {
 	n := len(t.history.Epochs) - 1
 	switch {
-	case t.validation.X.Data != nil: // noteBest keeps those after the epoch
+	case t.validation != nil: // noteBest keeps those after the epoch
 		return false
 	case t.batches == 1:
 		return loss <= t.lowest
@@ -845,7 +840,7 @@ func (t *trainer) beginsBest(loss float64) bool {
 func (t *trainer) noteBest(e *Epoch) {
 	if loss := e.watched(); loss < t.lowest {
 		t.history.Best, t.lowest = e.N, loss
-		if t.validation.X.Data != nil {
+		if t.validation != nil {
 			t.best.become(t.net)
 		}
 	}
@@ -861,17 +856,14 @@ func (e *Epoch) watched() float64 {
 
 // stop is the reason to end after an epoch, or "".
 func (t *trainer) stop(e *Epoch) (StopReason, error) {
-	if t.OnEpoch == nil {
-		return t.done(e), nil
+	if t.OnEpoch != nil {
+		if err := t.OnEpoch(*e); errors.Is(err, ErrStop) {
+			return StopOnEpoch, nil
+		} else if err != nil {
+			return StopOnEpoch, t.where.errorf("OnEpoch failed after epoch %d: %w", e.N, err)
+		}
 	}
-	switch err := t.OnEpoch(*e); {
-	case err == nil:
-		return t.done(e), nil
-	case errors.Is(err, ErrStop):
-		return StopOnEpoch, nil
-	default:
-		return StopOnEpoch, t.where.errorf("OnEpoch failed after epoch %d: %w", e.N, err)
-	}
+	return t.done(e), nil
 }
 
 // done is the reason of the training's own to end after an epoch.
@@ -1010,11 +1002,9 @@ func (t *trainer) check(data Data) (err error) {
 	}
 	var set *dataset.Samples // nil of a sequence
 	if t.sequence == nil {
-		s, err := t.checkSet("x", data)
-		if err != nil {
+		if set, err = t.checkSet("x", data); err != nil {
 			return err
 		}
-		set = &s
 	}
 	if t.Optimizer == nil {
 		t.Optimizer = &SGD{}
@@ -1047,15 +1037,16 @@ func (t *trainer) check(data Data) (err error) {
 }
 
 // checkSet views a whole set of samples.
-func (t *trainer) checkSet(x string, d Data) (s dataset.Samples, err error) {
-	if s, err = t.net.checkData(t.where, x, d, &t.Loss); err != nil {
-		return s, err
+func (t *trainer) checkSet(x string, d Data) (*dataset.Samples, error) {
+	s, err := t.net.checkData(t.where, x, d, &t.Loss)
+	if err != nil {
+		return nil, err
 	}
 	y, weights := names(x)
 	if kernel.Overlap(s.X.Data, t.net.params) || kernel.Overlap(s.Y.Data, t.net.params) {
-		return s, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
+		return nil, t.where.errorf("%s or %s overlaps the network's Params, want a copy", x, y)
 	}
-	return s, t.where.wrap(s.ScaleWeights(weights))
+	return &s, t.where.wrap(s.ScaleWeights(weights))
 }
 
 // checkConfig reports every field of the configuration that cannot be used.

@@ -71,7 +71,7 @@ const (
 // tensors returns the state's tensors, views of its slices.
 func (s *State) tensors() []modelfile.Tensor {
 	tensor := func(name string, data []float64, shape ...int) modelfile.Tensor {
-		return modelfile.Tensor{Name: name, Shape: shape, Data: data, Least: math.Inf(-1)}
+		return modelfile.Tensor{Name: name, Shape: shape, Data: data}
 	}
 	return []modelfile.Tensor{
 		tensor(historyName, s.History, len(s.History)/Columns, Columns),

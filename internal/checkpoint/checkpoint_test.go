@@ -23,8 +23,8 @@ var nan, inf = math.NaN(), math.Inf(1)
 
 func network() []modelfile.Tensor {
 	return []modelfile.Tensor{
-		{Name: "0.weight", Shape: []int{1, 2}, Data: []float64{1, 2}, Least: math.Inf(-1)},
-		{Name: "1.running_var", Shape: []int{1}, Data: []float64{3}},
+		{Name: "0.weight", Shape: []int{1, 2}, Data: []float64{1, 2}},
+		{Name: "1.running_var", Shape: []int{1}, Data: []float64{3}, Least: new(float64)},
 	}
 }
 

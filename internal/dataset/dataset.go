@@ -10,7 +10,9 @@ import (
 
 	"example.com/backprop/internal/crew"
 	"example.com/backprop/internal/kernel"
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Samples are inputs, targets and weights, a sample a row. X or Y may be empty where nobody asks.
@@ -24,6 +26,14 @@ func (s *Samples) Slice(lo, hi int) Samples {
 		part.Weights = s.Weights.Slice(lo, hi)
 	}
 	return part
+}
+
+// Weight is the weight of sample i.
+func (s *Samples) Weight(i int) float64 {
+	if s.Weights.Data == nil {
+		return 1
+	}
+	return s.Weights.Data[i]
 }
 
 // Gather is a copy of the samples named by index.
@@ -90,11 +100,7 @@ const smallestNormal = 0x1p-1022
 func (s *Samples) Moments(m *kernel.Matrix, j int) (mean, variance float64, err error) {
 	var column, weights []float64
 	for i := range m.Rows {
-		w := 1.0
-		if s.Weights.Data != nil {
-			w = s.Weights.Data[i]
-		}
-		if w > 0 {
+		if w := s.Weight(i); w > 0 {
 			column, weights = append(column, m.Row(i)[j]), append(weights, w)
 		}
 	}
@@ -116,6 +122,38 @@ func (s *Samples) Moments(m *kernel.Matrix, j int) (mean, variance float64, err 
 		return 0, 0, errors.New("too small to standardize: its variance underflows")
 	}
 	return mean + 0, variance, nil
+}
+
+// A Dense shows samples or targets as gonum has them, without gaps between their rows, so that what
+// is computed of them does not depend on how they lie in memory.
+type Dense struct {
+	rows   int      // of what is shown
+	first  *float64 // its first element
+	shown  mat.Dense
+	copied mat.Dense
+}
+
+// Show shows m itself, or a copy if m has gaps, until the next call.
+func (d *Dense) Show(m *kernel.Matrix) *mat.Dense {
+	if m.Stride != m.Cols && m.Rows > 1 {
+		return d.copy(m)
+	}
+	if d.rows != m.Rows || d.first != &m.Data[0] {
+		d.rows, d.first = m.Rows, &m.Data[0]
+		d.shown.SetRawMatrix(blas64.General{Rows: m.Rows, Cols: m.Cols, Stride: m.Cols, Data: m.Data[:m.Rows*m.Cols]})
+	}
+	return &d.shown
+}
+
+func (d *Dense) copy(m *kernel.Matrix) *mat.Dense {
+	if rows, _ := d.copied.Dims(); rows != m.Rows {
+		d.copied.Reset()
+		d.copied.ReuseAs(m.Rows, m.Cols) // in the memory that it has, if that is enough
+	}
+	for i := range m.Rows {
+		d.copied.SetRow(i, m.Row(i))
+	}
+	return &d.copied
 }
 
 // Batches are samples, cut into batches.

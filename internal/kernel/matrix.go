@@ -20,6 +20,15 @@ func (m *Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
+// Clone returns a copy of m without gaps between its rows.
+func (m *Matrix) Clone() Matrix {
+	c := Matrix{Rows: m.Rows, Cols: m.Cols, Stride: m.Cols, Data: make([]float64, m.Rows*m.Cols)}
+	for i := range m.Rows {
+		copy(c.Row(i), m.Row(i))
+	}
+	return c
+}
+
 // Column returns a copy of column j of m.
 func (m *Matrix) Column(j int) []float64 {
 	column := make([]float64, m.Rows)
@@ -32,6 +41,19 @@ func (m *Matrix) Column(j int) []float64 {
 // Columns returns columns lo to hi of m, hi not included, which share its memory.
 func (m *Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo:]}
+}
+
+// Finite reports whether all elements of m are finite.
+func (m *Matrix) Finite() bool {
+	if m.Stride == m.Cols {
+		return Finite(m.Data[:m.Rows*m.Cols])
+	}
+	for i := range m.Rows {
+		if !Finite(m.Row(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 // is reports whether m is rows×cols and has the memory, in the few steps that a small product can

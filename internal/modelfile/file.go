@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float64 // the caller's
-	Least float64   // the least that an element may be; math.Inf(-1) for any
+	Least *float64  // the least that an element may be; nil for any
 }
 
 // Encode returns the file of a network. It returns an error if an element is not finite.
@@ -164,11 +163,11 @@ func (t *Tensor) checkValues() error {
 		i := slices.IndexFunc(t.Data, func(v float64) bool { return v-v != 0 })
 		return fmt.Errorf("has %v at index %d, want finite numbers", t.Data[i], i)
 	}
-	if t.Least == math.Inf(-1) {
+	if t.Least == nil {
 		return nil
 	}
 	for i, v := range t.Data {
-		if v < t.Least {
+		if v < *t.Least {
 			return fmt.Errorf("has %v at index %d, which cannot be a variance", v, i)
 		}
 	}
