@@ -717,10 +717,7 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 	if l == nil {
 		return Shape{}, errors.New("it is nil, want a layer such as a Dense")
 	}
-	if t := reflect.TypeOf(l); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[Dense]().PkgPath() {
-		return Shape{}, fmt.Errorf("it is a %v, want it without &", t)
-	}
-	if err := checkFields(l); err != nil {
+	if err := cmp.Or(checkFields(l), checkValue("it", l)); err != nil {
 		return Shape{}, err
 	}
 	s, err := l.Shape(inputs)
@@ -745,7 +742,15 @@ func shapeOf(l Layer, inputs int) (Shape, error) {
 	if s.Activation == Softmax && s.Outputs == 1 {
 		return s, errors.New("a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid")
 	}
-	return s, checkFields(s.Activation)
+	return s, cmp.Or(checkFields(s.Activation), checkValue("its Activation", s.Activation))
+}
+
+// checkValue returns an error if v points to a layer or an activation of the package's.
+func checkValue(name string, v any) error {
+	if t := reflect.TypeOf(v); t != nil && t.Kind() == reflect.Pointer && t.Elem().PkgPath() == packagePath {
+		return fmt.Errorf("%s is a %v, want it without &", name, t)
+	}
+	return nil
 }
 
 // appendNumbered appends the tensors of a module.

@@ -284,7 +284,10 @@ func (n *Network) learn(s *dataset.Samples, frozen []int) error {
 	return err
 }
 
-// unlearn makes them forget it.
+// checkLearnt returns an error if a layer has still to learn of the data.
+func (n *Network) checkLearnt() error { return learnAll(n.slots, nil, nil) }
+
+// unlearn makes the layers forget what they have learnt.
 func (n *Network) unlearn() {
 	for i, t := range n.shape.Statistics {
 		if t.learnt {
@@ -471,7 +474,8 @@ func (n *Network) newTraining(rows int, rng *rand.Rand) *pass {
 	return p
 }
 
-// take gets a pass for at least so many samples from a pool, or makes one.
+// take gets a pass for at least so many samples from a pool, or makes one. One in which a stage has
+// panicked is not put back.
 func take(pool *sync.Pool, rows int, newPass func(rows int) *pass) *pass {
 	if p, ok := pool.Get().(*pass); ok && p.rows >= rows {
 		return p
@@ -745,7 +749,6 @@ func (n *Network) meanLoss(ctx context.Context, s *dataset.Samples, l Loss) (flo
 	rows, sum := s.X.Rows, 0.0
 	step := min(rows, n.step)
 	p := take(&n.inference, step, n.newInference)
-	defer n.inference.Put(p)
 	p.use(l)
 	for lo := 0; lo < rows; lo += step {
 		if err := ctx.Err(); err != nil {
@@ -755,6 +758,7 @@ func (n *Network) meanLoss(ctx context.Context, s *dataset.Samples, l Loss) (flo
 		p.forward(&part.X)
 		sum += float64(p.value(&part) * float64(part.X.Rows))
 	}
+	n.inference.Put(p)
 	return sum / float64(rows), nil
 }
 
@@ -836,25 +840,26 @@ func (n *Network) gradient(where door, dst []float64, data Data, l Loss, rng *ra
 	}
 	pool, newPass := &n.gradients, n.newGradient
 	if rng != nil {
-		if err := n.learn(nil, nil); err != nil {
+		if err := n.checkLearnt(); err != nil {
 			return 0, nil, where.wrap(err)
 		}
 		pool, newPass = &n.steps, n.newStep
 	}
 	p := take(pool, s.X.Rows, newPass)
-	defer pool.Put(p)
 	if rng != nil {
 		*p.rand = *rng // both draw from one source
 	}
 	kernel.Copy(p.statistics, n.statistics)
 	value, _ = p.differentiate(&s, l)
-	if !isFinite(value) || !kernel.Finite(p.grad) || !kernel.Finite(p.statistics) { // a variance may overflow behind them
-		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
-	}
-	if rng != nil {
+	fine := isFinite(value) && kernel.Finite(p.grad) && kernel.Finite(p.statistics) // a variance may overflow behind them
+	if fine && rng != nil {
 		kernel.Copy(n.statistics, p.statistics)
 	}
 	kernel.Copy(dst, p.grad)
+	pool.Put(p)
+	if !fine {
+		return 0, nil, where.errorf("%w: the loss is %v", ErrDiverged, value)
+	}
 	return value, dst, nil
 }
 
@@ -1033,7 +1038,7 @@ func (n *Network) file() (*safetensors.File, error) {
 	if err := n.checkMade(); err != nil {
 		return nil, err
 	}
-	text, err := n.describe(n.learn(nil, nil) == nil)
+	text, err := n.describe(n.checkLearnt() == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1079,7 +1084,7 @@ func readNetwork(file *modelfile.Reader) (*Network, error) {
 	if err := file.Read(n.tensors()); err != nil {
 		return nil, err
 	}
-	if !d.Fitted && n.learn(nil, nil) == nil { // so an earlier version says it; now the mean does, layer by layer
+	if !d.Fitted && n.checkLearnt() == nil { // so an earlier version says it; now the mean does, layer by layer
 		n.unlearn()
 	}
 	return n, nil

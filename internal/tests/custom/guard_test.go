@@ -85,6 +85,53 @@ func TestWhatALayerReturnsIsWatched(t *testing.T) {
 	}
 }
 
+// Busy is a layer that passes everything and panics once, after which its stage is of no use.
+type busy struct{ panics *bool }
+
+func (busy) Shape(inputs int) (Shape, error) { return Shape{Outputs: inputs}, nil }
+
+func (busy) Reset(Place) {}
+
+func (l busy) Stage(Place) Stage { return &busyStage{busy: l} }
+
+type busyStage struct {
+	busy
+	spoilt bool
+}
+
+func (s *busyStage) Forward(x *mat.Dense) *mat.Dense {
+	if s.spoilt {
+		panic("used again")
+	}
+	if *s.panics {
+		*s.panics, s.spoilt = false, true
+		panic("mine")
+	}
+	return x
+}
+
+func (s *busyStage) Backward(da *mat.Dense) *mat.Dense { return da }
+
+func TestAStageThatHasPanickedIsNotUsedAgain(t *testing.T) {
+	panics := true
+	net := NewNetwork(t, 3, busy{&panics}, Dense{Units: 2})
+	x, y := Pattern(6, 3), Pattern(6, 2)
+	for name, call := range map[string]func(){
+		"Predict":       func() { Value(net.Predict(x))(t) },
+		"Loss":          func() { Value(net.Loss(x, y, nil))(t) },
+		"Gradient":      func() { _, _, err := net.Gradient(nil, x, y, nil); NoError(t, err) },
+		"InputGradient": func() { Value(net.InputGradient(x, y, nil))(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			panics = false
+			call() // which leaves a pass for the next one
+			panics = true
+			Panics(t, "mine", call)
+			call()
+		})
+	}
+}
+
 // withParams is a place with a weight of so many units.
 func withParams(at Place, units int) Place {
 	at.Params = []*mat.Dense{mat.NewDense(units, at.Inputs, nil)}

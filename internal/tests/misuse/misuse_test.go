@@ -146,6 +146,8 @@ func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 			"backprop: New: layer 0: a Softmax over 1 unit is always 1, want 2 units or more, or Sigmoid"},
 		{"nil pointer to an activation", build(2, Dense{Units: 1, Activation: (*LeakyReLU)(nil)}),
 			"backprop: New: layer 0: a *backprop.LeakyReLU is nil, want a value"},
+		{"pointer to an activation", build(2, Dense{Units: 1, Activation: &LeakyReLU{}}),
+			"backprop: New: layer 0: its Activation is a *backprop.LeakyReLU, want it without &"},
 		{"LeakyReLU NaN", build(2, Dense{Units: 1, Activation: LeakyReLU{Slope: nan}}),
 			"backprop: New: layer 0: LeakyReLU Slope is NaN, want a finite number"},
 		{"ELU negative", build(2, Dense{Units: 1, Activation: ELU{Alpha: -1}}),

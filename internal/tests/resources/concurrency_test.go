@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -67,6 +68,26 @@ func TestPredictFromManyGoroutinesEqualsTheSerialResult(t *testing.T) {
 			_, grad, err2 := net.Gradient(nil, x, y, nil)
 			if err = errors.Join(err, err2); err != nil || loss != wantLoss || !slices.Equal(grad, wantGrad) {
 				t.Errorf("the loss or its gradient is another: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// For the race detector: whether a network has learnt of the data is asked without writing to it.
+func TestOneThatHasStillToLearnIsSavedWhileOthersUseIt(t *testing.T) {
+	net := NewNetwork(t, 3, Standardize{}, Dense{Units: 2})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := net.WriteTo(io.Discard); err != nil {
+				t.Error(err)
+			}
+			if _, err := net.Predict(Pattern(5, 3)); err != nil {
+				t.Error(err)
+			}
+			if _, _, err := net.TrainingGradient(nil, Data{X: Pattern(5, 3), Y: Pattern(5, 2)}, nil, rand.New(rand.NewPCG(1, 2))); err == nil {
+				t.Error("it has learnt")
 			}
 		})
 	}
