@@ -376,7 +376,7 @@ func (s *batchNormStage) Forward(in *mat.Dense) *mat.Dense {
 	s.x = viewOf(in)
 	s.x.Check(s.x.Rows, s.Inputs)
 	s.z.resize(s.x.Rows)
-	s.crew.Share(s.forward, s.Inputs, crew.PerElement*len(s.z.Data))
+	s.crew.ShareColumns(s.forward, &s.z.matrix)
 	return &s.z.dense
 }
 
@@ -403,7 +403,7 @@ func (s *batchNormStage) Backward(da *mat.Dense) *mat.Dense {
 			s.variance[j] = float64((1-m)*s.variance[j]) + m*s.sigma2[j]*n/(n-1)
 		}
 	}
-	s.crew.Share(s.backward, s.Inputs, crew.PerElement*len(s.z.Data))
+	s.crew.ShareColumns(s.backward, &s.dz)
 	if !s.NeedDX {
 		return nil
 	}

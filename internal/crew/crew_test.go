@@ -236,9 +236,24 @@ func TestAnOperationThatComesWhileAnotherIsSharedIsItsCallersAlone(t *testing.T)
 	}
 }
 
+func TestColumnsAreSharedWhereThereAreEnough(t *testing.T) {
+	c := hire(t, 2)
+	for cols, want := range map[int][][2]int{
+		2*enoughColumns - 1: {{0, 2*enoughColumns - 1}},
+		2 * enoughColumns:   {{0, enoughColumns}, {enoughColumns, 2 * enoughColumns}},
+	} {
+		var p parts
+		c.ShareColumns(p.Part, &kernel.Matrix{Rows: worthSharing, Cols: cols})
+		slices.SortFunc(p.cuts, func(a, b [2]int) int { return a[0] - b[0] })
+		if !slices.Equal(p.cuts, want) {
+			t.Errorf("%d columns have parts %v, want %v", cols, p.cuts, want)
+		}
+	}
+}
+
 func TestSeveralGoroutinesMayShareAtOnce(t *testing.T) {
 	c, r := hire(t, 3), rand.New(rand.NewPCG(11, 12))
-	z := random(r, 1, worthSharing/PerElement).Row(0)
+	z := random(r, 1, worthSharing/perElement).Row(0)
 	want := make([]float64, len(z))
 	sine{}.Forward(want, z)
 	var callers sync.WaitGroup
@@ -290,7 +305,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	x, w, dz := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75)
 	rows, index := random(r, 400, 110), make([]int, 400)
 	b, p := make([]float64, 75), &nothing{}
-	z := make([]float64, worthSharing/PerElement)
+	z := make([]float64, worthSharing/perElement)
 	for _, c := range []*Crew{nil, hire(t, 3)} {
 		f := c.Elementwise(sine{})
 		if n := testing.AllocsPerRun(20, func() {
@@ -354,8 +369,8 @@ func TestShapesThatDoNotAgreeAreRefused(t *testing.T) {
 	c, r := hire(t, 2), rand.New(rand.NewPCG(7, 8))
 	const n, in, out = 900, 203, 75
 	m := func(rows, cols int) *kernel.Matrix { return random(r, rows, cols) }
-	long := make([]float64, worthSharing/PerElement+8)
-	short, f := long[:worthSharing/PerElement], c.Elementwise(sine{})
+	long := make([]float64, worthSharing/perElement+8)
+	short, f := long[:worthSharing/perElement], c.Elementwise(sine{})
 	for name, call := range map[string]func(){
 		"Affine, other rows":    func() { c.Affine(m(n, out), m(n+8, in), m(out, in), nil) },
 		"Affine, other inputs":  func() { c.Affine(m(n, out), m(n, in+8), m(out, in), nil) },

@@ -9,7 +9,7 @@ import (
 func TestEveryLargeOperationIsShared(t *testing.T) {
 	c, r := hire(t, 2), rand.New(rand.NewPCG(9, 10))
 	x, w, dz, index := random(r, 90, 110), random(r, 75, 110), random(r, 90, 75), make([]int, 400)
-	z, f := make([]float64, worthSharing/PerElement), c.Elementwise(sine{})
+	z, f := make([]float64, worthSharing/perElement), c.Elementwise(sine{})
 	for _, o := range []struct {
 		name string
 		task Task

@@ -134,9 +134,9 @@ func (t *gather) Part(lo, hi int) {
 	}
 }
 
-// PerElement is what an element costs that is computed from others at its place alone, in
+// perElement is what an element costs that is computed from others at its place alone, in
 // multiplications.
-const PerElement = 32
+const perElement = 32
 
 // checkLengths panics unless all slices have n elements, whatever their capacity.
 func checkLengths(n int, slices ...[]float64) {
@@ -147,9 +147,23 @@ func checkLengths(n int, slices ...[]float64) {
 	}
 }
 
+// enoughColumns is from how many columns a worker what is computed column by column is shared: half
+// of 16 columns take 0.86 of the time of all, of 64 0.67, of 512 0.58. Two workers took 1.45 of the
+// time of one with batch norm of 1000×64, 1.3 of 256×128, and 0.6 of 256×1024.
+const enoughColumns = 128
+
+// ShareColumns calls f for parts of m's columns, from lo to hi, that make up all of them.
+func (c *Crew) ShareColumns(f Func, m *kernel.Matrix) {
+	if c == nil || m.Cols < enoughColumns*(len(c.wake)+1) {
+		f(0, m.Cols)
+		return
+	}
+	c.Share(f, m.Cols, perElement*m.Rows*m.Cols)
+}
+
 // Dropout is [kernel.Dropout], shared by elements.
 func (c *Crew) Dropout(dst, x []float64, rate float64, key uint64) {
-	if c.alone(PerElement * len(x)) {
+	if c.alone(perElement * len(x)) {
 		kernel.Dropout(dst, x, rate, key, 0)
 		return
 	}
@@ -190,13 +204,13 @@ type elementwise struct {
 func (t *elementwise) Forward(a, z []float64) {
 	checkLengths(len(z), a)
 	t.dz, t.z, t.a = nil, z, a
-	t.crew.Share(t, len(z), PerElement*len(z))
+	t.crew.Share(t, len(z), perElement*len(z))
 }
 
 func (t *elementwise) Backward(dz, da, z, a []float64) {
 	checkLengths(len(z), dz, da, a)
 	t.dz, t.da, t.z, t.a = dz, da, z, a
-	t.crew.Share(t, len(z), PerElement*len(z))
+	t.crew.Share(t, len(z), perElement*len(z))
 }
 
 // Part computes elements lo to hi.
