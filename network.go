@@ -897,7 +897,7 @@ func (n *Network) minRows(frozen []int) (rows, layer int) {
 // checkRows returns an error if a batch of so many samples is too small to train a layer.
 func (n *Network) checkRows(where door, rows int, frozen []int) error {
 	if least, i := n.minRows(frozen); rows < least {
-		return where.errorf("a batch of %d sample is too small for layer %d, a %s, want %d or more",
+		return where.errorf("a batch of %d is too small for layer %d, a %s, want %d samples or more",
 			rows, i, kindOf(n.layers[i]), least)
 	}
 	return nil

@@ -107,7 +107,7 @@ func TestABadBatchEndsTheTrainingWithTheNetworkWhole(t *testing.T) {
 		{Data{X: x}, nil, "Y is nil, want a matrix"},
 		{Data{X: x, Y: y, SampleWeights: []float64{1, 2}}, nil, "SampleWeights is 2×1, want 4×1"},
 		{Data{X: x, Y: y, SampleWeights: []float64{1, 2, -1, 0}}, nil, "SampleWeights row 2, column 0 is -1, want a finite number, 0 or more"},
-		{Data{X: Pattern(1, 3), Y: Pattern(1, 2)}, nil, "a batch of 1 sample is too small for layer 0, a BatchNorm, want 2 or more"},
+		{Data{X: Pattern(1, 3), Y: Pattern(1, 2)}, nil, "a batch of 1 is too small for layer 0, a BatchNorm, want 2 samples or more"},
 	} {
 		ended := false
 		batches := func(epoch int) iter.Seq2[Data, error] {
