@@ -1053,14 +1053,18 @@ func (n *Network) describe(fitted bool) (string, error) {
 // tensors are the parameters and the statistics as they stand in a file, without their memory where
 // the network has none yet.
 func (n *Network) tensors() []modelfile.Tensor {
-	all := slices.Concat(n.shape.Params, n.shape.Statistics)
-	memory := slices.Concat(n.place.Params, n.place.Statistics)
-	list := make([]modelfile.Tensor, len(all))
-	for i, t := range all {
-		list[i] = modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: t.least}
+	list := make([]modelfile.Tensor, 0, len(n.shape.Params)+len(n.shape.Statistics))
+	list = appendTensors(list, n.shape.Params, n.place.Params)
+	return appendTensors(list, n.shape.Statistics, n.place.Statistics)
+}
+
+func appendTensors(list []modelfile.Tensor, tensors []Tensor, memory []*mat.Dense) []modelfile.Tensor {
+	for i, t := range tensors {
+		m := modelfile.Tensor{Name: t.Name, Shape: t.Shape, Least: t.least}
 		if memory != nil {
-			list[i].Data = dataOf(memory[i])
+			m.Data = dataOf(memory[i])
 		}
+		list = append(list, m)
 	}
 	return list
 }
