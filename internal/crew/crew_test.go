@@ -243,7 +243,7 @@ func TestColumnsAreSharedWhereThereAreEnough(t *testing.T) {
 		2 * enoughColumns:   {{0, enoughColumns}, {enoughColumns, 2 * enoughColumns}},
 	} {
 		var p parts
-		c.ShareColumns(p.Part, &kernel.Matrix{Rows: worthSharing, Cols: cols})
+		c.ShareColumns(p.Part, &kernel.Matrix{Rows: worthSharing / perElement, Cols: cols})
 		slices.SortFunc(p.cuts, func(a, b [2]int) int { return a[0] - b[0] })
 		if !slices.Equal(p.cuts, want) {
 			t.Errorf("%d columns have parts %v, want %v", cols, p.cuts, want)
