@@ -425,7 +425,7 @@ type pass struct {
 	rand       *rand.Rand // the source of chance in a step of TrainingGradient, which gives it one
 	samples    dataset.Dense
 	targets    dataset.Dense
-	outputs    int
+	outputs    int       // columns of y, z, a and da
 	y          []float64 // N×outputs
 	weights    []float64 // of the samples; nil means 1 each
 	z, a       []float64 // N×outputs: what goes into the head, and what the loss sees
