@@ -106,6 +106,7 @@ func TestPredictToAllocatesNothingOnceWarm(t *testing.T) {
 // gradient, the optimizer's state and the workspace of one batch take. The data is not copied, and
 // the network has its parameters already.
 func TestTrainingNeedsTheMemoryOfItsShapes(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each worker has scratch memory of its own, once it has had a part
 	inputs, outputs, batch := 300, 10, 64
 	for name, c := range map[string]struct {
 		layers    []Layer
