@@ -251,6 +251,16 @@ func TestColumnsAreSharedWhereThereAreEnough(t *testing.T) {
 	}
 }
 
+func TestAffineIsSharedByUnitsWhereThereAreEnough(t *testing.T) {
+	c, r := hire(t, 2), rand.New(rand.NewPCG(13, 14))
+	for units, bySamples := range map[int]bool{2*enoughUnits - 1: true, 2 * enoughUnits: false} {
+		x, w := random(r, 300, 200), random(r, units, 200)
+		if c.Affine(random(r, 300, units), x, w, nil); c.affine.bySamples != bySamples {
+			t.Errorf("%d units: by samples is %v, want %v", units, !bySamples, bySamples)
+		}
+	}
+}
+
 func TestSeveralGoroutinesMayShareAtOnce(t *testing.T) {
 	c, r := hire(t, 3), rand.New(rand.NewPCG(11, 12))
 	z := random(r, 1, worthSharing/perElement).Row(0)
