@@ -151,7 +151,7 @@ type Place struct {
 	Statistics []*mat.Dense // views of the statistics
 	Training   bool         // use the batch's own statistics, and let Backward move those learnt
 	NeedDX     bool         // Backward is to return dx
-	Rand       *rand.Rand   // the source of chance, for one goroutine at a time; nil where there is to be none
+	Rand       *rand.Rand   // the source of chance, for one goroutine at a time; nil for none
 	crew       *crew.Crew   // who shares large operations
 	frozen     []int        // layers of the network that training leaves as they are
 	turns      *turns       // the memory of an inference; nil where each stage has its own

@@ -236,7 +236,8 @@ func (d door) checkFinite(name string, m *matrix) error {
 	return d.checkRange(name, m, -math.MaxFloat64, math.MaxFloat64, "a finite number")
 }
 
-// checkRange returns an error that says what is wanted if an element of m is not from lo to hi.
+// checkRange returns an error that says what is wanted, in words that are joined only then, if an
+// element of m is not from lo to hi.
 func (d door) checkRange(name string, m *matrix, lo, hi float64, want ...string) error {
 	for i := range m.Rows {
 		for j, v := range m.Row(i) {

@@ -150,7 +150,7 @@ type Network struct {
 	place      Place     // of all layers: where the parameters and statistics are
 	slots      []slot    // the layers in their places
 	width      int       // outputs of the widest layer
-	step       int       // samples predicted at a time: 256, fewer where two buffers of the widest layer would take 256 MB
+	step       int       // samples predicted at a time: 256, or fewer, so that two buffers take 256 MB at most
 	params     []float64 // of all layers, one behind the other
 	statistics []float64
 
@@ -314,7 +314,7 @@ func (n *Network) Adapt(data Data) error {
 	}
 	before := slices.Clone(n.statistics)
 	n.unlearn()
-	if err = n.learn(&s, nil); err != nil {
+	if err = learnAll(n.slots, nil, &s); err != nil {
 		copy(n.statistics, before)
 	}
 	return where.wrap(err)
@@ -1006,10 +1006,10 @@ func (n *Network) WriteTo(w io.Writer) (int64, error) {
 
 // Load reads a network that [Network.Save] has written, or another program in the same form with
 // tensors of type F64 or F32, or a checkpoint of its training, of which it takes the parameters
-// after the last epoch, with Patience as well. The file is not trusted: whatever is
-// wrong with it is an error that says what and where, and what it claims is compared with its
-// description before anything else is read, so that Load takes little more memory than the network
-// and twice the file's header. A path that holds anything but a regular file is an error, and that
+// after the last epoch, with Patience as well. The file is not trusted: whatever is wrong with it is
+// an error that says what and where, and what it claims is compared with its description before
+// anything else is read, so that Load takes little more memory than the network and twice the
+// file's header. A path that holds anything but a regular file is an error, and that
 // of a file that does not exist wraps [fs.ErrNotExist].
 func Load(path string) (*Network, error) {
 	var n *Network

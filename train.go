@@ -114,8 +114,8 @@ const (
 // values of one batch.
 //
 // Large operations, from products of half a million multiplications on, are shared among GOMAXPROCS
-// goroutines, which spin for some 75 µs after each before they sleep. None outlives the call. During Train
-// nothing else may use the network, but for OnEpoch; another Train of it is an error.
+// goroutines, which spin for some 75 µs after each before they sleep. None outlives the call. During
+// Train nothing else may use the network, but for OnEpoch; another Train of it is an error.
 func (n *Network) Train(ctx context.Context, x, y mat.Matrix, config TrainConfig) (*History, error) {
 	data := Data{X: x, Y: y, SampleWeights: config.SampleWeights}
 	return (&trainer{TrainConfig: config, where: "Train", ctx: ctx, net: n}).train(data)
@@ -441,8 +441,8 @@ func (t *trainer) step(s *dataset.Samples) (loss, norm float64) {
 }
 
 // ClipNorm scales a gradient by min(1, c/‖g‖) and returns ‖g‖, as TrainConfig's ClipNorm, for a
-// training loop of one's own. A c of 0 or less means no clipping. A gradient whose norm is not finite
-// stays as it is. (PyTorch's clip_grad_norm_, which adds 1e-6 to ‖g‖.)
+// training loop of one's own. A c of 0 or less means no clipping. A gradient whose norm is not
+// finite stays as it is. (PyTorch's clip_grad_norm_, which adds 1e-6 to ‖g‖.)
 func ClipNorm(grad []float64, c float64) (norm float64) {
 	if norm = kernel.Norm2(grad); norm > c && c > 0 && isFinite(norm) {
 		kernel.Scale(c/norm, grad) // g ← g·c/‖g‖

@@ -9,8 +9,8 @@ import (
 
 // A Crew is a number of goroutines that share one operation at a time. It is cut into parts, and
 // each goroutine takes the next one until there are none: which parts there are and who computes
-// them changes no bit of the result. A goroutine that has no processor holds up nobody, unless it has
-// taken a part. A nil *Crew is the caller alone.
+// them changes no bit of the result. A goroutine that has no processor holds up nobody, unless it
+// has taken a part. A nil *Crew is the caller alone.
 //
 // Several goroutines may call its methods at once, as a layer may whose branches are computed side
 // by side: what comes while another operation is shared is its caller's alone.
